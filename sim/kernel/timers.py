@@ -1,0 +1,44 @@
+"""What stands in the queue beside SimPy's own events: a callback with its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.kernel.loop import SimLoop
+
+
+class Timer:
+    """A scheduled callback; what `asyncio.Handle` and `asyncio.TimerHandle` are to other loops.
+
+    *context* may be None in the kernel's own uses, where the callback needs no context variables.
+    """
+
+    __slots__ = ("args", "callback", "context", "loop", "time")
+
+    def __init__(self, callback: Callable[..., object] | None, args: tuple[Any, ...], context: Context | None, time: float, loop: SimLoop) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.time = time
+        self.loop = loop
+
+    def cancel(self) -> None:
+        """It will not run. Cancelling twice, or after it ran, does nothing."""
+        if self.callback is not None:
+            self.callback = None
+            self.args = ()
+            self.loop._timer_died()
+
+    def cancelled(self) -> bool:
+        """It was cancelled, or it has run."""
+        return self.callback is None
+
+    def when(self) -> float:
+        """The simulated time at which it runs, in seconds."""
+        return self.time
+
+    def __repr__(self) -> str:
+        return f"<Timer at {self.time:g}s: {self.callback}>"
