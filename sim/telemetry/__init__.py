@@ -1,0 +1,1 @@
+"""Rows while running, columns afterwards."""

@@ -1,0 +1,35 @@
+"""Levels that change over time (busy workers, queue length), integrated exactly to the event."""
+
+from __future__ import annotations
+
+
+class Level:
+    """A number that stands at a level between changes; its time integral is kept without error of sampling.
+
+    `mean_since(mark, now)` with a `mark(now)` taken earlier gives the time-weighted mean between the two.
+    """
+
+    __slots__ = ("area", "highest", "since", "value")
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.value = 0
+        self.area = 0.0
+        self.since = now
+        self.highest = 0
+
+    def change(self, by: int, now: float) -> None:
+        """The level rises or falls by *by* at time *now*."""
+        self.area += self.value * (now - self.since)
+        self.since = now
+        value = self.value = self.value + by
+        if value > self.highest:
+            self.highest = value
+
+    def integral(self, now: float) -> float:
+        """Level times seconds, from the start to *now*."""
+        return self.area + self.value * (now - self.since)
+
+    def peak(self) -> int:
+        """The highest level since the last call of this; for samples."""
+        highest, self.highest = self.highest, self.value
+        return highest
