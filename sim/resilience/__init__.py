@@ -1,0 +1,1 @@
+"""Resilience policies in plain asyncio: see README.md beside this file."""

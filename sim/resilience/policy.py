@@ -1,0 +1,139 @@
+"""What every policy is: a callable around a call, and the spec that builds it.
+
+    result = await policy(proceed, *args)          # the policy itself calls `await proceed(*args)`, or does not
+
+`proceed` is any async callable, so composition is one loop, outermost first as listed:
+
+    for policy in reversed(policies):
+        proceed = partial(policy.__call__, proceed)
+
+A policy keeps what concerns one call in local variables, and waits with asyncio's own means only.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sim.spec import Spec
+
+from .errors import Rejected
+from .events import Event, Listener
+
+if TYPE_CHECKING:
+    from .budgets import RetryBudget
+
+Proceed = Callable[..., Awaitable[Any]]
+SAME = 1e-9  # seconds; two times that are closer are the same
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The most that one call can cost: *attempts* sent, *latency* in seconds; either may be infinite."""
+
+    attempts: float = 1
+    latency: float = float("inf")
+
+    def within(self, limit: float) -> Worst:
+        """The same, given up after *limit* seconds."""
+        return replace(self, latency=min(self.latency, limit))
+
+
+class Policy:
+    """Base of all policies. *word* is its key in a scenario; *name*, *rng* and *on_event* may come from the pipeline."""
+
+    word: ClassVar[str] = "policy"
+    rng: random.Random | None = None
+    on_event: Listener | None = None
+    budget: RetryBudget | None = None  # for those who send more than they were asked to: retry, hedge
+    keeps_account: bool = True  # False: an outer policy with the same budget reports calls and results to it
+    _name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors and events call it."""
+        return self._name or self.word
+
+    async def __call__(self, proceed: Proceed, *args: Any) -> Any:
+        raise NotImplementedError
+
+    def bind(self, name: str, rng: random.Random | None = None, on_event: Listener | None = None) -> None:
+        """Take what the policy has none of yet. A policy that several pipelines share keeps what the first one gave."""
+        self._name = self._name or name
+        self.rng = self.rng or rng
+        self.on_event = self.on_event or on_event
+
+    def worst(self, inner: Worst) -> Worst:
+        """What a call can cost at most when what is inside costs at most *inner*."""
+        return inner
+
+    def dice(self) -> random.Random:
+        """The generator to draw from: the one handed in, or one of its own, seeded by the operating system."""
+        if self.rng is None:
+            self.rng = random.Random()
+        return self.rng
+
+    def emit(self, event: Event) -> None:
+        """Tell the listener, whose errors are logged and never change what happens to a call.
+
+        Ask `if self.on_event is not None` before creating the event.
+        """
+        if self.on_event is None:
+            return
+        try:
+            self.on_event(event)
+        except Exception:
+            logging.getLogger(__name__).exception("a listener of %s failed on %r", self.name, event)
+
+
+def refused_inside(error: BaseException, proceed: Proceed) -> bool:
+    """True if *error* is the refusal of a policy that *proceed* goes through.
+
+    A refusal that the call itself raised, because it uses a client of its own, is the call's own error. So the class does not
+    decide, but whether the refusing policy is found on the way from here to the call.
+    """
+    if not isinstance(error, Rejected):
+        return False
+    while isinstance(proceed, functools.partial):
+        here = proceed.func
+        if error.by is here or error.by is getattr(here, "__self__", None):
+            return True
+        if not proceed.args:
+            return False
+        proceed = proceed.args[0]
+    return False
+
+
+def _same(result: Any) -> Any:
+    return result
+
+
+def _no_response(status: int, degraded: bool) -> Any:
+    raise ValueError(f"nothing here knows how to make a response with status {status}")
+
+
+@dataclass
+class PolicyParts:
+    """What a spec needs from its surroundings to build a policy.
+
+    *now* is the start of time windows. *make_response(status, degraded)* makes a fallback's answer, *mark_degraded(result)* a
+    copy of a stale one that is counted apart. Policies of one client whose specs state the same budget share it through *budgets*.
+    """
+
+    now: float = 0.0
+    rng: random.Random | None = None
+    make_response: Callable[[int, bool], Any] = _no_response
+    mark_degraded: Callable[[Any], Any] = _same
+    budgets: dict[Spec, RetryBudget] = field(default_factory=dict)
+
+
+class PolicySpec(Spec):
+    """Base of the specs of policies, as listed in `policies.POLICIES`."""
+
+    def build(self, parts: PolicyParts) -> Policy:
+        """The policy that this describes."""
+        raise NotImplementedError
