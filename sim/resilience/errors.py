@@ -57,8 +57,9 @@ class AttemptTimeout(TimeoutError):
 
 
 class DeadlineExceeded(TimeoutError):
-    """The whole call took too long. *sent* is False where nothing had been sent: the work surely did not happen."""
+    """The whole call took too long. *sent* is False where *by* refused it before anything was sent: the work surely did not happen."""
 
-    def __init__(self, message: str = "deadline exceeded", *, sent: bool = True) -> None:
+    def __init__(self, message: str = "deadline exceeded", *, sent: bool = True, by: object = None) -> None:
         super().__init__(message)
         self.sent = sent
+        self.by = by

@@ -17,16 +17,17 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sim.spec import Spec
 
 from .errors import Rejected
-from .events import Event, Listener
+from .events import CallRejected, Event, Listener
 
 if TYPE_CHECKING:
-    from .budgets import RetryBudget
+    from .budgets import BudgetSpec, RetryBudget
 
+R = TypeVar("R", bound=Rejected)
 Proceed = Callable[..., Awaitable[Any]]
 SAME = 1e-9  # seconds; two times that are closer are the same
 
@@ -77,6 +78,12 @@ class Policy:
             self.rng = random.Random()
         return self.rng
 
+    def refusal(self, error: R, now: float) -> R:
+        """*error*, after the listener has heard of it: `raise self.refusal(BulkheadFull(self, "..."), now)`."""
+        if self.on_event is not None:
+            self.emit(CallRejected(at=now, policy=self.name, reason=error.reason, retry_after=error.retry_after))
+        return error
+
     def emit(self, event: Event) -> None:
         """Tell the listener, whose errors are logged and never change what happens to a call.
 
@@ -94,13 +101,12 @@ def refused_inside(error: BaseException, proceed: Proceed) -> bool:
     """True if *error* is the refusal of a policy that *proceed* goes through.
 
     A refusal that the call itself raised, because it uses a client of its own, is the call's own error. So the class does not
-    decide, but whether the refusing policy is found on the way from here to the call.
+    decide, but whether the refusing policy (`error.by`) is found on the way from here to the call.
     """
-    if not isinstance(error, Rejected):
-        return False
-    while isinstance(proceed, functools.partial):
+    by = getattr(error, "by", None)
+    while by is not None and isinstance(proceed, functools.partial):
         here = proceed.func
-        if error.by is here or error.by is getattr(here, "__self__", None):
+        if by is here or by is getattr(here, "__self__", None):
             return True
         if not proceed.args:
             return False
@@ -128,7 +134,13 @@ class PolicyParts:
     rng: random.Random | None = None
     make_response: Callable[[int, bool], Any] = _no_response
     mark_degraded: Callable[[Any], Any] = _same
-    budgets: dict[Spec, RetryBudget] = field(default_factory=dict)
+    budgets: dict[BudgetSpec, RetryBudget] = field(default_factory=dict)
+
+    def budget(self, spec: BudgetSpec | None) -> RetryBudget | None:
+        """The budget that *spec* describes: the one that is there already, or a new one."""
+        if spec is not None and spec not in self.budgets:
+            self.budgets[spec] = spec.build()
+        return None if spec is None else self.budgets[spec]
 
 
 class PolicySpec(Spec):
