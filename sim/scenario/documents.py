@@ -1,0 +1,110 @@
+"""Reading a YAML file, so that everything in it knows its line and column.
+
+    document = load_document("checkout.yaml")
+    document.data["services"]["orders"]                       # plain dictionaries, lists and scalars
+    document.place(("services", "orders", "workers"))         # line and column
+
+A file of more than 4 MiB is refused; `composer` has the other limits.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.spec import Mistake
+
+from .composer import parse, position
+from .nodes import Node
+from .problems import Place, Problem, Source, problem_at, refuse
+
+LARGEST_FILE = 4 * 2**20  # bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """A file that was read, or one that was changed by overrides; *root* is its outermost mapping."""
+
+    path: str
+    root: Node
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and scalars; new ones at every call."""
+        plain: dict[str, Any] = self.root.data()
+        return plain
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text, without line ends."""
+        return self.root.place.source.lines
+
+    def place(self, loc: tuple[str | int, ...], at_key: bool = False) -> Place:
+        """Where *loc* is written. Parts that the file does not spell out (a shorthand's field, say) are passed over."""
+        node, place = self.root, self.root.place
+        for part in loc:
+            child = node.child(part)
+            if child is not None:
+                place = (node.key_place(part) or child.place) if at_key else child.place
+                node = child
+        return place
+
+    def problem(self, mistake: Mistake, warning: bool = False) -> Problem:
+        """*mistake* with its place."""
+        return problem_at(self.place(mistake.loc, mistake.at_key), mistake.what, mistake.cure, warning)
+
+
+def load_document(path: str | os.PathLike[str]) -> Document:
+    """Read the file at *path*; raise InvalidFile with everything that is wrong with it as YAML."""
+    name = os.fspath(path)
+    source = Source(name, ())
+    text = _text(name, _bytes(name))
+    root = parse(text, Source(name, tuple(text.splitlines())))
+    if root is None or (root.entries is None and root.items is None and root.value is None):
+        refuse(Place(source, 1, 1), "the file is empty", "`mesocosm init DIR` writes an example to start from")
+    if root.entries is None:
+        refuse(root.place, f"a file holds a mapping, and this is {root.noun}", "begin with `name: ...`")
+    return Document(name, root)
+
+
+def _bytes(name: str) -> bytes:
+    top = Place(Source(name, ()), 1, 1)
+    try:
+        with open(name, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        refuse(top, *_unreadable(name, error))
+    if len(content) > LARGEST_FILE:
+        refuse(top, f"larger than {LARGEST_FILE // 2**20} MiB", "that cannot be a scenario")
+    return content
+
+
+def _unreadable(name: str, error: Exception) -> tuple[str, str]:
+    """What is wrong with a file that cannot be read, and a cure."""
+    if isinstance(error, FileNotFoundError):
+        folder = Path(name).parent
+        beside = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+        close = difflib.get_close_matches(Path(name).name, beside, n=1)
+        return "no such file", f"did you mean {str(folder / close[0])!r}?" if close else "the path is taken from the current folder"
+    if isinstance(error, IsADirectoryError):
+        inside = sorted(str(entry) for entry in Path(name).glob("*.y*ml"))
+        return "a folder, not a file", f"name a file in it: {', '.join(inside[:5])}" if inside else "name a file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it", "`ls -l` shows who may"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}", "look at the path"
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        source = Source(name, tuple(content.decode("utf-8", "replace").splitlines()))
+        binary = b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        refuse(position(before, len(before), source), "a binary file" if binary else "not UTF-8", "a scenario is text: save it as UTF-8")
+    return text
+
+

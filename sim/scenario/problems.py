@@ -1,0 +1,110 @@
+"""What is wrong with a file, told so that it can be mended: the place, the cause, the line with a caret, the cure.
+
+    slow-db.yaml:14:5: unknown fault kind 'network.latancy'
+        kind: network.latancy
+              ^
+        did you mean 'network.delay'?
+        `mesocosm kinds faults` lists them all
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
+
+INDENT = "    "
+WIDEST = 120  # characters of a source line that are shown
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Where text came from: a file, or an option of the command line, which has no line numbers."""
+
+    name: str
+    lines: tuple[str, ...]
+    is_file: bool = True
+
+
+class Place(NamedTuple):
+    """A line and a column of a source, both from 1."""
+
+    source: Source
+    line: int
+    col: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong at *line*, *col* (both from 1) of *path*; line 0 is something that has no lines, such as an option."""
+
+    path: str
+    line: int
+    col: int
+    what: str
+    cure: str = ""
+    source_line: str | None = None
+    warning: bool = False
+
+    def render(self) -> str:
+        """Several lines of plain text; nothing in it can confuse a terminal."""
+        place = f"{self.path}:{self.line}:{self.col}" if self.line else self.path
+        lines = [f"{place}: {'warning: ' if self.warning else ''}{self.what}"]
+        if self.source_line is not None and self.source_line.strip():
+            lines += [INDENT + line for line in pointed_at(self.source_line, self.col)]
+        lines += [INDENT + line for line in self.cure.splitlines()]
+        return "\n".join(printable(line) for line in lines)
+
+
+class InvalidFile(Exception):
+    """Files that cannot be used; *problems* holds everything that is wrong with them."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = in_order(problems)
+        super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+def problem_at(place: Place, what: str, cure: str = "", warning: bool = False) -> Problem:
+    """A problem at a *place*, with the line that stands there."""
+    source, line, col = place
+    text = source.lines[line - 1] if line <= len(source.lines) else None
+    return Problem(source.name, line if source.is_file else 0, col, what, cure, text, warning)
+
+
+def refuse(place: Place, what: str, cure: str) -> NoReturn:
+    """Raise InvalidFile for one mistake that nothing can go on after."""
+    raise InvalidFile([problem_at(place, what, cure)])
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Sorted by place, files in the order in which they were first named; what was said twice is kept once."""
+    once = list(dict.fromkeys(problems))
+    files = list(dict.fromkeys(problem.path for problem in once))
+    return sorted(once, key=lambda problem: (files.index(problem.path), problem.line, problem.col))
+
+
+def pointed_at(line: str, col: int) -> tuple[str, str]:
+    """*line* and a line with a caret under its column *col*; a long line is cut to what is around the caret."""
+    start = max(0, col - 1 - WIDEST // 2) if len(line) > WIDEST else 0
+    shown = line[start : start + WIDEST].rstrip()
+    before = line[start : col - 1].ljust(max(0, col - 1 - start))
+    return shown, "".join(_blank(character) for character in before) + "^"
+
+
+def printable(text: str) -> str:
+    """*text* with control characters, and what no encoding can write, spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _blank(character: str) -> str:
+    """What is as wide as *character* in a terminal, and empty."""
+    if character == "\t":
+        return "\t"
+    if not character.isprintable():
+        return " " * len(printable(character))
+    if unicodedata.combining(character):
+        return ""
+    return "  " if unicodedata.east_asian_width(character) in "WF" else " "
