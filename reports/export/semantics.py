@@ -1,0 +1,132 @@
+"""What a span's columns mean in OpenTelemetry's words: its name, kind, attributes and status.
+
+Source: OpenTelemetry semantic conventions 1.44 for HTTP, RPC, databases and messaging. Spans that differ only in ids and
+times share one description, so it is made once and not for each of a million rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sim.telemetry.codes import Outcome, SpanKind, status_text
+
+if TYPE_CHECKING:
+    from sim.telemetry.result import Names, RunResult
+
+METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"])
+KINDS = {  # OTLP's numbers
+    SpanKind.INTERNAL: 1, SpanKind.SERVER: 2, SpanKind.CLIENT: 3, SpanKind.ATTEMPT: 3, SpanKind.PRODUCER: 4, SpanKind.CONSUMER: 5,
+}
+STORES = {"database": "other_sql", "cache": "cache"}  # node kinds whose clients are database clients: db.system.name
+MESSAGING = {SpanKind.PRODUCER: "send", SpanKind.CONSUMER: "process"}
+CALLS = frozenset({SpanKind.CLIENT, SpanKind.ATTEMPT, SpanKind.PRODUCER})
+
+
+class SpanKey(NamedTuple):
+    """The columns that a description depends on; the fields stand in the order of `KEY_COLUMNS`, with `repeated` at the end."""
+
+    node: int
+    peer: int
+    operation: int
+    instance: int
+    status: int
+    attempt: int
+    kind: int
+    outcome: int
+    repeated: bool
+
+
+KEY_COLUMNS = SpanKey._fields[:-1]
+
+
+@dataclass(frozen=True)
+class Description:
+    """One sort of span. *kind* is OTLP's number; *error* says why the span counts as failed, empty if it does not."""
+
+    name: str
+    service: str
+    instance: str
+    kind: int
+    error: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def split_operation(operation: str) -> tuple[str, str]:
+    """`POST /orders` as method and route; anything else has no method."""
+    method, space, route = operation.partition(" ")
+    return (method, route) if space and method in METHODS else ("", operation)
+
+
+def keys(rows: Any, repeated: Any) -> Iterable[tuple[Any, ...]]:
+    """The SpanKey of every row, as a bare tuple: a million of them are made."""
+    return zip(*(rows[column].tolist() for column in KEY_COLUMNS), repeated.tolist(), strict=True)
+
+
+class Semantics:
+    """Describes the spans of one run."""
+
+    def __init__(self, result: RunResult) -> None:
+        self.names: Names = result.names
+        services = result.scenario.get("services") or {}
+        self.grpc = {
+            (caller, callee)
+            for caller, service in services.items()
+            for callee, use in ((service or {}).get("uses") or {}).items()
+            if (use or {}).get("protocol") == "grpc"
+        }
+
+    def describe(self, raw: tuple[Any, ...]) -> Description:
+        """What the columns in *raw* (a SpanKey) mean."""
+        key, names = SpanKey(*raw), self.names
+        kind = SpanKind(key.kind)
+        failed = key.outcome in (Outcome.FAILED, Outcome.REJECTED)
+        error = (status_text(key.status) or Outcome(key.outcome).name.lower()) if failed else ""
+        operation = names.operations[key.operation]
+        attributes = {**self._words(key, kind, operation), **self._own(key)}
+        if error:
+            attributes["error.type"] = error
+        return Description(
+            name=operation, service=names.nodes[key.node], instance=names.instances[key.instance],
+            kind=1 if key.repeated else KINDS[kind], error=error, attributes=attributes,
+        )
+
+    def _words(self, key: SpanKey, kind: SpanKind, operation: str) -> dict[str, Any]:
+        """The attributes of the convention that this span falls under."""
+        node, peer = self.names.nodes[key.node], self.names.nodes[key.peer]
+        server_kind = self.names.node_kinds[key.peer if kind in CALLS else key.node]
+        if kind == SpanKind.INTERNAL:
+            return {}
+        if kind in MESSAGING:
+            return {"messaging.system": "mesocosm", "messaging.operation.type": MESSAGING[kind], "messaging.destination.name": operation}
+        other = {"server.address": peer} if kind in CALLS else {"client.address": peer}
+        if server_kind in STORES:
+            store = peer if kind in CALLS else node
+            return {"db.system.name": STORES[server_kind], "db.namespace": store, "db.operation.name": operation, **other}
+        caller, callee = (node, peer) if kind in CALLS else (peer, node)
+        if (caller, callee) in self.grpc:
+            return {"rpc.system.name": "grpc", "rpc.method": operation, **other, **_status("rpc.response.status_code", key.status)}
+        return {**_http(kind, operation), **other, **_status("http.response.status_code", key.status)}
+
+    def _own(self, key: SpanKey) -> dict[str, Any]:
+        """What no convention has a word for."""
+        own: dict[str, Any] = {}
+        if key.outcome != Outcome.OK:
+            own["mesocosm.outcome"] = Outcome(key.outcome).name.lower()
+        if key.kind == SpanKind.CLIENT and key.attempt > 1:
+            own["mesocosm.attempts"] = key.attempt
+        if key.kind == SpanKind.ATTEMPT and key.attempt > 1:
+            own["http.request.resend_count"] = key.attempt - 1
+        return own
+
+
+def _http(kind: SpanKind, operation: str) -> dict[str, Any]:
+    method, route = split_operation(operation)
+    if not method:
+        return {}
+    return {"http.request.method": method, "url.template" if kind in CALLS else "http.route": route, "url.scheme": "http"}
+
+
+def _status(key: str, status: int) -> dict[str, Any]:
+    return {key: status} if status > 0 else {}

@@ -1,0 +1,230 @@
+"""A run's folder: written whole or not at all, and read back.
+
+Files go into a hidden folder beside the final one, the manifest last, and a rename puts them in place. So a folder with
+a manifest is complete, whatever happened while it was written, and a run that was there before stays until then.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .export import columns, hdr, junit, logs, otlp
+from .export import journal as journals
+from .export import manifest as manifests
+from .export.jsontext import dumps
+from .export.sampling import Sampling, sample
+from .export.traces import Traces
+
+if TYPE_CHECKING:
+    from sim.telemetry.result import RunResult
+
+REST = "run.json"  # what `read` needs and no other file has
+
+
+class FolderError(Exception):
+    """A run's folder cannot be written or read: *place*, *cause* and *cure*."""
+
+    def __init__(self, place: Path, cause: str, cure: str) -> None:
+        super().__init__(f"{place}: {cause}\n    {cure}")
+        self.place, self.cause, self.cure = place, cause, cure
+
+
+def write(
+    result: RunResult,
+    directory: Path | str,
+    *,
+    force: bool = False,
+    origin: manifests.Origin | None = None,
+    sampling: Sampling | None = None,
+    log_format: str = "jsonl",
+    also: Sequence[Callable[[Path], None]] = (),
+) -> Path:
+    """Write everything about *result* into *directory*, which must not exist, be empty, or with *force* hold a run.
+
+    Each of *also* is called with the folder while it is being written, to add files of its own (charts, the report).
+    Raise FolderError, and leave what was there as it was, if anything goes wrong.
+    """
+    target = Path(directory).resolve()
+    check_free(target, force=force)
+    with _staged(target) as stage:
+        kept = sample(result, sampling or Sampling())
+        traces = Traces(result, kept.rows)
+        _write_tables(result, stage)
+        _write_texts(result, stage)
+        _write_lines(stage / "traces.otlp.jsonl", otlp.lines(traces))
+        _write_lines(stage / "logs.jsonl", logs.lines(traces, log_format))
+        for add in also:
+            add(stage)
+        files = sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
+        about = manifests.manifest(result, origin or manifests.Origin(), files, kept.as_dict())
+        _write_text(stage / manifests.FILE, dumps(about, indent=1) + "\n")
+    return target
+
+
+def check_free(target: Path, *, force: bool) -> None:
+    """Raise FolderError if a run cannot be put at *target*; worth asking before a long run."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise FolderError(target, "is a file, not a folder", "give another folder with --out")
+    if not any(target.iterdir()):
+        return
+    if not is_run(target):
+        raise FolderError(target, "holds files that are not a run's", "give another folder with --out; --force replaces runs only")
+    if not force:
+        raise FolderError(target, "already holds a run", "give another folder with --out, or replace it with --force")
+
+
+def is_run(directory: Path) -> bool:
+    """Whether *directory* holds a complete run."""
+    try:
+        return str(json.loads((directory / manifests.FILE).read_text(encoding="utf-8"))["schema"]).startswith("mesocosm/manifest/")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+@contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """A new hidden folder beside *target* that takes its place at the end, or vanishes if the block fails."""
+    with _explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
+        try:
+            stage.chmod(0o777 & ~_umask())
+            yield stage
+            _replace(target, stage)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def _replace(target: Path, stage: Path) -> None:
+    """Put *stage* where *target* is; the old folder is moved aside first and deleted only when the new one is in place."""
+    if not target.exists():
+        stage.rename(target)
+        return
+    old = stage.with_name(stage.name.replace(".partial-", ".replaced-"))
+    target.rename(old)
+    try:
+        stage.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+_CURES = {
+    errno.ENOSPC: ("the disk is full", "free some space, or choose another disk with --out"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another disk with --out"),
+    errno.EFBIG: ("a file would be larger than is allowed here", "raise the limit (ulimit -f), or write fewer traces with --sample"),
+    errno.EACCES: ("no permission to write here", "choose a folder of your own with --out"),
+    errno.EPERM: ("no permission to write here", "choose a folder of your own with --out"),
+    errno.EROFS: ("the file system is read-only", "choose another place with --out"),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder", "choose another place with --out"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with --out"),
+    errno.ENOTEMPTY: ("somebody else has just written here", "give another folder with --out"),
+    errno.EEXIST: ("somebody else has just written here", "give another folder with --out"),
+}
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """An error of the operating system as a FolderError."""
+    try:
+        yield
+    except OSError as error:
+        cause, cure = _CURES.get(error.errno or 0, (error.strerror or str(error), "choose another place with --out"))
+        raise FolderError(target, cause, f"nothing was written; {cure}") from error
+
+
+def _umask() -> int:
+    """What new files must not allow; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_tables(result: RunResult, stage: Path) -> None:
+    columns.write(stage / "requests.npz", result.requests.rows, result.names)
+    columns.write(stage / "spans.npz", result.spans.rows, result.names)
+    columns.write(stage / "samples.npz", result.samples, result.names)
+
+
+def _write_texts(result: RunResult, stage: Path) -> None:
+    import yaml
+
+    _write_text(stage / "summary.json", dumps(result.summary, indent=1) + "\n")
+    _write_text(stage / "scenario.resolved.yaml", yaml.safe_dump(result.scenario, sort_keys=False, allow_unicode=True, width=140))
+    _write_text(stage / "latency.hgrm", hdr.hgrm(result))
+    _write_text(stage / "junit.xml", junit.junit(result))
+    _write_text(stage / "journal.json", dumps(journals.journal(result, manifests.version()), indent=1) + "\n")
+    _write_lines(stage / "events.jsonl", (dumps(event) + "\n" for event in result.events))
+    _write_text(stage / REST, dumps(_rest(result)) + "\n")
+
+
+def _rest(result: RunResult) -> dict[str, Any]:
+    return {
+        "description": result.description, "attributes": result.attributes, "logs": result.logs,
+        "faults": [vars(fault) for fault in result.faults],
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n", buffering=2**20) as file:
+        file.writelines(lines)
+
+
+def read(directory: Path | str) -> RunResult:
+    """The run in *directory* as it was when it was written; raise FolderError if it holds none."""
+    from sim.telemetry.result import FaultInterval, Requests, RunResult, Spans
+
+    place = Path(directory)
+    about = read_manifest(place)
+    requests, names = columns.read(place / "requests.npz")
+    rest, scenario = _json(place / REST), _yaml(place / "scenario.resolved.yaml")
+    faults = [FaultInterval(**{**fault, "targets": tuple(fault["targets"])}) for fault in rest["faults"]]
+    return RunResult(
+        name=about["name"], title=about["title"], variant=about["variant"], seed=about["seed"], duration=about["duration_s"],
+        warmup=about["warmup_s"], names=names, requests=Requests(requests), spans=Spans(columns.read(place / "spans.npz")[0]),
+        samples=columns.read(place / "samples.npz")[0], events=list(_json_lines(place / "events.jsonl")), logs=rest["logs"],
+        attributes={int(span): values for span, values in rest["attributes"].items()}, faults=faults,
+        summary=_json(place / "summary.json"), digest=about["digest"], wall_s=about["wall_s"], scenario=scenario,
+        description=rest["description"],
+    )
+
+
+def read_manifest(directory: Path | str) -> dict[str, Any]:
+    """The manifest of the run in *directory*; raise FolderError if it holds none."""
+    place = Path(directory)
+    if not is_run(place):
+        cause = "holds no complete run" if place.is_dir() else "is no folder"
+        raise FolderError(place, cause, "give the folder that `mesocosm run --out` wrote (it has a manifest.json)")
+    manifest: dict[str, Any] = _json(place / manifests.FILE)
+    return manifest
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _json_lines(path: Path) -> Iterator[Any]:
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def _yaml(path: Path) -> Any:
+    import yaml
+
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
