@@ -10,41 +10,39 @@ time is kept in a plain deque instead, since a heap is not needed to keep order 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import math
+import sys
+import threading
+import warnings
 from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import simpy
-from simpy.events import NORMAL
 
-from sim.kernel.problems import Deadlock, NotSimulated, SimulationError
+from sim.kernel.environment import NORMAL, Environment
+from sim.kernel.problems import Deadlock, NotSimulated, SimulationError, source_name
+from sim.kernel.refused import refuse
+from sim.kernel.tasks import InOrder, NumberedTask
 from sim.kernel.threads import run_worker_threads_inline
-from sim.kernel.timers import Timer
+from sim.kernel.timers import Timer, is_dead
 
 T = TypeVar("T")
+new_task, init_task = NumberedTask.__new__, NumberedTask.__init__
 COMPACT_ABOVE = 64  # dead timers; below that a rebuild costs more than it frees
-
-
-class Environment(simpy.Environment):
-    """SimPy's environment; events without delay go to the loop's deque, in the order in which they were asked for."""
-
-    def __init__(self, ready: deque[Any], initial_time: float) -> None:
-        super().__init__(initial_time)
-        self._ready = ready
-
-    def schedule(self, event: simpy.Event, priority: Any = NORMAL, delay: float = 0) -> None:
-        if delay == 0 and priority == NORMAL:
-            self._ready.append(event)
-        else:
-            super().schedule(event, priority, delay)
+FOREVER = sys.float_info.max  # seconds: what is due later than this, at infinity, never happens
+GRACE = 60.0  # simulated seconds that cancelled tasks have for their cleaning up when the loop is closed
 
 
 class SimLoop(asyncio.BaseEventLoop):
     """An asyncio loop on simulated time, in seconds from *start*. *seed* is only named in error messages.
+
+    An error that nobody handles ends the run as a SimulationError, unless a handler of the user's own was set; when nothing
+    is scheduled any more and the run is not over, it ends as a Deadlock.
 
     with SimLoop(seed=1) as loop:
         loop.run_until_complete(main())     # `await asyncio.sleep(3600)` in there costs nothing
@@ -54,22 +52,30 @@ class SimLoop(asyncio.BaseEventLoop):
     def __init__(self, seed: int = 0, start: float = 0.0) -> None:
         super().__init__()
         self.seed = seed
+        self._thread_id: int | None = None
         self._due: deque[Any] = deque()
         self.env = Environment(self._due, start)
-        self._queue: list[tuple[float, int, int, Any]] = self.env._queue
+        self._queue: list[Any] = self.env._queue
         self._number = self.env._eid.__next__
         self._dead = 0
         self._failure: SimulationError | None = None
-        self._kept: dict[asyncio.Task[Any], None] = {}  # asyncio itself holds its tasks only weakly
-        self._until = math.inf
+        self._kept: dict[int, NumberedTask] = {}  # by number: asyncio itself holds its tasks only weakly
+        self._failed: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()  # when each failed, in seconds
+        self._task_numbers = count(1)
+        self._asyncgens = InOrder()
+        self._until = FOREVER
         self.steps = 0
         self._stopping = False
 
     def __enter__(self) -> SimLoop:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.raise_unhandled()
+        finally:
+            self.close()
 
     # time and timers
 
@@ -77,79 +83,109 @@ class SimLoop(asyncio.BaseEventLoop):
         """Simulated seconds."""
         return self.env._now
 
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         timer = Timer(callback, args, context if context is not None else copy_context(), self.env._now, self)
         self._due.append(timer)
         return timer
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        if self._thread_id not in (None, threading.get_ident()):
+            raise NotSimulated("a callback from another thread", "threads live in real time; use tasks")
+        return self.call_soon(callback, *args, context=context)
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         return self.call_at(self.env._now + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         timer = Timer(callback, args, context if context is not None else copy_context(), when, self)
         if when > self.env._now:
-            heapq.heappush(self._queue, (when, NORMAL, self._number(), timer))
+            heappush(self._queue, (when, NORMAL, self._number(), timer))
         else:
-            self._due.append(timer)
+            self._is_due(timer, when)
         return timer
 
     def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         """As `call_later`, for the simulation's own callbacks: no context variables are kept for it."""
         when = self.env._now + delay
         timer = Timer(callback, args, None, when, self)
-        if delay > 0:
-            heapq.heappush(self._queue, (when, NORMAL, self._number(), timer))
+        if when > self.env._now:
+            heappush(self._queue, (when, NORMAL, self._number(), timer))
         else:
-            self._due.append(timer)
+            self._is_due(timer, when)
         return timer
 
     def sleep(self, delay: float) -> Future[None]:
         """A future that is done after *delay* seconds; what `asyncio.sleep` does, with less in between."""
         future: Future[None] = Future(loop=self)
-        if delay > 0:
-            heapq.heappush(self._queue, (self.env._now + delay, NORMAL, self._number(), future))
+        when = self.env._now + delay
+        if when > self.env._now:
+            heappush(self._queue, (when, NORMAL, self._number(), future))
         else:
-            self._due.append(future)
+            self._is_due(future, when)
         return future
+
+    def _is_due(self, entry: Any, when: float) -> None:
+        if when != when:
+            raise ValueError("a time that is not a number (NaN) never comes: check how the delay was computed")
+        self._due.append(entry)
 
     def _timer_died(self) -> None:
         self._dead += 1
         if self._dead > COMPACT_ABOVE and self._dead * 2 > len(self._queue):
-            self._queue[:] = [entry for entry in self._queue if type(entry[3]) is not Timer or entry[3].callback is not None]
-            heapq.heapify(self._queue)
+            self._queue[:] = [entry for entry in self._queue if not is_dead(entry[3])]
+            heapify(self._queue)
             self._dead = 0
 
     # running
 
     def run_until(self, until: float) -> None:
         """Run everything that is due before or at *until* seconds, and leave the clock there. Waiting tasks are no deadlock."""
-        self._until = until
+        if not until >= self.env._now:
+            raise ValueError(f"cannot run until t={until:g}s: it is t={self.env._now:g}s already")
+        self._until = float(until)
         try:
             self.run_forever()
         finally:
-            self._until = math.inf
+            self._until = FOREVER
+
+    def run_until_complete(self, future: Awaitable[T]) -> T:  # type: ignore[override]
+        """Run until *future* is done and return its result. An error it raises comes out as it is, with time and seed as a note."""
+        try:
+            return super().run_until_complete(future)  # type: ignore[arg-type]
+        except (SimulationError, Deadlock):
+            raise
+        except Exception as error:
+            error.add_note(f"at t={self.env._now:g}s of the simulation, seed {self.seed}")
+            raise
 
     def _run_once(self) -> None:  # BaseEventLoop.run_forever calls this until `_stopping`; here it is the whole run
         run_worker_threads_inline()
+        while self._failure is None and not self._stopping:
+            self._run_events()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        self._stopping = True
+
+    def _run_events(self) -> None:
         env, queue, due = self.env, self._queue, self._due
-        pop, popleft, until = heapq.heappop, due.popleft, self._until
-        now = env._now
+        popleft, until = due.popleft, self._until
+        when = now = env._now
+        callback: Any = None
+        event: Any = None
         steps = 0
         try:
             while not self._stopping:
                 if due and (not queue or queue[0][0] > now):
                     event = popleft()
                 elif queue and queue[0][0] <= until:
-                    when, _, _, event = pop(queue)
-                    if when > now and not (type(event) is Timer and event.callback is None):
-                        env._now = now = when
-                elif until < math.inf:
-                    env._now = max(now, until)
+                    when, _, _, event = heappop(queue)  # the clock follows only if there is something to run
+                elif until < FOREVER:
+                    env._now = until
+                    self._stopping = True
                     break
                 else:
-                    raise Deadlock(asyncio.all_tasks(self), now)
+                    raise Deadlock(asyncio.all_tasks(self), now, self.seed)
                 steps += 1
                 kind = type(event)
                 if kind is Timer:
@@ -157,6 +193,8 @@ class SimLoop(asyncio.BaseEventLoop):
                     if callback is None:
                         self._dead = max(0, self._dead - 1)
                         continue
+                    if when > now:
+                        env._now = now = when
                     event.callback = None
                     if event.context is None:
                         callback(*event.args)
@@ -164,55 +202,74 @@ class SimLoop(asyncio.BaseEventLoop):
                         event.context.run(callback, *event.args)
                 elif kind is Future:
                     if not event.done():
+                        if when > now:
+                            env._now = now = when
                         event.set_result(None)
                 else:
+                    if when > now:
+                        env._now = now = when
                     self._run_simpy(event)
         except (SystemExit, KeyboardInterrupt, Deadlock, SimulationError):
             raise
         except BaseException as error:
-            raise self._unhandled(error, "a callback") from error
+            source = callback if type(event) is Timer else event
+            self.call_exception_handler({"message": f"unhandled error in {source_name(source)}", "exception": error, "source": source})
         finally:
             self.steps += steps
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-        self._stopping = True
 
     @staticmethod
     def _run_simpy(event: simpy.Event) -> None:
-        callbacks, event.callbacks = event.callbacks, None
+        callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
         for callback in callbacks:
             callback(event)
         if not event._ok and not hasattr(event, "_defused"):
             raise event._value
 
-    def _unhandled(self, error: BaseException, task: str) -> SimulationError:
-        return SimulationError(error, self.env._now, task, self.seed)
+    # errors
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """What asyncio calls for an error that nobody took: it ends the run, unless a handler of the user's own was set."""
+        """What asyncio calls for an error that nobody took: it ends the run, unless a handler of the user's own was set.
+
+        An error that comes up while the loop stands still ends the next run, or leaves the `with` block.
+        """
         if self.get_exception_handler() is not None:
             super().call_exception_handler(context)
             return
         error = context.get("exception") or RuntimeError(context.get("message", "unknown"))
-        source = context.get("task") or context.get("future")
-        name = source.get_name() if isinstance(source, asyncio.Task) else "a callback"
-        failure = self._unhandled(error, name)
-        failure.__cause__ = error
-        if self._failure is None:
-            self._failure = failure
-        self._stopping = True
+        source = context.get("task") or context.get("future") or context.get("source")
+        at = self._failed.get(source, self.env._now) if isinstance(source, asyncio.Task) else self.env._now
+        if self._failure is None and not self.is_closed():
+            self._failure = SimulationError(error, at, source_name(source), self.seed)
+            self._failure.__cause__ = error
+        if self.is_running():
+            self._stopping = True
+
+    def raise_unhandled(self) -> None:
+        """Raise SimulationError for an error that nobody has taken yet, also of a task that is still referred to."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        for task, at in list(self._failed.items()):
+            if task._log_traceback and (error := task.exception()) is not None:
+                raise SimulationError(error, at, task.get_name(), self.seed) from error
 
     # tasks
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name, context=context)
-        self._kept[task] = None
+    def create_task(self, coro: Any, *, name: Any = None, context: Context | None = None) -> asyncio.Task[Any]:
+        self._check_closed()  # type: ignore[attr-defined]
+        if self.get_task_factory() is not None:
+            return super().create_task(coro, name=name, context=context)
+        task = new_task(NumberedTask)
+        task.number = number = next(self._task_numbers)
+        init_task(task, coro, loop=self, name=name or f"Task-{number}", context=context)
+        self._kept[number] = task
         task.add_done_callback(self._forget)
         return task
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._kept.pop(task, None)
+        del self._kept[task.number]  # type: ignore[attr-defined]
+        if task._log_traceback:  # it failed, and so far nobody has asked why
+            self._failed[task] = self.env._now
 
     def spawn(self, coro: Coroutine[Any, Any, T], name: str, context: Context | None = None) -> asyncio.Task[T]:
         """A task that its caller keeps a reference to: `create_task` without the book-keeping."""
@@ -221,7 +278,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def create_future(self) -> Future[Any]:
         return Future(loop=self)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Future[T]:
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Future[T]:  # type: ignore[override]
         """Run *func* here and now, in no simulated time; threads would bring real time in."""
         future: Future[T] = Future(loop=self)
         try:
@@ -239,67 +296,53 @@ class SimLoop(asyncio.BaseEventLoop):
 
         def settle(done: Future[Any]) -> None:
             if done.cancelled():
-                event.fail(asyncio.CancelledError())
+                event.fail(asyncio.CancelledError())  # type: ignore[arg-type]
             elif (error := done.exception()) is not None:
-                event.fail(error)
+                event.fail(error)  # type: ignore[arg-type]
             else:
                 event.succeed(done.result())
 
         future.add_done_callback(settle)
         return event
 
+    # the end
+
     def close(self) -> None:
-        """Cancel what still runs, in the order in which it was started, let it finish, and close."""
+        """Cancel what still runs, in the order in which it was started, give it GRACE seconds to clean up, and close.
+
+        Timers and SimPy's events of the future are dropped: nothing new begins. Errors while cleaning up are dropped too.
+        """
+        if self.is_running():
+            raise RuntimeError("cannot close a running loop")
         if self.is_closed():
             return
-        left = [task for task in self._kept if not task.done()]
-        for task in left:
-            task.cancel()
-        if left and not self.is_running():
-            self.set_exception_handler(lambda loop, context: None)
-            self.run_until_complete(asyncio.wait(left, timeout=1e9))
+        try:
+            if asyncio._get_running_loop() is None:
+                self._finish_tasks()
+        finally:
+            self._queue.clear()
+            self._due.clear()
+            super().close()
+
+    def _finish_tasks(self) -> None:
+        self.set_exception_handler(lambda loop, context: None)
+        self._failure = None
         self._queue.clear()
-        self._due.clear()
-        super().close()
+        for _ in range(3):  # a task that is cancelled may start others
+            left: list[asyncio.Task[Any]] = [task for task in self._kept.values() if not task.done()]
+            left += sorted(asyncio.all_tasks(self) - set(left), key=asyncio.Task.get_name)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            self.run_until_complete(asyncio.wait(left, timeout=GRACE))
+        if self._asyncgens:
+            self.run_until_complete(self.shutdown_asyncgens())
+
+    def __del__(self) -> None:
+        if not self.is_closed():
+            warnings.warn(f"unclosed {self!r}: write `with SimLoop() as loop:`", ResourceWarning, stacklevel=1, source=self)
+            super().close()  # without running anything: who knows in the middle of what this loop was collected
 
 
-def _refusal(name: str) -> Any:
-    def refuse(self: SimLoop, *args: Any, **kwargs: Any) -> Any:
-        raise NotSimulated(name)
-
-    return refuse
-
-
-for _name in (
-    "create_connection create_server create_unix_connection create_unix_server create_datagram_endpoint connect_accepted_socket "
-    "sendfile start_tls sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendto sock_connect sock_accept "
-    "sock_sendfile add_reader remove_reader add_writer remove_writer connect_read_pipe connect_write_pipe subprocess_exec subprocess_shell "
-    "add_signal_handler remove_signal_handler getaddrinfo getnameinfo"
-).split():
-    setattr(SimLoop, _name, _refusal(_name))
-
-
-def _await_event(event: simpy.Event) -> Any:
-    """Lets asyncio code `await` any SimPy event: a timeout, a request of a resource, a process."""
-    if event.callbacks is None:  # has already happened
-        if not event._ok:
-            event.defused()
-            raise event._value
-        return event._value
-    future = asyncio.get_running_loop().create_future()
-
-    def settle(happened: simpy.Event) -> None:
-        if not happened._ok:
-            happened._defused = True
-        if future.done():
-            return
-        if happened._ok:
-            future.set_result(happened._value)
-        else:
-            future.set_exception(happened._value)
-
-    event.callbacks.append(settle)
-    return (yield from future)
-
-
-simpy.Event.__await__ = _await_event  # SimPy's events have no `__await__` of their own
+refuse(SimLoop)

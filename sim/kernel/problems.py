@@ -3,15 +3,18 @@
     RuntimeError
     ├── SimulationError     an error that nobody handled: names the simulated time, the task and the seed
     ├── Deadlock            nothing is scheduled any more and tasks still wait: names each and what it waits for
-    └── NotSimulated        sockets, subprocesses, signals: things of the real machine
+    └── NotSimulated        sockets, subprocesses, signals, other threads: things of the real machine
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from types import CodeType
+import os
+from collections.abc import Iterable, Iterator
+from types import FrameType
 from typing import Any
+
+_ASYNCIO = os.path.dirname(asyncio.__file__)
 
 
 class SimulationError(RuntimeError):
@@ -25,31 +28,63 @@ class SimulationError(RuntimeError):
 class Deadlock(RuntimeError):
     """Nothing is scheduled any more, and these tasks wait for ever."""
 
-    def __init__(self, tasks: Iterable[asyncio.Task[Any]], at: float) -> None:
+    def __init__(self, tasks: Iterable[asyncio.Task[Any]], at: float, seed: int) -> None:
         lines = sorted(f"  {task.get_name()}: {waiting_for(task)}" for task in tasks)
-        super().__init__("\n".join([f"deadlock at t={at:g}s: nothing is scheduled, and {len(lines)} task(s) still wait", *lines]))
-        self.at = at
+        head = f"deadlock at t={at:g}s, seed {seed}: nothing is scheduled, and {len(lines)} task(s) still wait"
+        super().__init__("\n".join([head, *lines]))
+        self.at, self.seed = at, seed
 
 
 class NotSimulated(RuntimeError):
-    """Asked for something of the real machine that has no place in a simulation."""
+    """Asked for something of the real machine that has no place in a simulation; *cure* says what to do instead."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: a SimLoop has no sockets, processes or signals; send requests over the simulated network instead")
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what} is not part of a simulation: {cure}")
+
+
+def source_name(source: Any) -> str:
+    """How an error message calls the thing in whose code an error came up: a task, a SimPy process, a timer's callback."""
+    if isinstance(source, asyncio.Task):
+        return source.get_name()
+    if hasattr(source, "_desc"):  # SimPy's events and processes
+        return str(source._desc())
+    if callable(source):
+        function = getattr(source, "func", source)  # of a functools.partial
+        return f"callback {getattr(function, '__qualname__', None) or repr(function)}"
+    return "a callback"
 
 
 def waiting_for(task: asyncio.Task[Any]) -> str:
-    """Where in the code *task* is suspended, innermost frame, and on what."""
-    here: Any = task.get_coro()
-    code: CodeType | None = None
-    line = 0
-    while here is not None:
-        frame = getattr(here, "cr_frame", None) or getattr(here, "gi_frame", None)
+    """Where in the user's code *task* is suspended, innermost frame outside asyncio, and on what."""
+    frames = list(_frames(task.get_coro()))
+    if not frames:
+        return f"in {task.get_coro()!r}"
+    own = [index for index, frame in enumerate(frames) if not frame.f_code.co_filename.startswith(_ASYNCIO)]
+    here = own[-1] if own else 0
+    event = frames[here].f_locals.get("event") if frames[here].f_code.co_name == "_await_event" else None
+    if event is not None and here > 0:
+        here -= 1
+        what = event._desc()
+    elif here + 1 < len(frames):
+        what = frames[here + 1].f_code.co_qualname  # asyncio's own: Queue.get, Event.wait, sleep
+    else:
+        what = _future(task)
+    frame = frames[here]
+    return f"in {frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno}), waiting for {what}"
+
+
+def _frames(coroutine: Any) -> Iterator[FrameType]:
+    """The frames of a suspended coroutine, outermost first."""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None) or getattr(coroutine, "ag_frame", None)
         if frame is not None:
-            code, line = frame.f_code, frame.f_lineno
-        inner = getattr(here, "cr_await", None) or getattr(here, "gi_yieldfrom", None)
-        if inner is None:
-            break
-        here = inner
-    place = f"{code.co_qualname} ({code.co_filename}:{line})" if code is not None else repr(task.get_coro())
-    return f"in {place}, waiting for {type(here).__name__}"
+            yield frame
+        inner = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None) or getattr(coroutine, "ag_await", None)
+        coroutine = inner
+
+
+def _future(task: asyncio.Task[Any]) -> str:
+    awaited = getattr(task, "_fut_waiter", None)
+    if isinstance(awaited, asyncio.Task):
+        return f"task {awaited.get_name()}"
+    return type(awaited).__name__ if awaited is not None else "its first step"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,15 @@ if TYPE_CHECKING:
 class Timer:
     """A scheduled callback; what `asyncio.Handle` and `asyncio.TimerHandle` are to other loops.
 
-    *context* may be None in the kernel's own uses, where the callback needs no context variables.
+    *context* may be None in the kernel's own uses, where the callback needs no context variables. *callback* is None as
+    soon as it will not run again, because it ran or because it was cancelled; *args* is None only if it was cancelled.
     """
 
     __slots__ = ("args", "callback", "context", "loop", "time")
 
-    def __init__(self, callback: Callable[..., object] | None, args: tuple[Any, ...], context: Context | None, time: float, loop: SimLoop) -> None:
-        self.callback = callback
-        self.args = args
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None, time: float, loop: SimLoop) -> None:
+        self.callback: Callable[..., object] | None = callback
+        self.args: tuple[Any, ...] | None = args
         self.context = context
         self.time = time
         self.loop = loop
@@ -29,12 +31,12 @@ class Timer:
         """It will not run. Cancelling twice, or after it ran, does nothing."""
         if self.callback is not None:
             self.callback = None
-            self.args = ()
+            self.args = None
             self.loop._timer_died()
 
     def cancelled(self) -> bool:
-        """It was cancelled, or it has run."""
-        return self.callback is None
+        """It was cancelled before it ran."""
+        return self.args is None
 
     def when(self) -> float:
         """The simulated time at which it runs, in seconds."""
@@ -42,3 +44,9 @@ class Timer:
 
     def __repr__(self) -> str:
         return f"<Timer at {self.time:g}s: {self.callback}>"
+
+
+def is_dead(entry: Any) -> bool:
+    """Nothing would happen if this entry of the queue came up: a cancelled timer, or a sleep that was cancelled."""
+    kind = type(entry)
+    return (kind is Timer and entry.callback is None) or (kind is Future and entry.done())

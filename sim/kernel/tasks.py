@@ -1,0 +1,32 @@
+"""Tasks that know the order in which they were started.
+
+`asyncio.TaskGroup`, `asyncio.wait` and much user code keep tasks in sets. A set's order follows from hashes, and the hash
+of a plain task is its address, which differs from run to run. Here it is the task's number, so that a set of tasks has
+the same order in every run of the same program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from weakref import WeakKeyDictionary
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task whose hash is *number*, its place in the order of the loop's tasks."""
+
+    __slots__ = ("number",)
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class InOrder(WeakKeyDictionary[Any, None]):
+    """A weak set that remembers the order of insertion; asyncio's own set of open async generators has none."""
+
+    def add(self, item: Any) -> None:
+        self[item] = None
+
+    def discard(self, item: Any) -> None:
+        self.pop(item, None)
