@@ -1,0 +1,59 @@
+"""What went over each call edge, counted from client spans: the numbers behind the service graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sim.telemetry.codes import Outcome, SpanKind
+
+if TYPE_CHECKING:
+    from sim.telemetry.result import RunResult
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Calls from one node to another that ended within a window."""
+
+    source: str
+    target: str
+    calls: int
+    attempts: int
+    errors: int  # calls that failed or were rejected
+    seconds: float  # length of the window
+
+    @property
+    def rate(self) -> float:
+        """Calls per second."""
+        return self.calls / self.seconds
+
+    @property
+    def error_share(self) -> float:
+        """Failed and rejected calls of all."""
+        return self.errors / self.calls
+
+    @property
+    def amplification(self) -> float:
+        """Attempts for each call; below 1 where calls were refused before anything was sent."""
+        return self.attempts / self.calls
+
+
+def edges(result: RunResult, window: tuple[float, float] | None = None) -> list[Edge]:
+    """Every edge with at least one call that ended in *window* (seconds; the time after the warm-up if none is given)."""
+    import numpy as np
+
+    start, until = window or (result.warmup, result.duration)
+    calls = result.spans.of(SpanKind.CLIENT)
+    calls = calls[(calls.end >= start) & (calls.end <= until)]
+    many = len(result.names.nodes)
+    key = calls.node.astype(np.int64) * many + calls.peer
+    bad = (calls.outcome == Outcome.FAILED) | (calls.outcome == Outcome.REJECTED)
+    found, place = np.unique(key, return_inverse=True)
+    count = np.bincount(place, minlength=len(found))
+    attempts = np.bincount(place, weights=calls.attempt, minlength=len(found))
+    errors = np.bincount(place, weights=bad, minlength=len(found))
+    names = result.names.nodes
+    return [
+        Edge(names[code // many], names[code % many], int(count[i]), int(attempts[i]), int(errors[i]), until - start)
+        for i, code in enumerate(found.tolist())
+    ]

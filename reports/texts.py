@@ -1,0 +1,92 @@
+"""The words of reports in English and Spanish, and how each language writes numbers and times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LANGUAGES = ("en", "es")
+
+TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
+    # outcomes
+    "ok": ("ok", "correctas"),
+    "degraded": ("degraded", "degradadas"),
+    "failed": ("failed", "fallidas"),
+    "rejected": ("rejected", "rechazadas"),
+    "unfinished": ("unfinished", "sin terminar"),
+    "dropped": ("dropped", "descartadas"),
+    "offered": ("offered", "ofrecidas"),
+    # axes
+    "time": ("time (s)", "tiempo (s)"),
+    "requests per second": ("requests per second", "peticiones por segundo"),
+    "attempts per second": ("attempts per second", "intentos por segundo"),
+    "messages per second": ("messages/s", "mensajes/s"),
+    "latency": ("latency", "latencia"),
+    "latency from start": ("latency from the intended start", "latencia desde el inicio previsto"),
+    "requests": ("requests", "peticiones"),
+    "share of requests": ("share of requests at most as slow", "peticiones que tardan eso o menos"),
+    "percentile": ("percentile", "percentil"),
+    "utilisation": ("utilisation", "utilización"),
+    "workers": ("workers", "trabajadores"),
+    # frame
+    "warm-up": ("warm-up", "calentamiento"),
+    "seed": ("seed {seed}", "semilla {seed}"),
+    "more faults": ("and {count} more", "y {count} más"),
+    "nothing": ("nothing to draw", "nada que dibujar"),
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts, numbers and times in one language: `words("seed", seed=42)`."""
+
+    lang: str = "en"
+
+    def __post_init__(self) -> None:
+        if self.lang not in LANGUAGES:
+            raise ValueError(f"reports speak {' and '.join(LANGUAGES)}, not {self.lang!r}")
+
+    def __call__(self, key: str, **values: object) -> str:
+        return self.pick(TEXTS[key]).format(**values)
+
+    def pick(self, pair: tuple[str, str]) -> str:
+        """The text of this language out of (English, Spanish)."""
+        return pair[LANGUAGES.index(self.lang)]
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """`12,345.6`; in Spanish `12 345,6` with a thin space, and four digits stand together."""
+        text = f"{value:,.{digits}f}"
+        if self.lang == "en":
+            return text
+        thin = "\u2009" if abs(value) >= 10_000 else ""
+        return text.replace(",", thin).replace(".", ",")
+
+    def short(self, value: float) -> str:
+        """Three significant digits without an exponent where that is short: `0.042`, `1.5`, `12,300`."""
+        if value == 0 or not math.isfinite(value):
+            return self.number(0) if value == 0 else "–"
+        digits = max(0, 2 - math.floor(math.log10(abs(value))))
+        text = self.number(value, digits)
+        mark = "." if self.lang == "en" else ","
+        return text.rstrip("0").rstrip(mark) if mark in text and digits else text
+
+    def percent(self, share: float, digits: int = 1) -> str:
+        """`97.5 %`; never rounded up to 100 or down to 0."""
+        if not math.isfinite(share):
+            return "–"
+        value = 100 * share
+        step = 10.0**-digits
+        if share < 1:
+            value = min(value, 100 - step)
+        if share > 0:
+            value = max(value, step)
+        return f"{self.number(value, digits if 0 < share < 1 else 0)} %"
+
+    def seconds(self, value: float | None) -> str:
+        """A time with the unit that suits it: `430 µs`, `12.5 ms`, `1.2 s`."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        for limit, unit, factor in ((1e-6, "ns", 1e9), (1e-3, "µs", 1e6), (1.0, "ms", 1e3)):
+            if 0 < abs(value) < limit * 0.9995:
+                return f"{self.short(value * factor)} {unit}"
+        return f"{self.short(value)} s"

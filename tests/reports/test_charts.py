@@ -1,0 +1,172 @@
+"""The first charts: what is drawn is what was recorded."""
+
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from reports.charts import CHARTS, figure, render
+from reports.charts.edges import edges
+from reports.charts.faults import bar, pack
+from reports.charts.heatmap import counts
+from reports.charts.layered import layout
+from reports.charts.percentiles import over_time
+from reports.charts.style import Look, NotApplicable
+from reports.charts.tallies import outcome_rates, quantiles_over_time, round_width, time_edges
+from reports.texts import Words
+from sim.telemetry.codes import Outcome
+
+from .hand_made import client, fault, request, run_of
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Ten seconds with 200 requests of known latencies: one in ten fails, the last one never ends."""
+    requests = [
+        request(i, i * 0.05, None if i == 199 else 0.001 * (i % 37 + 1), Outcome.FAILED if i % 10 == 0 else Outcome.OK) for i in range(200)
+    ]
+    spans = [client(i + 1, 0, "shoppers", "gateway", i * 0.05, i * 0.05 + 0.01) for i in range(100)]
+    outcomes = [Outcome.FAILED] * 5 + [Outcome.OK] * 15
+    spans += [client(1000 + i, i, "orders", "payments", i * 0.1, i * 0.1 + 0.05, attempt=2, outcome=outcomes[i]) for i in range(20)]
+    spans += [client(2000 + i, i, "gateway", "orders", i * 0.1, i * 0.1 + 0.05) for i in range(20)]
+    return run_of(requests, spans, faults=[fault()], warmup=1.0)
+
+
+def test_the_rates_of_all_outcomes_add_up_to_the_finished_requests(shop):
+    """Rates times widths give back every request that ended, each outcome apart."""
+    edges_ = time_edges(shop.duration)
+    rates = outcome_rates(shop.requests, edges_)
+    totals = {outcome: round(float((rate * np.diff(edges_)).sum())) for outcome, rate in rates.items()}
+    assert totals[Outcome.FAILED] == 20
+    assert totals[Outcome.OK] == 179
+    assert sum(totals.values()) == len(shop.requests.finished)
+
+
+def test_the_filled_areas_are_the_rates(shop):
+    """The top of the drawn stack, step by step, is the rate of all requests that ended."""
+    ax = figure(shop, "outcomes").axes[0]
+    top = ax.collections[1].get_paths()[0].vertices[:, 1].max()
+    edges_ = time_edges(shop.duration)
+    assert top == pytest.approx(sum(outcome_rates(shop.requests, edges_).values()).max())
+
+
+def test_the_heat_map_counts_every_finished_request_once(shop):
+    """The cells add up to the requests that ended, and the mesh holds these cells."""
+    cells = counts(shop.requests.finished, shop.duration)[2]
+    assert cells.sum() == len(shop.requests.finished) == 199
+    mesh = next(c for c in figure(shop, "heatmap").axes[0].collections if c.get_array() is not None)
+    assert mesh.get_array().sum() == 199
+
+
+def test_percentiles_over_time_are_nearest_ranks_of_their_bin():
+    """Of 1 to 100 ms in one bin, the median is 50 ms and the maximum 100 ms; a bin without requests has none."""
+    rows = over_time(run_of([request(i, 0.5, i / 1000) for i in range(1, 101)]).requests, np.array([0.0, 1.0, 2.0]))
+    assert rows[:, 0].tolist() == pytest.approx([0.05, 0.09, 0.099, 0.1])
+    assert np.isnan(rows[:, 1]).all()
+
+
+def test_quantiles_of_shuffled_rows_are_those_of_sorted_rows():
+    """The order in which rows were written does not matter."""
+    rng = np.random.default_rng(1)
+    times, values = rng.uniform(0, 10, 500), rng.exponential(1, 500)
+    edges_ = np.linspace(0, 10, 6)
+    drawn = quantiles_over_time(times, values, edges_, [0.5, 0.9])
+    for index in range(5):
+        inside = np.sort(values[(times >= edges_[index]) & (times < edges_[index + 1])])
+        assert drawn[0, index] == inside[int(np.ceil(0.5 * len(inside))) - 1]
+
+
+@pytest.mark.parametrize(("duration", "width"), [(180, 1), (181, 2), (3600, 20), (0.9, 0.005), (1.0, 0.01)])
+def test_bins_have_round_widths_and_cover_the_whole_run(duration, width):
+    """At most 180 bins of 1, 2 or 5 times a power of ten; the last edge is the end."""
+    edges_ = time_edges(duration)
+    assert round_width(duration) == pytest.approx(width)
+    assert edges_[0] == 0
+    assert edges_[-1] == duration
+    assert np.all(np.diff(edges_) > 0)
+
+
+def test_an_edge_counts_calls_attempts_and_errors_after_the_warm_up(shop):
+    """Of 20 calls of two attempts each, those that ended before second 1 do not count; 5 failed, all of them early."""
+    found = {(edge.source, edge.target): edge for edge in edges(shop)}
+    payments = found["orders", "payments"]
+    assert (payments.calls, payments.attempts, payments.errors) == (10, 20, 0)
+    assert payments.amplification == 2
+    assert payments.rate == pytest.approx(10 / 9)
+    everything = {(edge.source, edge.target): edge for edge in edges(shop, (0.0, 10.0))}["orders", "payments"]
+    assert (everything.calls, everything.errors, everything.error_share) == (20, 5, 0.25)
+
+
+def test_callers_stand_left_of_whom_they_call():
+    """Layers go by the longest way; an edge that skips layers has a bend in each."""
+    plan = layout([("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("a", "d")])
+    assert [plan.nodes[name][0] for name in "abcd"] == [0, 1, 2, 3]
+    assert [len(plan.routes[edge]) for edge in (("a", "b"), ("a", "c"), ("a", "d"))] == [2, 3, 4]
+
+
+def test_boxes_in_one_layer_keep_apart_even_in_a_circle_of_calls():
+    """No two boxes of a layer are nearer than one height, and a cycle has a layout too."""
+    plan = layout([("a", name) for name in "bcdefg"] + [("b", "h"), ("h", "b"), ("g", "h")])
+    for layer in range(plan.layers):
+        heights = sorted(y for x, y in plan.nodes.values() if x == layer)
+        assert all(high - low >= 1 - 1e-9 for low, high in itertools.pairwise(heights))
+
+
+def test_names_of_faults_never_overlap_in_a_lane():
+    """Forty faults at nearly the same time are packed into lanes without touching each other."""
+    bars = [bar(f"fault-number-{i}", [(i / 100, i / 100 + 0.05)], 600.0) for i in range(40)]
+    lanes = pack(bars)
+    assert sum(len(lane) for lane in lanes) == 40
+    assert not any(one.clashes(other) for lane in lanes for i, one in enumerate(lane) for other in lane[i + 1 :])
+    assert all(item.text_at >= 0 for item in bars)
+
+
+def test_the_same_result_gives_the_same_svg(shop, tmp_path):
+    """No date and no random id: two renderings are the same bytes, with the title inside."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for directory in (first, second):
+        assert set(render(shop, ["outcomes", "graph"], directory, formats=("svg",)).values()) == {None}
+    for name in ("outcomes", "graph"):
+        assert (first / f"{name}.svg").read_bytes() == (second / f"{name}.svg").read_bytes()
+    text = (first / "outcomes.svg").read_text()
+    assert "<title>Requests per second by outcome</title>" in text
+    assert "dc:date" not in text
+
+
+def test_a_chart_that_does_not_apply_says_why_and_writes_nothing(tmp_path):
+    """A run without requests has no outcomes: the reason is returned and there is no file."""
+    reasons = render(run_of(), list(CHARTS), tmp_path)
+    assert all(reasons.values())
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(NotApplicable, match="no workload 'robots'; there are: shoppers"):
+        figure(run_of([request(1, 0, 1)]), "outcomes", workload="robots")
+
+
+def test_dark_pictures_have_their_own_name_and_paper(shop, tmp_path):
+    """`NAME-dark.png` beside `NAME.png`; matplotlib's own settings are left as they were."""
+    before = dict(mpl.rcParams)
+    render(shop, ["outcomes"], tmp_path, formats=("png",), theme="dark", lang="es")
+    assert [path.name for path in tmp_path.iterdir()] == ["outcomes-dark.png"]
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
+def test_every_chart_is_explained_in_both_languages(name):
+    """A title and one sentence, in English and in Spanish."""
+    chart = CHARTS[name]
+    assert all(text and not text.endswith(".") for text in chart.title)
+    assert all(text.endswith(".") for text in chart.explains)
+    assert chart.title[0] != chart.title[1]
+
+
+def test_numbers_and_times_follow_the_language():
+    """Commas and points change places in Spanish; a time has the unit that suits it; a share is never rounded to all or nothing."""
+    english, spanish = Words(), Words("es")
+    assert english.number(12345.6, 1) == "12,345.6"
+    assert spanish.number(12345.6, 1) == "12\u2009345,6"
+    assert spanish.number(1234) == "1234"
+    assert [english.seconds(t) for t in (0.00043, 0.0125, 1.25, 0.0)] == ["430 µs", "12.5 ms", "1.25 s", "0 s"]
+    assert [english.percent(share) for share in (1.0, 0.99999, 0.00001, 0.0)] == ["100 %", "99.9 %", "0.1 %", "0 %"]
+    assert english.seconds(None) == "–"
+    assert Look().words.lang == "en"
