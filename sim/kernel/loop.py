@@ -129,6 +129,20 @@ class SimLoop(asyncio.BaseEventLoop):
             raise ValueError("a time that is not a number (NaN) never comes: check how the delay was computed")
         self._due.append(entry)
 
+    def freeze(self, wanted: Callable[[Future[Any]], bool]) -> list[tuple[float, Future[Any]]]:
+        """Take the sleeps that *wanted* chooses out of the queue; with each, the seconds that were left. For `thaw`."""
+        frozen = [(when - self.env._now, event) for when, _, _, event in sorted(self._queue, key=lambda entry: entry[:3])
+                  if type(event) is Future and wanted(event)]
+        out = {id(future) for _, future in frozen}
+        self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
+        heapify(self._queue)
+        return frozen
+
+    def thaw(self, frozen: list[tuple[float, Future[Any]]]) -> None:
+        """Let frozen sleeps go on from where they stood."""
+        for left, future in frozen:
+            heappush(self._queue, (self.env._now + left, NORMAL, self._number(), future))
+
     def _timer_died(self) -> None:
         self._dead += 1
         if self._dead > COMPACT_ABOVE and self._dead * 2 > len(self._queue):

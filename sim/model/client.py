@@ -1,0 +1,217 @@
+"""A caller's side of one dependency: discovery, balancer, policies, transport.
+
+    call ──▶ policies, outermost first ──▶ pick an instance ──▶ message over the link ──▶ the far side works in a task of its own
+                                                                    │
+             the caller waits for one future ◀── answer over the link back
+
+If the caller's patience ends, the caller leaves and the far side works on, unless the transport propagates the cancellation.
+"""
+
+from __future__ import annotations
+
+import math
+from asyncio import CancelledError, Future
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from sim.errors import NoHealthyInstances, StatusError
+from sim.model.failures import explain_failure
+from sim.model.messages import Exchange, Request, Response
+from sim.model.network import LOST, LinkFailed
+from sim.resilience.balancers import AnyBalancer, RoundRobinSpec
+from sim.resilience.balancer import Balancer
+from sim.resilience.deadline import current_deadline
+from sim.resilience.events import Event, StateTransition
+from sim.resilience.outcomes import Outcome as CallOutcome
+from sim.resilience.policies import AnyPolicy
+from sim.spec import Spec
+from sim.telemetry.codes import Outcome, Reason, SpanKind
+from sim.telemetry.columns import pack_span
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+    from sim.model.node import Node
+    from sim.model.world import World
+    from sim.resilience.pipeline import Pipeline
+
+CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
+OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
+
+
+class UseSpec(Spec):
+    """How a service calls one of its dependencies; *policies* outermost first."""
+
+    protocol: Literal["http", "grpc"] = "http"
+    balancer: AnyBalancer = Field(default_factory=RoundRobinSpec)
+    policies: list[AnyPolicy] = []
+
+
+class Edge:
+    """What all clients of one caller and callee share: counts that cannot be read from the recorded rows."""
+
+    def __init__(self, caller: str, callee: str) -> None:
+        self.name = f"{caller}->{callee}"
+        self.caller, self.callee = caller, callee
+        self.started = 0
+        self.finished = 0
+        self.sent = 0  # attempts that went onto the link
+        self.lost = 0  # of those, that the network never delivered
+        self.policies: list[str] = []
+        self.counts: Counter[str] = Counter()  # of policy events, "circuit_breaker.rejected"
+        self.opened = 0
+        self._open_since: dict[str, float] = {}
+        self._open_for = 0.0
+
+    def count(self, event: Event, now: float, who: str = "") -> None:
+        """A policy of one of the clients, *who*, did something."""
+        self.counts[f"{event.policy}.{event.kind}"] += 1
+        if isinstance(event, StateTransition):
+            if event.target == "OPEN":
+                self.opened += 1
+                self._open_since.setdefault(who, now)
+            elif who in self._open_since:
+                self._open_for += now - self._open_since.pop(who)
+
+    def open_seconds(self, now: float) -> float:
+        """How long breakers have been open, summed over the clients."""
+        return self._open_for + sum(now - since for since in self._open_since.values())
+
+
+class Source:
+    """A caller that is no instance: a workload."""
+
+    def __init__(self, name: str, zone: str = "") -> None:
+        self.name, self.zone = name, zone
+        self.index = 0
+
+
+class Client:
+    """One caller instance's way to one node. `await call(request)` gives a Response, whatever happens, unless it is cancelled."""
+
+    def __init__(self, world: World, caller: str, source: Source | Instance, node: Node, use: UseSpec) -> None:
+        self.world, self.node, self.source = world, node, source
+        self.policies = use.policies
+        self.caller = caller
+        self.loop = world.loop
+        self.env = world.loop.env
+        self.recorder = world.recorder
+        self.caller_index = world.recorder.node(caller)
+        self.edge = world.edge(caller, node.name)
+        self.there = world.link(caller, node.name)
+        self.back = world.link(node.name, caller)
+        self.rng = world.streams[f"client {source.name}>{node.name}"]
+        self.balancer = use.balancer.build(source.zone or None)
+        self.counts_load = type(self.balancer).started is not Balancer.started or type(self.balancer).finished is not Balancer.finished
+        self.tells_departure = use.protocol == "grpc" or node.spec.on_caller_gone == "cancel"
+        self.pipeline: Pipeline | None = world.pipeline(self) if use.policies else None
+        self.multiplies = any(word in ("retry", "hedge") for word in self.edge.policies)
+        self._attempt_once = self._attempt  # the same object at every call, so that the pipeline composes once
+
+    def hosts(self) -> Sequence[Instance]:
+        """The instances that discovery gives this caller."""
+        return self.node.reachable
+
+    async def call(self, request: Request) -> Response:
+        """Send *request*, under the policies; record it."""
+        edge, env = self.edge, self.env
+        edge.started += 1
+        start = env._now
+        request.span = self.recorder.next_span()
+        try:
+            if self.pipeline is None:
+                response = await self._attempt(request)
+            else:
+                response = await self.pipeline.call(self._attempt_once, request)
+        except StatusError as error:
+            response = error.response
+        except CancelledError:
+            self._finish(request, start, int(Reason.CANCELLED), FAILED)
+            raise
+        except Exception as error:
+            response = explain_failure(error)
+        status = response.status
+        if status < 400:
+            outcome = DEGRADED if response.degraded else OK
+        else:
+            outcome = REJECTED if response.rejected else FAILED
+        self._finish(request, start, response.reason or status, outcome)
+        return response
+
+    def _finish(self, request: Request, start: float, status: int, outcome: int) -> None:
+        self.edge.finished += 1
+        self.recorder.write_span(pack_span(
+            request.span, request.parent, request.trace, start, self.env._now, 0.0, self.caller_index, self.node.index,
+            request.operation, self.source.index, status, request.attempts, CLIENT, outcome))
+
+    async def _attempt(self, request: Request) -> Response:
+        """One attempt at one instance; with policies around it, an answer that says 'failed' is raised as StatusError."""
+        env = self.env
+        now = env._now
+        request.attempts = attempt = request.attempts + 1
+        hosts = self.hosts()
+        if not hosts:
+            raise NoHealthyInstances(self.node.name)
+        instance = hosts[0] if len(hosts) == 1 else self.balancer.pick(hosts, now, self.rng, request.key)
+        if instance is None:
+            raise NoHealthyInstances(self.node.name)
+        deadline = current_deadline()
+        if deadline < math.inf:
+            request.deadline = deadline
+        span = self.recorder.next_span() if self.multiplies else request.span
+        exchange = Exchange(request, Future(loop=self.loop), instance, self, attempt, span)
+        try:
+            delay = self.there.delay(self.source, instance, request)
+        except LinkFailed as failed:
+            await self.loop.sleep(failed.verdict.after)
+            raise failed.verdict.error() from None
+        self.edge.sent += 1
+        if delay != LOST:
+            self.loop.after(delay, instance.arrive, exchange)
+        else:
+            self.edge.lost += 1
+        if self.counts_load:
+            self.balancer.started(instance, now)
+        try:
+            response = await exchange.answer
+        except CancelledError:
+            if self.tells_departure and delay != LOST:
+                self.loop.after(self.there.delay(self.source, instance, request), instance.caller_gone, exchange)
+            self._attempt_ended(exchange, now, int(Reason.CANCELLED), FAILED, CallOutcome.CANCELLED)
+            raise
+        except Exception as error:
+            self._attempt_ended(exchange, now, explain_failure(error).reason, FAILED, CallOutcome.FAILURE)
+            raise
+        status = response.status
+        failed_status = status >= 500 or status == 429
+        self._attempt_ended(exchange, now, status, FAILED if failed_status else OK, CallOutcome.FAILURE if failed_status else CallOutcome.SUCCESS)
+        if failed_status and self.pipeline is not None:
+            raise StatusError(response)
+        return response
+
+    def _attempt_ended(self, exchange: Exchange, start: float, status: int, outcome: int, judged: CallOutcome) -> None:
+        now = self.env._now
+        if self.counts_load:
+            self.balancer.finished(exchange.instance, now, now - start, judged)
+        if self.multiplies:
+            request = exchange.request
+            self.recorder.write_span(pack_span(
+                exchange.parent, request.span, request.trace, start, now, 0.0, self.caller_index, self.node.index,
+                request.operation, self.source.index, status, exchange.attempt, ATTEMPT, outcome))
+
+    # called by the network
+
+    @staticmethod
+    def answered(exchange: Exchange, response: Response) -> None:
+        """The answer has come back."""
+        if not exchange.answer.done():
+            exchange.answer.set_result(response)
+
+    @staticmethod
+    def broken(exchange: Exchange, error: Exception) -> None:
+        """The connection was refused or has broken."""
+        if not exchange.answer.done():
+            exchange.answer.set_exception(error)
+

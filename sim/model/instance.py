@@ -1,0 +1,285 @@
+"""An instance: one replica of a node, with workers and a bounded queue in front of them.
+
+    arrives ──free worker──────────────▶ served ──▶ answer goes back over the link
+       ├────queue not full──▶ waits ──▶ served
+       ├────queue full────────────────────────────▶ 503
+       └────instance down─────────────────────────▶ refused
+
+Killed, it finishes nothing: callers of requests in service and in the queue see their connection reset. Unavailable, it
+refuses what is new and finishes what it has. Paused, it stands still and loses nothing: what it was doing ends late by the
+length of the pause, and answers leave after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sim.errors import ConnectFailed, ConnectionReset
+from sim.model.client import Client, UseSpec
+from sim.model.cpu import Cpu
+from sim.model.messages import Exchange, Response
+from sim.model.network import LOST, LinkFailed
+from sim.model.queues import QUEUES
+from sim.resilience.policy import PolicySpec
+from sim.streams import Stream
+from sim.telemetry.codes import Outcome, Reason, SpanKind
+from sim.telemetry.columns import pack_span
+from sim.telemetry.integrals import Level
+
+if TYPE_CHECKING:
+    from sim.model.node import Node
+    from sim.model.world import World
+
+SERVER, OK, DEGRADED, FAILED, REJECTED = int(SpanKind.SERVER), int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
+CANCELLED = int(Reason.CANCELLED)
+
+
+class Instance:
+    """One replica. *weight*, *zone* and *healthy* are what balancers look at; *slowness* multiplies its service times."""
+
+    def __init__(self, world: World, node: Node, number: int, zone: str = "") -> None:
+        self.world, self.node, self.number = world, node, number
+        self.name = f"{node.name}-{number}"
+        self.index = world.recorder.instance(self.name)
+        self.zone = zone
+        self.weight = 1.0
+        self.slowness = 1.0
+        self.version = ""
+        self.loop = world.loop
+        self.env = world.loop.env
+        self.recorder = world.recorder
+        now = self.env._now
+        self.workers = node.workers
+        self.queue_limit = node.queue_limit
+        self.queue = QUEUES[node.queue_order]()
+        self.busy = Level(now)
+        self.waiting = Level(now)
+        self.up = True
+        self.accepting = True
+        self.paused = False
+        self.draining = False
+        self.serving: dict[Exchange, None] = {}
+        self._held: list[Callable[[], None]] = []  # what waits for the end of a pause
+        self._frozen: list[tuple[float, asyncio.Future[object]]] = []
+        self.rejected = 0
+        self.wasted = 0.0  # seconds of work that nobody waited for
+        self.worked = 0.0  # seconds of work altogether
+        self.healthy = True  # up, and takes requests
+        self._clients: dict[str, Client] = {}
+        self._streams: Counter[str] = Counter()
+        cores = node.cores
+        self.cpu = Cpu(self.loop, cores) if cores is not None else None
+        self.handle = node.handler(self)
+
+    def client(self, callee: str, policies: Sequence[PolicySpec] = ()) -> Client:
+        """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool. A caller with
+        *policies* of its own (a gateway's route) gets a client of its own."""
+        use = self.node.spec.uses.get(callee) or UseSpec()
+        if policies:
+            return self.world.client(self.node.name, self, callee, use.model_copy(update={"policies": [*policies, *use.policies]}))
+        if callee not in self._clients:
+            self._clients[callee] = self.world.client(self.node.name, self, callee, use)
+        return self._clients[callee]
+
+    def stream(self, purpose: str) -> Stream:
+        """A stream of its own for each that asks, in the order of asking."""
+        self._streams[purpose] += 1
+        return self.world.streams[f"{self.name} {purpose} {self._streams[purpose]}"]
+
+    def _changed(self) -> None:
+        self.healthy = self.up and self.accepting and not self.draining
+        self.node.changed()
+
+    # requests
+
+    def arrive(self, exchange: Exchange) -> None:
+        """A request has come over the link."""
+        if self.paused:
+            self._held.append(lambda: self.arrive(exchange))
+            return
+        exchange.arrived = self.env._now
+        if not (self.up and self.accepting):
+            self.fail(exchange, ConnectFailed(f"{self.name} refuses connections"))
+            return
+        if self.node.admission is not None and not self._admitted(exchange):
+            return
+        if self.busy.value < self.workers and not len(self.queue):
+            self._start(exchange)
+        elif len(self.queue) < self.queue_limit:
+            self.queue.push(exchange)
+            self.waiting.change(1, self.env._now)
+        else:
+            self._turn_away(exchange, Response(503, rejected=True, body="queue full"))
+
+    def _admitted(self, exchange: Exchange) -> bool:
+        assert self.node.admission is not None
+        refusal = self.node.admission(self, exchange)
+        if refusal is not None:
+            self._turn_away(exchange, refusal)
+        return refusal is None
+
+    def _turn_away(self, exchange: Exchange, response: Response) -> None:
+        self.rejected += 1
+        exchange.span = self.recorder.next_span()
+        exchange.started = self.env._now
+        exchange.operation = self.node.operation_of(exchange.request)
+        self._record(exchange, response.status, REJECTED)
+        self.answer(exchange, response)
+
+    def _start(self, exchange: Exchange) -> None:
+        now = self.env._now
+        self.busy.change(1, now)
+        exchange.started = now
+        exchange.span = self.recorder.next_span()
+        self.serving[exchange] = None
+        exchange.task = self.loop.spawn(self._serve(exchange), self.name)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            response = await self.handle(exchange)
+        except CancelledError:  # killed, or told that the caller has gone
+            self._leave(exchange)
+            self._record(exchange, CANCELLED, FAILED)
+            return
+        except Exception as error:  # of the service's own code: a 500, never the end of the run
+            self.world.handler_failed(self, exchange, error)
+            response = Response(500, error=error, reason=int(Reason.ERROR))
+        if exchange.degraded:
+            response = _degraded(response)
+        self._leave(exchange)
+        status = response.status
+        self._record(exchange, status, (DEGRADED if response.degraded else OK) if status < 400 else REJECTED if response.rejected else FAILED)
+        self.answer(exchange, response)
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Give the worker to the next in line."""
+        now = self.env._now
+        took = now - exchange.started
+        self.worked += took
+        if exchange.answer.done():
+            self.wasted += took
+        self.serving.pop(exchange, None)
+        self.busy.change(-1, now)
+        if len(self.queue):
+            self._serve_next()
+        if self.draining and not self.serving:
+            self.world.drained(self)
+
+    def _serve_next(self) -> None:
+        while len(self.queue) and self.busy.value < self.workers and self.up and not self.paused:
+            exchange = self.queue.pop()
+            self.waiting.change(-1, self.env._now)
+            if self.node.admission is None or self.node.dequeued(self, exchange):
+                self._start(exchange)
+
+    def _record(self, exchange: Exchange, status: int, outcome: int) -> None:
+        request = exchange.request
+        self.recorder.write_span(pack_span(
+            exchange.span, exchange.parent, request.trace, exchange.arrived, self.env._now, exchange.started - exchange.arrived,
+            self.node.index, exchange.client.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER, outcome))
+
+    def answer(self, exchange: Exchange, response: Response) -> None:
+        """Send *response* back over the link."""
+        if self.paused:
+            self._held.append(lambda: self.answer(exchange, response))
+            return
+        client = exchange.client
+        try:
+            delay = client.back.delay(self, client.source, exchange.request, response)
+        except LinkFailed as failed:
+            self.loop.after(failed.verdict.after, client.broken, exchange, failed.verdict.error())
+            return
+        if delay != LOST:
+            self.loop.after(delay, client.answered, exchange, response)
+
+    def fail(self, exchange: Exchange, error: Exception) -> None:
+        """Tell the caller that its connection was refused or has broken."""
+        client = exchange.client
+        try:
+            delay = client.back.delay(self, client.source, exchange.request, Response(0, size=40))
+        except LinkFailed as failed:
+            delay, error = failed.verdict.after, failed.verdict.error()
+        if delay != LOST:
+            self.loop.after(delay, client.broken, exchange, error)
+
+    def caller_gone(self, exchange: Exchange) -> None:
+        """The caller has left, and this transport tells: stop working for it."""
+        if exchange.task is not None:
+            if exchange in self.serving:
+                exchange.task.cancel()
+        elif self.queue.remove(exchange):
+            self.waiting.change(-1, self.env._now)
+
+    # failures
+
+    def kill(self) -> None:
+        """It is gone at once, with everything that it was doing."""
+        if not self.up:
+            return
+        self.up = False
+        self._frozen.clear()
+        self._held.clear()
+        self.paused = False
+        for exchange in self.queue.drain():
+            self.waiting.change(-1, self.env._now)
+            self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
+        for exchange in list(self.serving):
+            assert exchange.task is not None
+            exchange.task.cancel()
+            self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
+        self._changed()
+
+    def start(self) -> None:
+        """It runs again, empty; after the node's start-up time it takes requests."""
+        if self.up:
+            return
+        self.up = True
+        self.accepting = False
+        self.loop.after(self.node.startup, self._ready)
+
+    def _ready(self) -> None:
+        if self.up and not self.draining:
+            self.accepting = True
+            self._changed()
+
+    def set_accepting(self, accepting: bool) -> None:
+        """Refuse new requests, or take them again; what it has goes on."""
+        self.accepting = accepting
+        self._changed()
+
+    def pause(self) -> None:
+        """Stand still: what is in work stops, arrivals and answers wait."""
+        if self.paused or not self.up:
+            return
+        self.paused = True
+        mine = {id(exchange.task._fut_waiter) for exchange in self.serving}  # type: ignore[union-attr]
+        self._frozen = self.loop.freeze(lambda future: id(future) in mine)
+        if self.cpu is not None:
+            self.cpu.set_speed(0.0)
+        self._changed()
+
+    def resume(self) -> None:
+        """Go on where it stood."""
+        if not self.paused:
+            return
+        self.paused = False
+        self.loop.thaw(self._frozen)
+        if self.cpu is not None:
+            self.cpu.set_speed(1.0)
+        self._frozen = []
+        held, self._held = self._held, []
+        for act in held:
+            act()
+        self._serve_next()
+        self._changed()
+
+
+def _degraded(response: Response) -> Response:
+    if not response.degraded:
+        response = Response(response.status, response.body, headers=response.headers, size=response.size, degraded=True,
+                            rejected=response.rejected, retry_after=response.retry_after, error=response.error, reason=response.reason)
+    return response

@@ -1,0 +1,85 @@
+"""Which key is asked for: `{zipf: {items: 100000, s: 1.1}}`, `{uniform: {items: 1000}}`, or a fixed text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from sim.spec import OneKey, Spec
+from sim.streams import Stream
+
+BLOCK = 1024
+
+
+class Keys(Spec):
+    """Base of the ways to draw a key."""
+
+    def drawer(self, stream: Stream) -> Callable[[], Any]:
+        """A function that draws the next key."""
+        raise NotImplementedError
+
+
+def _in_blocks(draw: Callable[[], Any]) -> Callable[[], int]:
+    block: list[int] = []
+
+    def next_key() -> int:
+        if not block:
+            block.extend(draw()[::-1].tolist())
+        return block.pop()
+
+    return next_key
+
+
+class ZipfKeys(Keys):
+    """Key k of *items* is asked for in proportion to 1/k^s: a few are hot, most are rare."""
+
+    shorthand: ClassVar[str] = "items"
+    items: int = Field(ge=1, le=10_000_000)
+    s: float = Field(default=1.1, ge=0, le=10)
+
+    def drawer(self, stream: Stream) -> Callable[[], int]:
+        import numpy as np
+
+        weights = np.arange(1, self.items + 1, dtype=float) ** -self.s
+        cumulative = np.cumsum(weights)
+        cumulative /= cumulative[-1]
+        rng = stream.numpy
+        return _in_blocks(lambda: np.searchsorted(cumulative, rng.random(BLOCK)) + 1)
+
+
+class UniformKeys(Keys):
+    """Every one of *items* keys is as likely."""
+
+    shorthand: ClassVar[str] = "items"
+    items: int = Field(ge=1, le=2**53)
+
+    def drawer(self, stream: Stream) -> Callable[[], int]:
+        rng = stream.numpy
+        return _in_blocks(lambda: rng.integers(1, self.items + 1, BLOCK))
+
+
+class FixedKey(Keys):
+    """Always the same key."""
+
+    shorthand: ClassVar[str] = "value"
+    value: str
+
+    def drawer(self, stream: Stream) -> Callable[[], str]:
+        return lambda: self.value
+
+
+class _KeyKinds(OneKey):
+    def validate(self, value: Any) -> Spec:
+        if isinstance(value, Mapping | Spec):
+            return super().validate(value)
+        return self._inner(FixedKey, str(value), ())
+
+    def dump(self, value: Spec) -> Any:
+        return value.value if isinstance(value, FixedKey) else super().dump(value)
+
+
+AnyKeys = Annotated[Keys, _KeyKinds("key", lambda: KEYS)]
+
+KEYS: dict[str, type[Keys]] = {"zipf": ZipfKeys, "uniform": UniformKeys, "fixed": FixedKey}

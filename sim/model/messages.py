@@ -1,0 +1,104 @@
+"""What travels: a request, its response, and the exchange that carries one attempt of a request to one instance."""
+
+from __future__ import annotations
+
+import math
+from asyncio import Future, Task
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.model.client import Client
+    from sim.model.instance import Instance
+
+MESSAGE_SIZE = 512  # bytes of a request or response that does not say otherwise
+NO_HEADERS: Mapping[str, str] = {}
+
+
+class Request:
+    """One logical call, whatever number of attempts it takes.
+
+    *deadline* is in seconds of simulated time (inf for none); *trace*, *parent* and *span* are ids of recorded rows;
+    *operation* is the index of the name under which the caller records the call; *body* is any Python value.
+    """
+
+    __slots__ = ("attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace")
+
+    def __init__(self, method: str, path: str, trace: int = 0, parent: int = 0, operation: int = 0, headers: Mapping[str, str] = NO_HEADERS,
+                 size: int = MESSAGE_SIZE, body: Any = None, key: str | None = None, priority: int = 0) -> None:
+        self.method = method
+        self.path = path
+        self.trace = trace
+        self.parent = parent
+        self.operation = operation
+        self.headers = headers
+        self.size = size
+        self.body = body
+        self.key = key
+        self.priority = priority
+        self.deadline = math.inf
+        self.attempts = 0
+        self.span = 0
+
+    @property
+    def json(self) -> Any:
+        """The body, as a handler reads it."""
+        return self.body
+
+
+class Response:
+    """*status* as in HTTP. *degraded*: a substitute; *rejected*: refused before any work was done.
+
+    *error* is the exception that ended the call at the caller, where there is no answer of a callee at all; *reason* its
+    code (sim.telemetry.codes.Reason) or 0.
+    """
+
+    __slots__ = ("body", "degraded", "error", "headers", "reason", "rejected", "retry_after", "size", "status")
+
+    def __init__(self, status: int = 200, body: Any = None, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS, size: int = MESSAGE_SIZE,
+                 degraded: bool = False, rejected: bool = False, retry_after: float | None = None, error: BaseException | None = None,
+                 reason: int = 0) -> None:
+        self.status = status
+        self.body = json if body is None else body
+        self.headers = headers
+        self.size = size
+        self.degraded = degraded
+        self.rejected = rejected
+        self.retry_after = retry_after
+        self.error = error
+        self.reason = reason
+
+    @property
+    def json(self) -> Any:
+        """The body, as a caller reads it."""
+        return self.body
+
+    @property
+    def ok(self) -> bool:
+        """Answered as asked: a status below 400."""
+        return self.status < 400
+
+
+class Exchange:
+    """One attempt of a request at one instance: what the far side works on, and the future that the caller waits for."""
+
+    __slots__ = ("answer", "arrived", "attempt", "client", "degraded", "instance", "operation", "parent", "request", "span", "started", "task")
+
+    def __init__(self, request: Request, answer: Future[Response], instance: Instance, client: Client, attempt: int, parent: int) -> None:
+        self.request = request
+        self.answer = answer
+        self.instance = instance
+        self.client = client
+        self.attempt = attempt
+        self.parent = parent  # the caller's span
+        self.span = 0  # the far side's span
+        self.operation = 0
+        self.arrived = 0.0
+        self.started = 0.0
+        self.degraded = False
+        self.task: Task[None] | None = None
+
+    @property
+    def abandoned(self) -> bool:
+        """Nobody waits for the answer any more."""
+        return self.answer.done()

@@ -1,0 +1,199 @@
+"""The network: links with latency, jitter, loss and bandwidth, and rules that faults lay on them.
+
+    message ──▶ latency ──▶ rule, rule, rule ──▶ arrives after the sum of all delays
+                              │ Drop                never arrives; the caller waits until its own patience ends
+                              └ Fail(error)         the sender learns at once (a reset), or after the way there (a refusal)
+
+A link carries any number of messages at once: each has its own delay, none waits for another, except where a
+`bandwidth` makes them share the line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from sim.distributions import Constant, TimeDistribution
+from sim.spec import Spec
+from sim.streams import Streams
+from sim.units import Bandwidth, Duration, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sim.model.messages import Request, Response
+
+LOST = math.inf  # the delay of a message that never arrives
+DEFAULT_LATENCY = 500e-6
+PACKET = 1460  # bytes of payload in a TCP segment on Ethernet
+FIRST_RTO = 0.2  # seconds; Linux' smallest retransmission timeout (RFC 6298 recommends 1 s), doubling at each loss
+LAST_RTO = 120.0
+
+
+@dataclass(frozen=True)
+class Delay:
+    """The message takes *seconds* longer."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The message is lost; nobody is told."""
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The message is not carried, and the caller gets *error*; at once, or *after* seconds."""
+
+    error: Callable[[], Exception]
+    after: float = 0.0
+
+
+Verdict = Delay | Drop | Fail | None  # None: let it pass
+
+
+@dataclass(slots=True)
+class Message:
+    """What a rule looks at. *source* and *target* are instances (or a workload); *response* is None on the way there."""
+
+    link: Link
+    source: Any
+    target: Any
+    request: Request
+    response: Response | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.request.size if self.response is None else self.response.size
+
+
+Rule = Callable[[Message], Verdict]
+
+
+class LinkFailed(Exception):
+    """A rule said Fail."""
+
+    def __init__(self, verdict: Fail) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+
+class LinkSpec(Spec):
+    """One link. The way back is as the way there, unless it is listed by itself."""
+
+    latency: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=DEFAULT_LATENCY))
+    jitter: Duration = 0.0  # uniform, up to so much more or less, as netem has it
+    loss: Share = 0.0  # of packets
+    bandwidth: Bandwidth | None = None
+    transport: Literal["tcp", "datagram"] = "tcp"
+
+
+class ZoneSpec(Spec):
+    """A place that can fail as a whole."""
+
+
+class NetworkSpec(Spec):
+    """All links; `links` names those that differ, as `caller->callee`. Instances in different zones are *between_zones* further apart."""
+
+    default: LinkSpec = Field(default_factory=LinkSpec)
+    links: dict[str, LinkSpec] = {}
+    zones: dict[str, ZoneSpec] = {}
+    between_zones: LinkSpec | None = None
+
+    def link(self, source: str, target: str) -> LinkSpec:
+        """The settings of the way from *source* to *target*."""
+        return self.links.get(f"{source}->{target}") or self.links.get(f"{target}->{source}") or self.default
+
+
+class Link:
+    """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it."""
+
+    def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float], between_zones: LinkSpec | None = None) -> None:
+        self.name = f"{source}->{target}"
+        self.source, self.target = source, target
+        self.transport = spec.transport
+        self._clock = clock
+        self._latency = spec.latency.sampler(streams[f"link {source}>{target}"])
+        self._dice = streams[f"link {source}>{target} rules"]
+        self.rules: list[Rule] = []
+        if between_zones is not None:
+            apart = between_zones.latency.sampler(streams[f"link {source}>{target} zones"])
+            self.rules.append(lambda m: Delay(apart()) if m.source.zone != m.target.zone and m.source.zone and m.target.zone else None)
+        if spec.jitter:
+            self.rules.append(lambda message: Delay(self._dice.uniform(-spec.jitter, spec.jitter)))
+        if spec.bandwidth is not None:
+            self.rules.append(bandwidth_rule(spec.bandwidth, clock))
+        if spec.loss:
+            self.rules.append(loss_rule(spec.loss, self._dice))
+
+    def delay(self, source: Any, target: Any, request: Request, response: Response | None = None) -> float:
+        """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
+        delay = self._latency()
+        if self.rules:
+            message = Message(self, source, target, request, response)
+            for rule in self.rules:
+                match rule(message):
+                    case None:
+                        pass
+                    case Delay(seconds):
+                        delay += seconds
+                    case Drop():
+                        return LOST
+                    case Fail() as verdict:
+                        raise LinkFailed(verdict)
+            return max(delay, 0.0)
+        return delay
+
+    def rule(self, rule: Rule) -> AbstractContextManager[None]:
+        """Lay *rule* on the link while the block lasts."""
+        return _installed(self.rules, rule)
+
+
+@contextmanager
+def _installed(rules: list[Rule], rule: Rule) -> Iterator[None]:
+    rules.append(rule)
+    try:
+        yield
+    finally:
+        rules[:] = [other for other in rules if other is not rule]
+
+
+def loss_rule(share: float, dice: Any) -> Rule:
+    """Each packet is lost with probability *share*: on TCP it is sent again after a retransmission timeout, so loss is a latency
+    tail there; a datagram is gone."""
+
+    def lose(message: Message) -> Verdict:
+        packets = max(1, math.ceil(message.size / PACKET))
+        if dice.random() >= 1 - (1 - share) ** packets:
+            return None
+        if message.link.transport == "datagram":
+            return Drop()
+        timeout, waited = FIRST_RTO, FIRST_RTO
+        while dice.random() < share:  # the packet that is sent again may be lost again
+            timeout = min(2 * timeout, LAST_RTO)
+            waited += timeout
+            if waited > 1e4:
+                return Drop()
+        return Delay(waited)
+
+    return lose
+
+
+def bandwidth_rule(bits_per_second: float, clock: Callable[[], float]) -> Rule:
+    """Messages go over the line one after another, at so many bits per second."""
+    free_at = 0.0
+
+    def carry(message: Message) -> Verdict:
+        nonlocal free_at
+        now = clock()
+        free_at = max(free_at, now) + message.size * 8 / bits_per_second
+        return Delay(free_at - now)
+
+    return carry

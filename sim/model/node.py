@@ -1,0 +1,109 @@
+"""A node: a service, gateway, database, cache, broker or external party. They differ only in what stands behind `handler`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from sim.model.client import UseSpec
+from sim.model.instance import Instance
+from sim.model.messages import Exchange, Request, Response
+from sim.model.paths import Routes
+from sim.spec import Spec
+from sim.units import Duration
+
+if TYPE_CHECKING:
+    from sim.model.steps import Step
+    from sim.model.world import World
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+UNBOUNDED = 2**62
+
+
+class QueueSpec(Spec):
+    """The line in front of the workers; beyond *limit* a request is answered with 503."""
+
+    limit: int = Field(default=128, ge=0)
+    order: Literal["fifo", "lifo", "priority", "codel"] = "fifo"
+
+
+class NodeSpec(Spec):
+    """What all nodes have."""
+
+    word: ClassVar[str] = "service"
+    instances: int = Field(default=1, ge=0, le=100_000)
+    zone: str | None = None  # a zone's name, or `spread`: the instances take turns
+    startup: Duration = 0.0
+    on_caller_gone: Literal["continue", "cancel"] = "continue"
+    uses: dict[str, UseSpec] = {}
+
+    def workers_each(self) -> int:
+        """Requests that one instance serves at once."""
+        return UNBOUNDED
+
+    def queue_spec(self) -> QueueSpec:
+        """The line in front of the workers."""
+        return QueueSpec.model_construct(limit=UNBOUNDED, order="fifo")
+
+    def cores_each(self) -> float | None:
+        """Cores of one instance, or None where work needs no CPU."""
+        return None
+
+    def calls(self) -> Mapping[str, list[Step]]:
+        """By operation, the steps that it runs: for checks and `explain`."""
+        return {}
+
+    def build(self, name: str, world: World) -> Node:
+        """The runtime node."""
+        raise NotImplementedError
+
+
+class Node:
+    """A named part of the system with its instances."""
+
+    runs_user_code = False  # True: what its handler raises is the user's own error and ends one request, not the run
+
+    def __init__(self, name: str, spec: NodeSpec, world: World) -> None:
+        self.name, self.spec, self.world = name, spec, world
+        self.index = world.recorder.node(name, spec.word)
+        self.workers = spec.workers_each()
+        line = spec.queue_spec()
+        self.queue_limit, self.queue_order = line.limit, line.order
+        self.startup = spec.startup
+        self.cores = spec.cores_each()
+        self.admission: Callable[[Instance, Exchange], Response | None] | None = None
+        self.routes: Routes[Any] = Routes()
+        self.instances: list[Instance] = []
+        self.reachable: tuple[Instance, ...] = ()
+
+    def start(self) -> None:
+        """Make the instances; all nodes exist by now."""
+        zones = sorted(self.world.zones)
+        for number in range(self.spec.instances):
+            zone = zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
+            self.instances.append(Instance(self.world, self, number, zone))
+        self.changed()
+
+    def handler(self, instance: Instance) -> Handler:
+        """What an instance does with a request."""
+        raise NotImplementedError
+
+    def operation_of(self, request: Request) -> int:
+        """The name index under which a request is recorded here."""
+        found = self.routes.find(request.method, request.path)
+        return found.operation if found is not None else self.world.recorder.operation(f"{request.method} {request.path}")
+
+    def dequeued(self, instance: Instance, exchange: Exchange) -> bool:
+        """Called where there is admission control, as *exchange* gets its worker; False: it was turned away."""
+        return True
+
+    def changed(self) -> None:
+        """An instance went up or down."""
+        self.reachable = tuple(instance for instance in self.instances if instance.up and instance.accepting and not instance.draining)
+        self.world.instances_changed(self)
+
+    def listens_on(self, path: str) -> bool:
+        """Some endpoint has this path."""
+        return self.routes.methods_of(path)

@@ -1,0 +1,102 @@
+"""A service whose endpoints are lists of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from sim.model.instance import Instance
+from sim.model.messages import Exchange, Response
+from sim.model.node import Handler, Node, NodeSpec, QueueSpec
+from sim.model.paths import METHODS, parse_target
+from sim.model.steps import AnyStep, Step, sequence
+from sim.spec import Spec, did_you_mean
+
+if TYPE_CHECKING:
+    from sim.model.world import World
+
+OK = Response(200)
+NOT_FOUND = Response(404)
+NOT_ALLOWED = Response(405)
+
+
+class CpuSpec(Spec):
+    """The cores of an instance; `work` then shares them equally."""
+
+    cores: float = Field(gt=0, le=4096)
+
+
+class ServiceSpec(NodeSpec):
+    """Instances with workers and a queue; endpoints are lists of steps."""
+
+    kind: Literal["service"] = "service"
+    workers: int = Field(default=16, ge=1)
+    queue: QueueSpec = Field(default_factory=QueueSpec)
+    cpu: CpuSpec | None = None
+    endpoints: dict[str, list[AnyStep]] = {}
+
+    @field_validator("endpoints")
+    @classmethod
+    def _methods_and_paths(cls, endpoints: dict[str, list[Step]]) -> dict[str, list[Step]]:
+        for name in endpoints:
+            method, _, path = name.partition(" ")
+            if method not in METHODS or not path.startswith("/"):
+                raise PydanticCustomError("endpoint", "{name} is no endpoint", {
+                    "name": repr(name), "cure": "write a method and a path, 'POST /orders'" if method in METHODS else did_you_mean(method.upper(), METHODS)})
+        return endpoints
+
+    def workers_each(self) -> int:
+        return self.workers
+
+    def queue_spec(self) -> QueueSpec:
+        return self.queue
+
+    def cores_each(self) -> float | None:
+        return self.cpu.cores if self.cpu is not None else None
+
+    def calls(self) -> Mapping[str, list[Step]]:
+        return self.endpoints
+
+    def build(self, name: str, world: World) -> Node:
+        return Service(name, self, world)
+
+
+class Endpoint(NamedTuple):
+    """Where a request is served: the index of its name, and its key in the spec."""
+
+    operation: int
+    key: str
+
+
+class Service(Node):
+    """The runtime of a service."""
+
+    spec: ServiceSpec
+
+    def __init__(self, name: str, spec: ServiceSpec, world: World) -> None:
+        super().__init__(name, spec, world)
+        for key in spec.endpoints:
+            target = parse_target(key, name)
+            self.routes.add(target.method, target.path, Endpoint(world.recorder.operation(key), key))
+
+    def handler(self, instance: Instance) -> Handler:
+        runs = {key: sequence(steps, instance) for key, steps in self.spec.endpoints.items()}
+        find, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
+        open_to_all = not runs
+
+        async def serve(exchange: Exchange) -> Response:
+            request = exchange.request
+            endpoint = find(request.method, request.path)
+            if endpoint is None:
+                exchange.operation = other
+                if open_to_all:
+                    return OK
+                return NOT_ALLOWED if self.routes.methods_of(request.path) else NOT_FOUND
+            exchange.operation = endpoint.operation
+            answer = await runs[endpoint.key](exchange)
+            return answer if answer is not None else OK
+
+        return serve

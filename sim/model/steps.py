@@ -1,0 +1,344 @@
+"""Steps: what an endpoint does, as a scenario writes it.
+
+    POST /orders:
+      - work: {exponential: 4ms}
+      - call: payments POST /charges
+      - choose: [{weight: 9, do: []}, {weight: 1, do: [{fail: {status: 500}}]}]
+
+Each spec becomes a function of the exchange. It returns None if there is nothing to wait for, or something to await: whose
+result is None to go on, or a Response that ends the endpoint there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+from sim.distributions import TimeDistribution
+from sim.model.failures import pass_on
+from sim.model.keys import AnyKeys
+from sim.model.messages import MESSAGE_SIZE, Exchange, Request, Response
+from sim.model.paths import Target, parse_target, template
+from sim.spec import OneKey, Spec
+from sim.units import Share, Size
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+
+Act = Callable[[Exchange], Awaitable[Response | None] | None]
+
+
+def _read_target(value: Any) -> Any:
+    if isinstance(value, Target):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError("call", "a call is a text: {cure}", {"cure": "write 'payments POST /charges' or 'POST payments/charges'"})
+    try:
+        return parse_target(value)
+    except ValueError as error:
+        raise PydanticCustomError("call", "{message}", {"message": str(error)}) from None
+
+
+CallTarget = Annotated[
+    Target,
+    BeforeValidator(_read_target),
+    PlainSerializer(lambda target: f"{target.node} {target.method} {target.path}" if target.node else f"{target.method} {target.path}", return_type=str),
+]
+
+
+class Step(Spec):
+    """Base of every step."""
+
+    def build(self, instance: Instance) -> Act:
+        """What *instance* does at this step."""
+        raise NotImplementedError
+
+    def children(self) -> Iterator[list[Step]]:
+        """The lists of steps inside this one."""
+        return iter(())
+
+    def targets(self) -> Iterator[Target]:
+        """The calls that this step itself makes."""
+        return iter(())
+
+
+AnyStep = Annotated[Step, OneKey("step", lambda: STEPS)]
+
+
+def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
+    """One step after another, until one answers."""
+    acts = [step.build(instance) for step in steps]
+
+    async def run(exchange: Exchange) -> Response | None:
+        for act in acts:
+            pending = act(exchange)
+            if pending is not None:
+                answer = await pending
+                if answer is not None:
+                    return answer
+        return None
+
+    return run
+
+
+class Work(Step):
+    """Compute: hold a worker, and CPU where the service has `cpu`, for so long."""
+
+    shorthand: ClassVar[str] = "time"
+    time: TimeDistribution
+
+    def build(self, instance: Instance) -> Act:
+        draw = self.time.sampler(instance.stream("work"))
+        loop = instance.loop
+        cpu = instance.cpu
+        if cpu is not None:
+            return lambda exchange: cpu.work(draw() * instance.slowness)
+        return lambda exchange: loop.sleep(draw() * instance.slowness)
+
+
+class Sleep(Step):
+    """Wait for something outside: hold a worker but no CPU."""
+
+    shorthand: ClassVar[str] = "time"
+    time: TimeDistribution
+
+    def build(self, instance: Instance) -> Act:
+        draw = self.time.sampler(instance.stream("sleep"))
+        loop = instance.loop
+        return lambda exchange: loop.sleep(draw())
+
+
+class Call(Step):
+    """Call another service, under the policies that `uses` states for it. A failed call ends the endpoint, unless it is *optional*."""
+
+    shorthand: ClassVar[str] = "to"
+    to: CallTarget
+    optional: bool = False
+    key: AnyKeys | None = None  # for balancers that hash
+    size: Size = MESSAGE_SIZE
+    priority: int | None = None  # None: as the request at hand
+
+    def targets(self) -> Iterator[Target]:
+        yield self.to
+
+    def build(self, instance: Instance) -> Act:
+        client = instance.client(self.to.node)
+        path = template(self.to.path, instance.stream(f"path {self.to.path}"))
+        draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
+        operation = instance.recorder.operation(self.to.operation)
+        optional, method = self.optional, self.to.method
+
+        async def call(exchange: Exchange) -> Response | None:
+            cause = exchange.request
+            request = Request(method, path(), cause.trace, exchange.span, operation, size=self.size,
+                              key=str(draw_key()) if draw_key is not None else cause.key,
+                              priority=cause.priority if self.priority is None else self.priority)
+            response = await client.call(request)
+            if response.degraded:
+                exchange.degraded = True
+            if response.status < 400:
+                return None
+            if optional:
+                exchange.degraded = True
+                return None
+            return pass_on(response)
+
+        return call
+
+
+class Query(Step):
+    """Ask a database."""
+
+    shorthand: ClassVar[str] = "database"
+    database: str
+    statement: str = Field(default="read", pattern="^(read|write)$")
+    time: TimeDistribution | None = None  # None: as the database says
+
+    def targets(self) -> Iterator[Target]:
+        yield Target(self.database, "POST", f"/{self.statement}")
+
+    def build(self, instance: Instance) -> Act:
+        client = instance.client(self.database)
+        operation = instance.recorder.operation(self.statement)
+        draw = self.time.sampler(instance.stream(f"query {self.database}")) if self.time is not None else None
+        path = f"/{self.statement}"
+
+        async def query(exchange: Exchange) -> Response | None:
+            cause = exchange.request
+            body = draw() if draw is not None else None
+            response = await client.call(Request("POST", path, cause.trace, exchange.span, operation, body=body, priority=cause.priority))
+            return None if response.status < 400 else pass_on(response)
+
+        return query
+
+
+class CacheLookup(Step):
+    """Look a key up; on a miss run the *miss* steps and store the result. A cache that cannot be reached is a miss."""
+
+    beside: ClassVar[tuple[str, ...]] = ("key", "miss")
+    shorthand: ClassVar[str] = "in"
+    in_: str = Field(alias="in")
+    key: AnyKeys
+    miss: list[AnyStep] = []
+
+    def targets(self) -> Iterator[Target]:
+        yield Target(self.in_, "GET", "/key")
+        yield Target(self.in_, "PUT", "/key")
+
+    def children(self) -> Iterator[list[Step]]:
+        yield self.miss
+
+    def build(self, instance: Instance) -> Act:
+        client = instance.client(self.in_)
+        draw_key = self.key.drawer(instance.stream(f"cache {self.in_}"))
+        on_miss = sequence(self.miss, instance)
+        get, put = instance.recorder.operation("get"), instance.recorder.operation("put")
+
+        async def look_up(exchange: Exchange) -> Response | None:
+            cause, key = exchange.request, str(draw_key())
+            found = await client.call(Request("GET", "/key", cause.trace, exchange.span, get, key=key, priority=cause.priority))
+            if found.status < 400:
+                return None
+            answer = await on_miss(exchange)
+            if answer is None:
+                await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
+            return answer
+
+        return look_up
+
+
+class Parallel(Step):
+    """Several lists of steps at once; wait for all, or for a *quorum* of them that succeed. The others then go on by themselves."""
+
+    shorthand: ClassVar[str] = "branches"
+    beside: ClassVar[tuple[str, ...]] = ("quorum",)
+    branches: list[list[AnyStep]] = Field(min_length=1)
+    quorum: int | None = Field(default=None, ge=1)
+
+    def children(self) -> Iterator[list[Step]]:
+        yield from self.branches
+
+    def build(self, instance: Instance) -> Act:
+        runs = [sequence(branch, instance) for branch in self.branches]
+        needed = min(self.quorum or len(runs), len(runs))
+        tolerated = len(runs) - needed
+
+        async def fork(exchange: Exchange) -> Response | None:
+            tasks = [instance.loop.create_task(run(exchange), name=f"{instance.name} branch") for run in runs]
+            good = bad = 0
+            try:
+                for finished in asyncio.as_completed(tasks):
+                    answer = await finished
+                    good, bad = (good + 1, bad) if answer is None else (good, bad + 1)
+                    if good == needed:
+                        return None
+                    if bad > tolerated:
+                        return answer
+            except BaseException:
+                for task in tasks:
+                    task.cancel()
+                raise
+            return None
+
+        return fork
+
+
+class Choice(Spec):
+    """One way to go on, and how often it is taken."""
+
+    weight: float = Field(gt=0)
+    do: list[AnyStep] = []
+
+
+class Choose(Step):
+    """One of several lists of steps, by weight."""
+
+    shorthand: ClassVar[str] = "ways"
+    ways: list[Choice] = Field(min_length=1)
+
+    def children(self) -> Iterator[list[Step]]:
+        return (way.do for way in self.ways)
+
+    def build(self, instance: Instance) -> Act:
+        runs = [sequence(way.do, instance) for way in self.ways]
+        weights = [way.weight for way in self.ways]
+        dice = instance.stream("choose")
+        return lambda exchange: dice.choices(runs, weights)[0](exchange)
+
+
+class Repeat(Step):
+    """A list of steps, several times over."""
+
+    times: int = Field(ge=0, le=10_000)
+    do: list[AnyStep]
+
+    def children(self) -> Iterator[list[Step]]:
+        yield self.do
+
+    def build(self, instance: Instance) -> Act:
+        run = sequence(self.do, instance)
+
+        async def again(exchange: Exchange) -> Response | None:
+            for _ in range(self.times):
+                answer = await run(exchange)
+                if answer is not None:
+                    return answer
+            return None
+
+        return again
+
+
+class FailStep(Step):
+    """Answer with an error, for a *share* of the requests."""
+
+    shorthand: ClassVar[str] = "share"
+    share: Share = 1.0
+    status: int = Field(default=500, ge=400, le=599)
+
+    def build(self, instance: Instance) -> Act:
+        dice = instance.stream("fail")
+
+        async def answer() -> Response:
+            return Response(self.status)
+
+        return lambda exchange: answer() if dice.random() < self.share else None
+
+
+class Return(Step):
+    """Answer now."""
+
+    shorthand: ClassVar[str] = "status"
+    status: int = Field(default=200, ge=100, le=599)
+    size: Size = MESSAGE_SIZE
+
+    def build(self, instance: Instance) -> Act:
+        async def answer() -> Response:
+            return Response(self.status, size=self.size)
+
+        return lambda exchange: answer()
+
+
+STEPS: dict[str, type[Step]] = {
+    "work": Work,
+    "sleep": Sleep,
+    "call": Call,
+    "parallel": Parallel,
+    "query": Query,
+    "cache": CacheLookup,
+    "choose": Choose,
+    "repeat": Repeat,
+    "fail": FailStep,
+    "return": Return,
+}
+
+
+def walk(steps: list[Step]) -> Iterator[Step]:
+    """Every step, also those inside others."""
+    for step in steps:
+        yield step
+        for inner in step.children():
+            yield from walk(inner)

@@ -1,0 +1,139 @@
+"""The world of one run: loop, streams, recorder, and every part of the simulated system by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sim.errors import TargetNotFound
+from sim.kernel import SimLoop, SimulationError
+from sim.model.client import Client, Edge, Source, UseSpec
+from sim.model.messages import Exchange, Response
+from sim.model.network import Link, NetworkSpec
+from sim.resilience.events import Event
+from sim.resilience.pipeline import Pipeline
+from sim.resilience.policy import PolicyParts
+from sim.spec import did_you_mean
+from sim.streams import Streams
+from sim.telemetry.recorder import Recorder
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+    from sim.model.node import Node, NodeSpec
+
+MOST_GAUGED_INSTANCES = 256  # beyond it only whole nodes are sampled
+
+
+class World:
+    """Built from specs; *services* by name. Everything that runs is made here, and nothing of it outlives the run."""
+
+    def __init__(self, loop: SimLoop, seed: int, services: Mapping[str, NodeSpec], network: NetworkSpec | None = None) -> None:
+        self.loop = loop
+        self.seed = seed
+        self.streams = Streams(seed)
+        self.network = network or NetworkSpec()
+        self.zones = dict(self.network.zones)
+        self.recorder = Recorder(loop.time)
+        self.edges: dict[str, Edge] = {}
+        self._links: dict[tuple[str, str], Link] = {}
+        self.nodes: dict[str, Node] = {}
+        for name, spec in services.items():
+            self.nodes[name] = spec.build(name, self)
+        for node in self.nodes.values():
+            node.start()
+        self._gauge_levels()
+
+    # parts by name
+
+    def node(self, name: str) -> Node:
+        """The node of that name; raise TargetNotFound with the nearest name."""
+        if name not in self.nodes:
+            raise TargetNotFound(f"no service {name!r}: {did_you_mean(name, self.nodes)}")
+        return self.nodes[name]
+
+    @property
+    def instances(self) -> Iterator[Instance]:
+        """Every instance of every node."""
+        for node in self.nodes.values():
+            yield from node.instances
+
+    def link(self, source: str, target: str) -> Link:
+        """The one direction from *source* to *target*."""
+        link = self._links.get((source, target))
+        if link is None:
+            apart = self.network.between_zones if self.zones else None
+            link = Link(source, target, self.network.link(source, target), self.streams, self.loop.time, apart)
+            self._links[source, target] = link
+        return link
+
+    def edge(self, caller: str, callee: str) -> Edge:
+        """The counts of the calls from *caller* to *callee*."""
+        name = f"{caller}->{callee}"
+        if name not in self.edges:
+            self.edges[name] = Edge(caller, callee)
+        return self.edges[name]
+
+    def client(self, caller: str, source: Source | Instance, callee: str, use: UseSpec | None = None) -> Client:
+        """A caller's side of one dependency."""
+        return Client(self, caller, source, self.node(callee), use or UseSpec())
+
+    def pipeline(self, client: Client) -> Pipeline:
+        """The policies of *client*, telling the recorder what they do."""
+        edge, source = client.edge, client.source.name
+        edge.policies = [type(policy).word for policy in client.policies]
+        parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked,
+                            make_response=lambda status, degraded: Response(status, degraded=degraded))
+
+        def listen(event: Event) -> None:
+            edge.count(event, self.loop.time(), source)
+            fields = {key: value for key, value in vars(event).items() if key not in ("at", "kind", "policy") and value is not None}
+            self.recorder.event(f"{event.policy}.{event.kind}", edge=edge.name, caller=source, **fields)
+
+        return Pipeline(edge.name, [spec.build(parts) for spec in client.policies], rng=client.rng, on_event=listen)
+
+    # what happens
+
+    def instances_changed(self, node: Node) -> None:
+        """A node's set of reachable instances has changed."""
+        self.recorder.event("instances", node=node.name, reachable=len(node.reachable), of=len(node.instances))
+
+    def drained(self, instance: Instance) -> None:
+        """An instance that was to stop has finished its last request."""
+        instance.kill()
+
+    def handler_failed(self, instance: Instance, exchange: Exchange, error: Exception) -> None:
+        """Code of a service raised: the request ends with 500 and the run goes on. Our own code does not raise."""
+        if not instance.node.runs_user_code:
+            raise SimulationError(error, self.loop.time(), instance.name, self.seed) from error
+        self.recorder.event("handler.error", node=instance.node.name, instance=instance.name, trace=exchange.request.trace,
+                            error=f"{type(error).__name__}: {error}")
+
+    # gauges
+
+    @cached_property
+    def _few(self) -> bool:
+        return sum(1 for _ in self.instances) <= MOST_GAUGED_INSTANCES
+
+    def _gauge_levels(self) -> None:
+        for node in self.nodes.values():
+            for measure, level in (("busy", "busy"), ("queue", "waiting")):
+                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level))
+            if self._few and len(node.instances) > 1:
+                for instance in node.instances:
+                    self.recorder.gauge(node.name, instance.name, "busy", instance.busy.integral, instance.busy.peak)
+                    self.recorder.gauge(node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)
+
+
+def _sum_of(node: Node, level: str) -> Any:
+    def integral(now: float) -> float:
+        return float(sum(getattr(instance, level).integral(now) for instance in node.instances))
+
+    def peak() -> float:
+        return float(sum(getattr(instance, level).highest for instance in node.instances))
+
+    return integral, peak
+
+
+def _marked(response: Response) -> Response:
+    return Response(response.status, response.body, headers=response.headers, size=response.size, degraded=True)

@@ -1,0 +1,132 @@
+"""The recorder: names become indices, rows become bytes, events a list. Sealed at the end, after which nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from sim.telemetry.columns import REQUEST, SAMPLE, SPAN, Rows, pack_sample
+from sim.telemetry.result import Names
+
+MOST_NAMES = 60_000  # an index has 16 bits
+MOST_EVENTS = 1_000_000
+
+
+class NameTable:
+    """Names in the order in which they were first used, and their indices."""
+
+    def __init__(self, *first: str) -> None:
+        self.names: list[str] = list(first)
+        self._index = {name: index for index, name in enumerate(first)}
+
+    def index(self, name: str) -> int:
+        """The index of *name*, which is added if it is new. Beyond the limit, all new names share the last index."""
+        found = self._index.get(name)
+        if found is None:
+            if len(self.names) >= MOST_NAMES:
+                return self._index.setdefault("(others)", MOST_NAMES - 1)
+            found = self._index[name] = len(self.names)
+            self.names.append(name)
+        return found
+
+
+class Recorder:
+    """Takes down one run."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.requests, self.spans, self.samples = Rows(REQUEST), Rows(SPAN), Rows(SAMPLE)
+        self.write_request: Callable[[bytes], None] = self.requests.write
+        self.write_span: Callable[[bytes], None] = self.spans.write
+        self.next_span: Callable[[], int] = count(1).__next__
+        self.events: list[dict[str, Any]] = []
+        self.logs: list[dict[str, Any]] = []
+        self.attributes: dict[int, dict[str, Any]] = {}
+        self.dropped_events = 0
+        self.sealed = False
+        self._nodes, self._instances, self._operations, self._workloads = NameTable(), NameTable(""), NameTable(), NameTable()
+        self._kinds: list[str] = []
+        self._gauges: list[tuple[str, str, str]] = []
+        self._probes: list[Callable[[float], Iterator[bytes]]] = []
+
+    # names
+
+    def node(self, name: str, kind: str = "service") -> int:
+        """The index of a node; its *kind* is that of the first time."""
+        index = self._nodes.index(name)
+        if index == len(self._kinds):
+            self._kinds.append(kind)
+        return index
+
+    def instance(self, name: str) -> int:
+        """The index of an instance; 0 is none."""
+        return self._instances.index(name)
+
+    def operation(self, name: str) -> int:
+        """The index of an operation, `POST /orders`."""
+        return self._operations.index(name)
+
+    def workload(self, name: str) -> int:
+        """The index of a workload."""
+        return self._workloads.index(name)
+
+    def names(self) -> Names:
+        """All names by index."""
+        return Names(tuple(self._nodes.names), tuple(self._kinds), tuple(self._instances.names), tuple(self._operations.names),
+                     tuple(self._workloads.names), tuple(self._gauges))
+
+    # events and samples
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Something happened that is worth a line."""
+        if self.sealed:
+            return
+        if len(self.events) >= MOST_EVENTS:
+            self.dropped_events += 1
+            return
+        self.events.append({"at": self._clock(), "kind": kind, **fields})
+
+    def gauge(self, node: str, instance: str, measure: str, integral: Callable[[float], float], peak: Callable[[], float]) -> None:
+        """Sample a level: *integral(now)* in level times seconds, *peak()* the highest since it was last asked."""
+        index = len(self._gauges)
+        self._gauges.append((node, instance, measure))
+        before, at = integral(self._clock()), self._clock()
+
+        def probe(now: float) -> Iterator[bytes]:
+            nonlocal before, at
+            area = integral(now)
+            if now > at:
+                yield pack_sample(now, index, (area - before) / (now - at), peak())
+            before, at = area, now
+
+        self._probes.append(probe)
+
+    def sample(self) -> None:
+        """Take one sample of every gauge, and move rows to disk where they have become many."""
+        now = self._clock()
+        for probe in self._probes:
+            for row in probe(now):
+                self.samples.write(row)
+        self.requests.spill()
+        self.spans.spill()
+
+    # the end
+
+    def seal(self) -> None:
+        """Nothing is written from here on: what is closed afterwards was not part of the run."""
+        self.sealed = True
+        for rows in (self.requests, self.spans, self.samples):
+            rows.seal()
+        self.write_request, self.write_span = self.requests.write, self.spans.write
+
+    def digest(self) -> str:
+        """A hash over everything that was measured: requests, spans and events; nothing of the wall clock or the machine."""
+        digest = hashlib.sha256()
+        for rows in (self.requests, self.spans):
+            digest.update(memoryview(rows.array()).cast("B") if len(rows) else b"")
+        for event in self.events:
+            digest.update(json.dumps(event, sort_keys=True, separators=(",", ":")).encode())
+        return f"sha256:{digest.hexdigest()}"
