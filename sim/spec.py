@@ -9,19 +9,25 @@ that a program which reads three faults does not pay for forty.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from sim.mistakes import Loc, Mistake, did_you_mean, invalid, mistakes, nearest, shown
+
+__all__ = ["ByKind", "Kinds", "Mistake", "OneKey", "Spec", "did_you_mean", "invalid", "mistakes", "nearest", "shown"]
+
+JsonSchema = dict[str, Any]
 
 
 class Spec(BaseModel):
     """Frozen, complete and strict: unknown keys, numbers in quotes and NaN are mistakes.
 
-    A class with a *shorthand* may be written as a single value: `timeout: 300ms` for `timeout: {duration: 300ms}`.
+    A class with a *shorthand* may be written as that field's value: `timeout: 300ms` for `timeout: {duration: 300ms}`, and
+    `work: {exponential: 4ms}` for `work: {time: {exponential: 4ms}}`.
     The keys in *beside* may stand next to an action's own key: `{parallel: [...], quorum: 2}`.
     """
 
@@ -32,40 +38,35 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _expand_shorthand(cls, value: Any) -> Any:
-        if cls.shorthand is not None and not isinstance(value, Mapping):
-            return {cls.shorthand: value}
-        return value
+        if cls.shorthand is None or isinstance(value, cls):
+            return value
+        return {cls.shorthand: value} if not isinstance(value, Mapping) or cls._is_choice(value) else value
+
+    @classmethod
+    def _is_choice(cls, value: Mapping[Any, Any]) -> bool:
+        """True if this mapping is a value of the shorthand's field, and not the fields of the class."""
+        field = cls.model_fields[cls.shorthand or ""]
+        own = {name for key, other in cls.model_fields.items() for name in (key, other.alias)}
+        return any(isinstance(data, Kinds) for data in field.metadata) and own.isdisjoint(value) and bool(value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        schema = handler(core)
+        if cls.shorthand is not None:
+            body = handler.resolve_ref_schema(schema)
+            mapping = dict(body)
+            body.clear()
+            body["anyOf"] = [mapping["properties"][cls.shorthand], mapping]
+        return schema
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """One thing that is wrong in a file: where (keys and indices from the root), what, and how to mend it."""
-
-    loc: tuple[str | int, ...]
-    what: str
-    cure: str = ""
-    at_key: bool = False  # the key itself is wrong, not its value
+Table = Callable[[], Mapping[str, type[Spec]]]  # a function, so that a class may stand in the table that one of its fields chooses from
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that *word* was probably meant to be."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A cure for an unknown *word*: the nearest known one, or all of them."""
-    known = sorted(known)
-    close = nearest(word, known)
-    if close is not None:
-        return f"did you mean {close!r}?"
-    return f"known: {', '.join(known)}" if known else ""
-
-
-class _Kinds:
+class Kinds:
     """A choice among the classes of one plain table. Used as `Annotated[Base, ByKind("fault", lambda: FAULTS)]`."""
 
-    def __init__(self, what: str, table: Callable[[], Mapping[str, type[Spec]]], group: str | None = None) -> None:
+    def __init__(self, what: str, table: Table, group: str | None = None) -> None:
         self.what = what
         self.table = table
         self.group = group or f"{what}s"  # as `mesocosm kinds GROUP` calls it
@@ -76,32 +77,37 @@ class _Kinds:
     def dump(self, value: Spec) -> Any:
         raise NotImplementedError
 
-    def json_branches(self, ref: Callable[[type[Spec]], dict[str, Any]]) -> list[dict[str, Any]]:
+    def json_branches(self, ref: Callable[[type[Spec]], JsonSchema]) -> list[JsonSchema]:
         """JSON Schema alternatives; *ref* gives the schema of one class."""
         raise NotImplementedError
 
-    def _inner(self, cls: type[Spec], body: Any, at: tuple[str | int, ...]) -> Spec:
+    def _inner(self, cls: type[Spec], body: Any, at: Loc = (), beside: Mapping[str, Any] | None = None) -> Spec:
+        """*body* as a *cls*; it is written under *at*, except for the keys *beside* it."""
         try:
             return cls.model_validate(body)
         except ValidationError as error:
-            raise PydanticCustomError("nested", "mistakes inside", {"mistakes": mistakes(error, at, cls)}) from None
+            keys = set(beside or ())
+            found = mistakes(error, cls=cls)
+            raise invalid(*(wrong if keys.intersection(wrong.loc[:1]) else replace(wrong, loc=at + wrong.loc) for wrong in found)) from None
 
-    def _unknown(self, word: object) -> PydanticCustomError:
-        cure = did_you_mean(str(word), self.table()) + f"\n`mesocosm kinds {self.group}` lists them all"
-        return PydanticCustomError("unknown_kind", f"unknown {self.what} kind {str(word)!r}".replace("{", "{{"), {"cure": cure})
+    def _unknown(self, word: object, at: str, at_key: bool = False) -> PydanticCustomError:
+        cure = f"{did_you_mean(str(word), self.table())}\n`mesocosm kinds {self.group}` describes them all"
+        return invalid(Mistake((at,), f"unknown {self.what} kind {shown(word)}", cure, at_key))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self.validate,
             serialization=core_schema.plain_serializer_function_ser_schema(self.dump),
-            metadata={"kinds": self},
         )
 
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return {"kinds": self.group}  # a class may contain its own table, so `scenario.schema` puts the alternatives in afterwards
 
-class ByKind(_Kinds):
+
+class ByKind(Kinds):
     """A mapping whose `kind` names its class; *default* is taken where there is no `kind`."""
 
-    def __init__(self, what: str, table: Callable[[], Mapping[str, type[Spec]]], default: str | None = None, group: str | None = None) -> None:
+    def __init__(self, what: str, table: Table, default: str | None = None, group: str | None = None) -> None:
         super().__init__(what, table, group)
         self.default = default
 
@@ -109,28 +115,30 @@ class ByKind(_Kinds):
         if isinstance(value, Spec):
             return value
         if not isinstance(value, Mapping):
-            raise PydanticCustomError("not_a_mapping", f"a {self.what} is a mapping with a `kind`")
+            empty = "write {} if all its defaults are meant" if value is None and self.default else "write `key: value` lines"
+            raise invalid(Mistake((), f"a {self.what} is a mapping{'' if self.default else ' with a `kind`'}, not {shown(value)}", empty))
         kind = value.get("kind", self.default)
         if kind is None:
-            raise PydanticCustomError("kind_missing", f"a {self.what} needs a `kind`", {"cure": f"one of: {', '.join(sorted(self.table()))}"})
+            raise invalid(Mistake((), f"a {self.what} needs a `kind`", f"one of: {', '.join(sorted(self.table()))}"))
         cls = self.table().get(kind) if isinstance(kind, str) else None
         if cls is None:
-            unknown = self._unknown(kind)
-            wrong = Mistake(("kind",), unknown.message_template, (unknown.context or {}).get("cure", ""))
-            raise PydanticCustomError("nested", "mistakes inside", {"mistakes": [wrong]})
-        return self._inner(cls, {"kind": kind, **value}, ())
+            raise self._unknown(kind, "kind")
+        return self._inner(cls, {"kind": kind, **value})
 
     def dump(self, value: Spec) -> Any:
-        return value.model_dump(mode="json", exclude_none=True)
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
-    def json_branches(self, ref: Callable[[type[Spec]], dict[str, Any]]) -> list[dict[str, Any]]:
-        return [ref(cls) for cls in self.table().values()]
+    def json_branches(self, ref: Callable[[type[Spec]], JsonSchema]) -> list[JsonSchema]:
+        return [
+            {**ref(cls), "required": ["kind"]} if kind != self.default else ref(cls)
+            for kind, cls in self.table().items()
+        ]
 
 
-class OneKey(_Kinds):
+class OneKey(Kinds):
     """A mapping of exactly one key, which names the class; the key's value is what the class is made from.
 
-    Keys that the class lists in `beside` may stand next to its own.
+    Keys that the class lists in `beside` may stand next to its own. The key alone, as a text, means all defaults.
     """
 
     def validate(self, value: Any) -> Spec:
@@ -140,75 +148,37 @@ class OneKey(_Kinds):
         if isinstance(value, str) and value in table:
             value = {value: {}}
         if not isinstance(value, Mapping) or not value:
-            raise PydanticCustomError("not_an_action", f"a {self.what} is written by its one key, for example `{next(iter(table))}: ...`")
+            wrong = f"a {self.what} is written by its one key, not {shown(value) if value != {} else 'an empty mapping'}"
+            raise invalid(Mistake((), wrong, f"for example `{next(iter(table))}: ...`; one of: {', '.join(sorted(table))}"))
         key = next((k for k in value if k in table), next(iter(value)))
-        cls = table.get(key) if isinstance(key, str) else None
+        cls = table.get(key)
         if cls is None:
-            unknown = self._unknown(key)
-            wrong = Mistake((key,), unknown.message_template, (unknown.context or {}).get("cure", ""), at_key=True)
-            raise PydanticCustomError("nested", "mistakes inside", {"mistakes": [wrong]})
+            raise self._unknown(key, key, at_key=True)
         extra = [k for k in value if k != key and k not in cls.beside]
         if extra:
-            wrong = Mistake((str(extra[0]),), f"a {self.what} has one key; this one has {', '.join(map(str, value))}",
-                            f"put {extra[0]!r} inside the value of {key!r}, or write a second list item", at_key=True)
-            raise PydanticCustomError("nested", "mistakes inside", {"mistakes": [wrong]})
-        if len(value) > 1:
-            body = value[key] if isinstance(value[key], Mapping) else {cls.shorthand: value[key]}
-            return self._inner(cls, {**body, **{k: v for k, v in value.items() if k != key}}, ())
-        return self._inner(cls, value[key], (key,))
+            cure = f"put {extra[0]!r} inside the value of {key!r}, or write it as an item of its own"
+            raise invalid(Mistake((extra[0],), f"a {self.what} has one key; this one has {', '.join(value)}", cure, at_key=True))
+        beside = {k: v for k, v in value.items() if k != key}
+        return self._inner(cls, _body(cls, value[key], beside), (key,), beside)
 
     def dump(self, value: Spec) -> Any:
         key = next(k for k, cls in self.table().items() if cls is type(value))
-        return {key: value.model_dump(mode="json", exclude_none=True)}
+        return {key: value.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
-    def json_branches(self, ref: Callable[[type[Spec]], dict[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {"type": "object", "properties": {key: ref(cls)}, "required": [key], "additionalProperties": False}
-            for key, cls in self.table().items()
-        ]
-
-
-def mistakes(error: ValidationError, at: tuple[str | int, ...] = (), cls: type[BaseModel] | None = None) -> list[Mistake]:
-    """Every mistake of *error*, flat, with places counted from the root; *cls* is the class that was validated."""
-    found: list[Mistake] = []
-    for one in error.errors(include_url=False):
-        ctx = one.get("ctx") or {}
-        loc = at + tuple(part for part in one["loc"] if not (isinstance(part, str) and part.startswith("function-")))
-        if one["type"] == "nested":
-            found += [Mistake(loc + inner.loc, inner.what, inner.cure, inner.at_key) for inner in ctx["mistakes"]]
-        elif one["type"] == "extra_forbidden":
-            known = _fields_at(cls, one["loc"][:-1])
-            found.append(Mistake(loc, f"unknown key {str(loc[-1])!r}", did_you_mean(str(loc[-1]), known), at_key=True))
-        elif one["type"] == "missing":
-            found.append(Mistake(loc[:-1], f"{str(loc[-1])!r} is missing", f"add `{loc[-1]}: ...` here"))
-        else:
-            what = one["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            if one["msg"].startswith("Input should be "):
-                what = f"should be {what}, not {_short(one.get('input'))}"
-            found.append(Mistake(loc, what, str(ctx.get("cure", ""))))
-    return found
+    def json_branches(self, ref: Callable[[type[Spec]], JsonSchema]) -> list[JsonSchema]:
+        table = self.table()
+        alone = [key for key, cls in table.items() if not any(field.is_required() for field in cls.model_fields.values())]
+        branches: list[JsonSchema] = [{"enum": alone}] if alone else []
+        for key, cls in table.items():
+            beside: JsonSchema = {name: {} for name in cls.beside}
+            branches.append({"type": "object", "properties": {key: ref(cls), **beside}, "required": [key], "additionalProperties": False})
+        return branches
 
 
-def _fields_at(cls: type[BaseModel] | None, loc: tuple[str | int, ...]) -> list[str]:
-    """Names of the fields of the model that *loc* leads to, as far as annotations tell."""
-    from typing import get_args
-
-    def models(annotation: Any) -> Iterable[type[BaseModel]]:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation
-        for inner in get_args(annotation):
-            yield from models(inner)
-
-    here = [cls] if cls is not None else []
-    for part in loc:
-        following: list[type[BaseModel]] = []
-        for model in here:
-            field = model.model_fields.get(part) if isinstance(part, str) else None
-            following += list(models(field.annotation)) if field is not None else []
-        here = following or here
-    return sorted({name for model in here for name in model.model_fields})
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _body(cls: type[Spec], written: Any, beside: Mapping[str, Any]) -> Any:
+    """What *cls* is made from: the value under its key, with what stands beside the key; nothing written means all defaults."""
+    if cls.shorthand is None and written is None:
+        return {**beside}
+    if not beside:
+        return written
+    return {**(written if isinstance(written, Mapping) else {cls.shorthand: written}), **beside}

@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
-DURATIONS = {"ns": Decimal("1e-9"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "ms": Decimal("1e-3"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}  # seconds
+from sim.mistakes import Mistake, invalid, shown
+
+DURATIONS = {  # in seconds
+    "ns": Decimal("1e-9"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "ms": Decimal("1e-3"),
+    "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600),
+}
 RATES = {"s": 1, "min": 60, "m": 60, "h": 3600}  # seconds in the unit
 SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 BANDWIDTHS = {"bit": 1, "kbit": 10**3, "Kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
@@ -120,16 +125,26 @@ def _bounded(value: float, text: str) -> float:
     return value
 
 
+@dataclass(frozen=True)
+class Unit:
+    """Metadata of a quantity, for the documentation of kinds."""
+
+    noun: str
+
+
 def _reader(parse: Callable[[str], Any], noun: str, examples: Callable[[Any], str]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         if isinstance(value, str):
             try:
                 return parse(value)
             except ValueError as error:
-                raise PydanticCustomError("unit", "{message}", {"message": str(error)}) from None
+                cause, _, cure = str(error).rpartition(": ")
+                raise invalid(Mistake((), cause or cure, cure if cause else "")) from None
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise PydanticCustomError("unit", "{message}", {"message": f"should be {noun}, not {type(value).__name__}"})
-        raise PydanticCustomError("unit", "{message}", {"message": f"{noun} needs a unit", "cure": f"write {examples(value)}"})
+            raise invalid(Mistake((), f"should be a {noun}, not {shown(value)}", f"write a number and its unit, as in {examples(5)}"))
+        if not 0 <= value <= LIMIT:
+            raise invalid(Mistake((), f"{shown(value)} is no {noun}", f"write a number and its unit, as in {examples(5)}"))
+        raise invalid(Mistake((), f"a {noun} needs a unit", f"write {examples(value)}"))
 
     return read
 
@@ -141,19 +156,28 @@ def _quantity(base: type, parse: Callable[[str], Any], write: Callable[[Any], st
         BeforeValidator(_reader(parse, noun, examples)),
         PlainSerializer(write, return_type=str),
         WithJsonSchema({"type": "string", **schema}),
+        Unit(noun),
     ]
 
 
-Duration = _quantity(float, parse_duration, format_duration, "a duration", lambda v: f"'{v}ms' or '{v}s'",
-                     {"pattern": r"^([0-9.]+\s*(ns|us|µs|ms|s|m|h)\s*)+$", "examples": ["250ms", "1m30s"]})
-Rate = _quantity(float, parse_rate, format_rate, "a rate", lambda v: f"'{v}/s' or '{v}/min'",
-                 {"pattern": r"^[0-9.]+\s*/\s*(s|min|m|h)$", "examples": ["40/s", "600/min"]})
-Share = _quantity(float, parse_share, format_share, "a share", lambda v: f"'{v}%'",
-                  {"pattern": r"^[0-9.]+\s*%$", "examples": ["5%"]})
-Size = _quantity(int, parse_size, format_size, "a size", lambda v: f"'{v}B' or '{v}KiB'",
-                 {"pattern": r"^[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "4MB"]})
-Bandwidth = _quantity(float, parse_bandwidth, format_bandwidth, "a bandwidth", lambda v: f"'{v}Mbit'",
-                      {"pattern": r"^[0-9.]+\s*(bit|kbit|Mbit|Gbit)(/s|ps)?$", "examples": ["100Mbit"]})
-
-PositiveDuration = Annotated[Duration, Field(gt=0)]
-PositiveRate = Annotated[Rate, Field(gt=0)]
+if TYPE_CHECKING:
+    Duration: TypeAlias = float
+    PositiveDuration: TypeAlias = float
+    Rate: TypeAlias = float
+    PositiveRate: TypeAlias = float
+    Share: TypeAlias = float
+    Bandwidth: TypeAlias = float
+    Size: TypeAlias = int
+else:
+    Duration = _quantity(float, parse_duration, format_duration, "duration", lambda v: f"'{v}ms' or '{v}s'",
+                         {"pattern": r"^([0-9.]+\s*(ns|us|µs|ms|s|m|h)\s*)+$", "examples": ["250ms", "1m30s"]})
+    Rate = _quantity(float, parse_rate, format_rate, "rate", lambda v: f"'{v}/s' or '{v}/min'",
+                     {"pattern": r"^[0-9.]+\s*/\s*(s|min|m|h)$", "examples": ["40/s", "600/min"]})
+    Share = _quantity(float, parse_share, format_share, "share", lambda v: f"'{v}%'",
+                      {"pattern": r"^[0-9.]+\s*%$", "examples": ["5%"]})
+    Size = _quantity(int, parse_size, format_size, "size", lambda v: f"'{v}B' or '{v}KiB'",
+                     {"pattern": r"^[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "4MB"]})
+    Bandwidth = _quantity(float, parse_bandwidth, format_bandwidth, "bandwidth", lambda v: f"'{v}Mbit'",
+                          {"pattern": r"^[0-9.]+\s*(bit|kbit|Mbit|Gbit)(/s|ps)?$", "examples": ["100Mbit"]})
+    PositiveDuration = Annotated[Duration, Field(gt=0)]
+    PositiveRate = Annotated[Rate, Field(gt=0)]

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
+from sim.errors import InvalidInput
+
 INDENT = "    "
 WIDEST = 120  # characters of a source line that are shown
 
@@ -57,7 +59,7 @@ class Problem:
         return "\n".join(printable(line) for line in lines)
 
 
-class InvalidFile(Exception):
+class InvalidFile(InvalidInput):
     """Files that cannot be used; *problems* holds everything that is wrong with them."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -68,7 +70,9 @@ class InvalidFile(Exception):
 def problem_at(place: Place, what: str, cure: str = "", warning: bool = False) -> Problem:
     """A problem at a *place*, with the line that stands there."""
     source, line, col = place
-    text = source.lines[line - 1] if line <= len(source.lines) else None
+    if line > len(source.lines) > 0:  # beyond the last line end: shown after the last line
+        line, col = len(source.lines), len(source.lines[-1]) + 1
+    text = source.lines[line - 1] if source.lines else None
     return Problem(source.name, line if source.is_file else 0, col, what, cure, text, warning)
 
 

@@ -1,0 +1,177 @@
+"""What is wrong with a value, in the words of the person who wrote it: where, what, and how to mend it.
+
+pydantic finds the mistakes; `mistakes` puts them into plain words. A validator that knows more raises `invalid(Mistake(...))`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a file: where (keys and indices from the root), what, and how to mend it."""
+
+    loc: Loc
+    what: str
+    cure: str = ""
+    at_key: bool = False  # the key itself is wrong, not its value
+
+
+def invalid(*wrong: Mistake) -> PydanticCustomError:
+    """What a validator raises; the places count from the value that it validates."""
+    return PydanticCustomError("mistakes", "{text}", {"mistakes": list(wrong), "text": "; ".join(mistake.what for mistake in wrong)})
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that *word* was probably meant to be."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A cure for an unknown *word*: the nearest known one, or all of them."""
+    known = sorted(known)
+    close = nearest(word, known)
+    if close is not None:
+        return f"did you mean {close!r}?"
+    return f"known: {', '.join(known)}" if known else ""
+
+
+def shown(value: object) -> str:
+    """*value* as a message names it: short, and in the words of YAML."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def mistakes(error: ValidationError, at: Loc = (), cls: type[BaseModel] | None = None) -> list[Mistake]:
+    """Every mistake of *error*, flat, with places counted from the root; *cls* is the class that was validated."""
+    found: list[tuple[Loc, Mistake]] = []
+    for one in error.errors(include_url=False):
+        for mistake in _told(one, cls):
+            plain = replace(mistake, loc=at + _without_tags(mistake.loc))
+            tried_before = found and found[-1][1].loc == plain.loc and found[-1][0] != mistake.loc  # the branches of a union
+            if tried_before and plain.loc != at + mistake.loc:
+                plain = _either(found.pop()[1], plain)
+            found.append((mistake.loc, plain))
+    return [mistake for _, mistake in found]
+
+
+def _told(one: ErrorDetails, cls: type[BaseModel] | None) -> list[Mistake]:
+    loc, context = one["loc"], one.get("ctx") or {}
+    if one["type"] == "mistakes":
+        return [replace(inner, loc=loc + inner.loc) for inner in context["mistakes"]]
+    if one["type"] == "extra_forbidden":
+        return [Mistake(loc, f"unknown key {str(loc[-1])!r}", did_you_mean(str(loc[-1]), _fields_at(cls, loc[:-1])), at_key=True)]
+    if one["type"] == "missing":
+        return [Mistake(loc[:-1], f"{str(loc[-1])!r} is missing", f"add `{loc[-1]}: ...` here")]
+    told = _WORDS.get(one["type"])
+    if told is None:
+        return [Mistake(loc, one["msg"].removeprefix("Value error, "), str(context.get("cure", "")))]
+    wanted, cure = told(context, one["input"])
+    return [Mistake(loc, f"should be {wanted}, not {shown(one['input'])}", cure)]
+
+
+def _either(first: Mistake, second: Mistake) -> Mistake:
+    """A value that could have been one of two things, and is neither."""
+    what = f"{first.what.rsplit(', not ', 1)[0]}, or it {second.what}"
+    return replace(first, what=what, cure="\n".join(filter(None, (first.cure, second.cure))))
+
+
+def _without_tags(loc: Loc) -> Loc:
+    """Without what pydantic adds to say which branch of a union it tried."""
+    kept = tuple(part for part in loc if not (isinstance(part, str) and part.endswith("]") and part.startswith(_TAGS)))
+    return kept[:-1] if kept and kept[-1] in _LAST_TAGS else kept
+
+
+_TAGS = ("function-", "literal[", "list[", "dict[", "constrained-", "union[", "nullable[", "lax-or-strict[")
+_LAST_TAGS = ("int", "float", "str", "bool", "none")
+
+
+def _whole(context: Mapping[str, Any], value: object) -> tuple[str, str]:
+    unquoted = isinstance(value, str) and value.strip().lstrip("+-").isdecimal()
+    return "a whole number", "remove the quotes" if unquoted else ""
+
+
+def _text(context: Mapping[str, Any], value: object) -> tuple[str, str]:
+    return "text", f"put it in quotes: '{shown(value)}'" if isinstance(value, bool | int | float) else ""
+
+
+def _boolean(context: Mapping[str, Any], value: object) -> tuple[str, str]:
+    return "true or false", "yes, no, on and off are text in YAML 1.2" if str(value).lower() in ("yes", "no", "on", "off") else ""
+
+
+def _one_of(context: Mapping[str, Any], value: object) -> tuple[str, str]:
+    expected = str(context["expected"])
+    known = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    close = nearest(value, known) if isinstance(value, str) else None
+    return expected, f"did you mean {close!r}?" if close else ""
+
+
+def _length(context: Mapping[str, Any], value: object) -> tuple[str, str]:
+    if "min_length" in context:
+        return f"at least {context['min_length']} long", ""
+    return f"at most {context['max_length']} long", ""
+
+
+def _plain(words: str, cure: str = "") -> Callable[[Mapping[str, Any], object], tuple[str, str]]:
+    return lambda context, value: (words, cure)
+
+
+# pydantic's type of error: what the value should be, and a cure
+_WORDS: dict[str, Callable[[Mapping[str, Any], object], tuple[str, str]]] = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _whole),
+    **dict.fromkeys(("float_type", "float_parsing"), _plain("a number")),
+    "finite_number": _plain("a finite number"),
+    **dict.fromkeys(("string_type", "string_unicode"), _text),
+    **dict.fromkeys(("bool_type", "bool_parsing"), _boolean),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), _plain("a mapping", "write `key: value` lines")),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), _plain("a list", "write `- item` lines, or [a, b]")),
+    **dict.fromkeys(("literal_error", "enum"), _one_of),
+    **dict.fromkeys(("too_short", "too_long", "string_too_short", "string_too_long"), _length),
+    "none_required": _plain("nothing"),
+    "greater_than": lambda context, value: (f"more than {_number(context['gt'])}", ""),
+    "greater_than_equal": lambda context, value: (f"at least {_number(context['ge'])}", ""),
+    "less_than": lambda context, value: (f"less than {_number(context['lt'])}", ""),
+    "less_than_equal": lambda context, value: (f"at most {_number(context['le'])}", ""),
+    "string_pattern_mismatch": lambda context, value: (f"like the pattern {context['pattern']}", ""),
+}
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _fields_at(cls: type[BaseModel] | None, loc: Loc) -> list[str]:
+    """Keys of the model that *loc* leads to, as far as annotations tell."""
+    here = [cls] if cls is not None else []
+    for part in loc:
+        following: list[type[BaseModel]] = []
+        for model in here:
+            field = next((f for name, f in model.model_fields.items() if part in (name, f.alias)), None)
+            following += list(_models(field.annotation)) if field is not None else []
+        here = following or here
+    return sorted({field.alias or name for model in here for name, field in model.model_fields.items()})
+
+
+def _models(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
