@@ -105,32 +105,33 @@ class Kinds:
 
 
 class ByKind(Kinds):
-    """A mapping whose `kind` names its class; *default* is taken where there is no `kind`."""
+    """A mapping whose `kind` (or other *key*) names its class; *default* is taken where there is none."""
 
-    def __init__(self, what: str, table: Table, default: str | None = None, group: str | None = None) -> None:
+    def __init__(self, what: str, table: Table, default: str | None = None, group: str | None = None, key: str = "kind") -> None:
         super().__init__(what, table, group)
         self.default = default
+        self.key = key
 
     def validate(self, value: Any) -> Spec:
         if isinstance(value, Spec):
             return value
         if not isinstance(value, Mapping):
             empty = "write {} if all its defaults are meant" if value is None and self.default else "write `key: value` lines"
-            raise invalid(Mistake((), f"a {self.what} is a mapping{'' if self.default else ' with a `kind`'}, not {shown(value)}", empty))
-        kind = value.get("kind", self.default)
+            raise invalid(Mistake((), f"a {self.what} is a mapping{'' if self.default else f' with a `{self.key}`'}, not {shown(value)}", empty))
+        kind = value.get(self.key, self.default)
         if kind is None:
-            raise invalid(Mistake((), f"a {self.what} needs a `kind`", f"one of: {', '.join(sorted(self.table()))}"))
+            raise invalid(Mistake((), f"a {self.what} needs a `{self.key}`", f"one of: {', '.join(sorted(self.table()))}"))
         cls = self.table().get(kind) if isinstance(kind, str) else None
         if cls is None:
-            raise self._unknown(kind, "kind")
-        return self._inner(cls, {"kind": kind, **value})
+            raise self._unknown(kind, self.key)
+        return self._inner(cls, {self.key: kind, **value})
 
     def dump(self, value: Spec) -> Any:
         return value.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def json_branches(self, ref: Callable[[type[Spec]], JsonSchema]) -> list[JsonSchema]:
         return [
-            {**ref(cls), "required": ["kind"]} if kind != self.default else ref(cls)
+            {**ref(cls), "required": [self.key]} if kind != self.default else ref(cls)
             for kind, cls in self.table().items()
         ]
 
