@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sim.telemetry.codes import SpanKind
 
 from .jsontext import dumps, plain, quote
-from .semantics import Description, Semantics, keys
-from .time import EPOCH_NS
+from .semantics import Description, Semantics
 from .traces import Traces
 
 if TYPE_CHECKING:
@@ -51,19 +50,10 @@ class _SpanTexts:
         self.fixed: dict[tuple[Any, ...], tuple[str, str, str]] = {}
 
     def __call__(self, which: Any) -> Iterator[tuple[str, str]]:
-        import numpy as np
-
         traces, fixed, attributes = self.traces, self.fixed, self.traces.result.attributes
-        rows = traces.rows[which]
         in_trace, is_span = f'{{"traceId":"{traces.ids.trace_prefix}', f'","spanId":"{traces.ids.span_prefix}'
         has_parent = f'","parentSpanId":"{traces.ids.span_prefix}'
-        starts = (EPOCH_NS + np.rint(rows["start"] * 1e9).astype(np.int64)).tolist()
-        ends = (EPOCH_NS + np.rint(traces.ended(which) * 1e9).astype(np.int64)).tolist()
-        columns = zip(
-            keys(rows, traces.repeated[which]), rows["id"].tolist(), rows["parent"].tolist(), traces.number[which].tolist(),
-            starts, ends, rows["queued"].tolist(), strict=True,
-        )
-        for key, span, parent, trace, start, end, queued in columns:
+        for key, span, parent, trace, start, end, queued in traces.columns(which):
             resource, before, after = fixed.get(key) or self._fix(key)
             child = f"{has_parent}{parent:08x}" if parent else ""
             waited = f',{{"key":"mesocosm.queued_s","value":{{"doubleValue":{queued:.9g}}}}}' if queued > 0 else ""

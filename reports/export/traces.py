@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sim.telemetry.codes import SpanKind
 
 from .ids import Ids
+from .semantics import keys
+from .time import EPOCH_NS
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -52,9 +54,16 @@ class Traces:
         for at in range(0, len(which), size):
             yield which[at : at + size]
 
-    def ended(self, which: Any) -> Any:
-        """Seconds at which the spans *which* ended, or the run did."""
-        return ended(self.rows["end"][which], self.result.duration)
+    def columns(self, which: Any) -> Iterator[tuple[tuple[Any, ...], int, int, int, int, int, float]]:
+        """For each of the spans *which*: its key (semantics.SpanKey), id, parent, trace number, start and end in nanoseconds
+        since 1970, and the seconds that it queued."""
+        import numpy as np
+
+        rows = self.rows[which]
+        starts = EPOCH_NS + np.rint(rows["start"] * 1e9).astype(np.int64)
+        ends = EPOCH_NS + np.rint(ended(rows["end"], self.result.duration) * 1e9).astype(np.int64)
+        plain = (column.tolist() for column in (rows["id"], rows["parent"], self.number[which], starts, ends, rows["queued"]))
+        return zip(keys(rows, self.repeated[which]), *plain, strict=True)
 
 
 def ended(end: Any, duration: float) -> Any:
