@@ -165,7 +165,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def run_until_complete(self, future: Awaitable[T]) -> T:  # type: ignore[override]
         """Run until *future* is done and return its result. An error it raises comes out as it is, with time and seed as a note."""
         try:
-            return super().run_until_complete(future)  # type: ignore[arg-type]
+            return super().run_until_complete(future)
         except (SimulationError, Deadlock):
             raise
         except Exception as error:
