@@ -6,11 +6,29 @@ from typing import Annotated
 
 from sim.spec import OneKey
 
+from .breaker_options import CircuitBreakerSpec
+from .bulkhead import BulkheadSpec
+from .deadline import DeadlineSpec
+from .fallback import FallbackSpec
+from .hedge import HedgeSpec
 from .policy import PolicySpec
+from .pools import BulkheadPoolsSpec
 from .rate_limiter import RateLimiterSpec
+from .retry import RetrySpec
+from .stale_cache import StaleCacheSpec
+from .timeout import TimeoutSpec
 
 POLICIES: dict[str, type[PolicySpec]] = {
+    "fallback": FallbackSpec,
+    "stale_cache": StaleCacheSpec,
+    "deadline": DeadlineSpec,
+    "retry": RetrySpec,
+    "circuit_breaker": CircuitBreakerSpec,
     "rate_limiter": RateLimiterSpec,
+    "hedge": HedgeSpec,
+    "bulkhead": BulkheadSpec,
+    "bulkhead_pools": BulkheadPoolsSpec,
+    "timeout": TimeoutSpec,
 }
 
 AnyPolicy = Annotated[PolicySpec, OneKey("policy", lambda: POLICIES, group="policies")]

@@ -11,6 +11,7 @@ several pipelines must be one `RateLimiter` object: it owns the line.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import Annotated, Any, Literal
 
@@ -18,8 +19,9 @@ from pydantic import Field
 
 from sim.units import Duration, PositiveDuration, PositiveRate
 
+from .deadline import current_deadline
 from .errors import RateLimited
-from .events import CallRejected
+from .events import Listener
 from .fixed_window import FixedWindow
 from .gcra import Gcra
 from .limiter import Limiter, Reservation
@@ -55,15 +57,16 @@ class RateLimiterSpec(PolicySpec):
 
 
 class RateLimiter(Policy):
-    """Let calls through at the pace of *limiter*; a call that would wait longer than *max_wait* seconds is refused at once."""
+    """Let calls through at the pace of *limiter*; refuse at once what would wait longer than *max_wait* seconds or its deadline."""
 
     word = "rate_limiter"
 
-    def __init__(self, limiter: Limiter, max_wait: float = 0.0) -> None:
+    def __init__(self, limiter: Limiter, max_wait: float = 0.0, *, name: str | None = None, on_event: Listener | None = None) -> None:
         if max_wait < 0:
             raise ValueError("nobody can wait less than 0 s")
         self.limiter = limiter
         self.max_wait = max_wait
+        self._name, self.on_event = name, on_event
         self._line: dict[asyncio.Future[Reservation], None] = {}  # in order of arrival; leaving from the middle is O(1)
         self._promises: deque[Reservation] = deque()  # one for each in line, soonest first
         self._timer: asyncio.TimerHandle | None = None
@@ -82,9 +85,11 @@ class RateLimiter(Policy):
 
     async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        promise = self.limiter.reserve(now, 1, self.max_wait)
+        promise = self.limiter.reserve(now, 1, min(self.max_wait, current_deadline() - now))
         if promise is None:
-            raise self._refusal(now)
+            wait = self.limiter.wait(now)
+            reason = f"no token within {self.max_wait:g} s" if self.max_wait else "no token"
+            raise self.refusal(RateLimited(self, reason, wait if wait < math.inf else None), now)
         if promise.at <= now + SAME and not self._line:
             return
         turn: asyncio.Future[Reservation] = loop.create_future()
@@ -133,11 +138,3 @@ class RateLimiter(Policy):
             self._promises.popleft()
         if self._line:
             self._arm(loop)
-
-    def _refusal(self, now: float) -> RateLimited:
-        wait = self.limiter.wait(now)
-        retry_after = wait if wait < float("inf") else None
-        reason = f"no token within {self.max_wait:g} s" if self.max_wait else "no token"
-        if self.on_event is not None:
-            self.emit(CallRejected(at=now, policy=self.name, reason=reason, retry_after=retry_after))
-        return RateLimited(self, reason, retry_after)

@@ -64,7 +64,7 @@ class ZoneAware(Balancer):
         for index in dict.fromkeys((first, *range(len(loads)))):
             level, balancer = self._levels[index]
             panics = overloaded and healths[index] < self.panic - SAME
-            host = _any(level, exclude, rng) if panics else balancer.pick(level, now, rng, key, exclude)
+            host: H | None = _any(level, exclude, rng) if panics else balancer.pick(level, now, rng, key, exclude)
             if host is not None:
                 return host
         return None
