@@ -28,6 +28,63 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "percentile": ("percentile", "percentil"),
     "utilisation": ("utilisation", "utilización"),
     "workers": ("workers", "trabajadores"),
+    # terminal
+    "checks": ("CHECKS", "COMPROBACIONES"),
+    "no checks": ("none: the scenario states no steady_state and no checks", "ninguna: el escenario no define steady_state ni checks"),
+    "held": ("{passed} of {total} held", "{passed} de {total} cumplidas"),
+    "verdict": ("verdict", "veredicto"),
+    "verdict pass": ("PASS", "CORRECTO"),
+    "verdict fail": ("FAIL: a check fell short under faults", "FALLO: una comprobación no se cumplió bajo fallos"),
+    "verdict baseline": ("BASELINE: the steady state did not hold before the first fault",
+                         "LÍNEA BASE: el estado estable no se cumplía antes del primer fallo"),
+    "verdict aborted": ("ABORTED: abort_if stopped the run", "ABORTADO: abort_if detuvo la ejecución"),
+    "verdict interrupted": ("INTERRUPTED: what was measured so far", "INTERRUMPIDO: lo medido hasta ahora"),
+    "at_least": ("at least {bound}", "al menos {bound}"),
+    "at_most": ("at most {bound}", "como mucho {bound}"),
+    "between": ("between {bound}", "entre {bound}"),
+    "equals": ("exactly {bound}", "exactamente {bound}"),
+    "to the end": ("to the end", "hasta el final"),
+    "faults": ("FAULTS", "FALLOS"),
+    "REQUESTS": ("REQUESTS", "PETICIONES"),
+    "started": ("started", "iniciadas"),
+    "refused here": ("rejected", "rechaz."),
+    "served": ("requests", "servidas"),
+    "whole run": ("whole run, warm-up included", "toda la ejecución, calentamiento incluido"),
+    "after warm-up": (
+        "what follows covers what arrived after the warm-up of {warmup}",
+        "lo que sigue abarca lo llegado tras el calentamiento de {warmup}"),
+    "workloads": ("WORKLOADS", "CARGAS"),
+    "offered/s": ("offered/s", "ofrecidas/s"),
+    "goodput/s": ("goodput/s", "útiles/s"),
+    "good": ("ok", "bien"),
+    "services": ("SERVICES", "SERVICIOS"),
+    "queue mean/max": ("queue mean/max", "cola media/máx"),
+    "busy": ("busy", "carga"),
+    "wasted": ("wasted", "inútil"),
+    "calls": ("CALLS", "LLAMADAS"),
+    "count": ("count", "número"),
+    "per call": ("att/call", "int/llam."),
+    "retries": ("retries", "reint."),
+    "timeouts": ("timeouts", "plazos"),
+    "refused": ("refused", "rechaz."),
+    "breaker": ("breaker open", "cortac. ab."),
+    "brokers": ("BROKERS", "BROKERS"),
+    "caches": ("CACHES", "CACHÉS"),
+    "databases": ("DATABASES", "BASES DE DATOS"),
+    "sagas": ("SAGAS", "SAGAS"),
+    "and more": ("and {count} more in summary.json", "y {count} más en summary.json"),
+    "simulated": (
+        "{simulated} simulated in {wall} ({speed} times real time)",
+        "{simulated} simulados en {wall} ({speed} veces el tiempo real)"),
+    "folder": ("results", "resultados"),
+    "page": ("report", "informe"),
+    # progress
+    "progress": ("{at} of {duration} simulated", "{at} de {duration} simulados"),
+    "elapsed": ("{wall} elapsed", "{wall} transcurridos"),
+    "eta": ("{eta} left", "quedan {eta}"),
+    "in flight": ("in flight", "en curso"),
+    "current faults": ("faults now", "fallos ahora"),
+    "none now": ("none", "ninguno"),
     # frame
     "warm-up": ("warm-up", "calentamiento"),
     "seed": ("seed {seed}", "semilla {seed}"),
@@ -81,6 +138,20 @@ class Words:
         if share > 0:
             value = max(value, step)
         return f"{self.number(value, digits if 0 < share < 1 else 0)} %"
+
+    def measure(self, name: str, value: float | None) -> str:
+        """*value* in the unit that a measure's *name* implies: `latency.p99`, `success_ratio`, `goodput`, `open_s`."""
+        if value is None or not math.isfinite(value):
+            return "–"
+        if name.endswith("_s") or name.startswith(("latency", "duration")):
+            return self.seconds(value)
+        if name.endswith(("ratio", "share", "utilisation", "_rate", "availability")):
+            mark = "." if self.lang == "en" else ","
+            text = self.percent(value, 2).removesuffix(" %")
+            return (text.rstrip("0").rstrip(mark) if mark in text else text) + " %"
+        if name.endswith(("goodput", "throughput", "rps")):
+            return f"{self.short(value)}/s"
+        return self.number(value) if value == int(value) else self.short(value)
 
     def seconds(self, value: float | None) -> str:
         """A time with the unit that suits it: `430 µs`, `12.5 ms`, `1.2 s`."""

@@ -54,7 +54,8 @@ def error_colours(look: Look) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     quiet = look.theme.muted
-    return LinearSegmentedColormap.from_list("errors", [(0.0, quiet), (0.02, quiet), (0.15, ORANGE), (0.5, VERMILLION), (1.0, look.theme.alarm)])
+    stops = [(0.0, quiet), (0.02, quiet), (0.15, ORANGE), (0.5, VERMILLION), (1.0, look.theme.alarm)]
+    return LinearSegmentedColormap.from_list("errors", stops)
 
 
 def scale(ax: Axes, look: Look) -> None:

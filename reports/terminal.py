@@ -1,0 +1,291 @@
+"""The summary of a run for a terminal, from summary.json alone: checks first, then requests, services and call edges.
+
+Where the output is no terminal, or `NO_COLOR` or `CI` is set, it is plain text of 100 columns, the same on every machine.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from reports.texts import Words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    Row = list[Text | str]
+
+PLAIN_WIDTH = 100
+MARGIN, GAP = 2, 2
+MOST_ROWS = 30  # of a table; a mesh of hundreds of services is for the page
+ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "–": "-", "×": "x", "µ": "u", "█": "#", "░": ".", "…": "~", "\u2009": " "})
+LATENCIES = ("p50", "p95", "p99", "p999", "max")
+
+
+def summary_text(summary: Mapping[str, Any], *, folder: Path | None = None, lang: str = "en", colour: bool = False,
+                 width: int = PLAIN_WIDTH) -> str:
+    """What `run` and `report` print; *folder* is where the files lie."""
+    from rich.console import Console
+
+    sink = io.StringIO()
+    system: Literal["standard"] | None = "standard" if colour else None
+    console = Console(file=sink, width=width, force_terminal=colour, color_system=system, highlight=False, markup=False, emoji=False)
+    _Report(console, summary, Words(lang)).write(folder)
+    return "\n".join(line.rstrip() for line in sink.getvalue().split("\n"))
+
+
+def print_summary(summary: Mapping[str, Any], stream: TextIO, *, folder: Path | None = None, lang: str = "en") -> None:
+    """Write the summary to *stream* as it can take it: coloured or plain, its own width or 100, Unicode or ASCII."""
+    colour = wants_colour(stream)
+    width = max(PLAIN_WIDTH, min(_columns(stream), 140)) if colour else PLAIN_WIDTH
+    text = summary_text(summary, folder=folder, lang=lang, colour=colour, width=width)
+    stream.write(encodable(text, stream.encoding or "ascii"))
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether *stream* is a terminal and neither NO_COLOR nor CI is set (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def encodable(text: str, encoding: str) -> str:
+    """*text* without what *encoding* cannot write: signs have their ASCII likeness, the rest becomes `?`."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(ASCII).encode(encoding, "replace").decode(encoding)
+    return text
+
+
+def plain(name: object) -> str:
+    """A name from a file without control characters, which could move a terminal's cursor or hide text."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign).startswith("C") else sign for sign in str(name))
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return PLAIN_WIDTH
+
+
+class _Report:
+    """Writes one summary, section by section."""
+
+    def __init__(self, console: Console, summary: Mapping[str, Any], words: Words) -> None:
+        self.console, self.summary, self.words = console, summary, words
+
+    def write(self, folder: Path | None) -> None:
+        self.opening()
+        self.checks()
+        self.faults()
+        self.requests()
+        self.workloads()
+        self.services()
+        self.calls()
+        self.others()
+        self.ending(folder)
+
+    # sections
+
+    def opening(self) -> None:
+        """Which run this is, and how fast it went."""
+        summary, words = self.summary, self.words
+        parts = (summary["scenario"], summary.get("variant"), words("seed", seed=summary["seed"]))
+        name = " · ".join(plain(part) for part in parts if part)
+        simulated, wall = summary["simulated_s"], summary.get("wall_s") or 0.0
+        speed = words.short(simulated / wall) if wall else "–"
+        pace = words("simulated", simulated=words.seconds(simulated), wall=words.seconds(wall), speed=speed)
+        self.console.print()
+        self.console.print(_text("  ", (name, "bold"), "   ", (pace, "dim")))
+        self.console.print(_text("  ", (plain(summary.get("digest", "")), "dim")))
+
+    def checks(self) -> None:
+        """Every check with what was measured, the bound and the window; then the verdict."""
+        checks, words = self.summary.get("checks") or [], self.words
+        passed = sum(bool(check["passed"]) for check in checks)
+        self.title("checks", words("held", passed=passed, total=len(checks)) if checks else words("no checks"))
+        rows: list[Row] = []
+        for check in checks:
+            good = bool(check["passed"])
+            measure = str(check.get("measure", ""))
+            bound = words(check["op"], bound=self.bound(measure, check["bound"]))
+            rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(check["name"]),
+                         _text((words.measure(measure, check["measured"]), "green" if good else "bold red")), bound, self.window(check)])
+        if checks:
+            self.table(["", "", "", "", ""], rows, left=(0, 1, 3, 4), elastic=1)
+        verdict = str(self.summary["verdict"])
+        style = "bold green" if verdict == "pass" else "bold yellow" if verdict == "interrupted" else "bold red"
+        self.console.print(_text(f"  {words('verdict')}: ", (words(f"verdict {verdict}"), style)))
+
+    def faults(self) -> None:
+        """When which fault was on, and where."""
+        faults = self.summary.get("faults") or []
+        if not faults:
+            return
+        self.title("faults")
+        rows: list[Row] = [
+            [plain(fault["name"]), plain(fault["kind"]), plain(", ".join(fault["targets"])), self.window(fault)] for fault in faults
+        ]
+        self.table(["", "", "", ""], rows, left=(0, 1, 2, 3), elastic=2)
+
+    def requests(self) -> None:
+        """All user requests by outcome, as counts and shares."""
+        counts, words = self.summary["requests"], self.words
+        self.title("REQUESTS", words("whole run"))
+        total = counts["started"]
+        outcomes = [outcome for outcome in ("ok", "degraded", "failed", "rejected", "unfinished") if counts.get(outcome)]
+        rows: list[Row] = [[words.number(total), *(words.number(counts[outcome]) for outcome in outcomes)],
+                           ["", *(words.percent(counts[outcome] / total) for outcome in outcomes)]]
+        self.table([words("started"), *(words(outcome) for outcome in outcomes)], rows[: 2 if outcomes else 1], left=())
+        if self.summary.get("warmup_s"):
+            self.console.print(_text("  ", (words("after warm-up", warmup=words.seconds(self.summary["warmup_s"])), "dim")))
+
+    def workloads(self) -> None:
+        """Rates and latency percentiles of each workload and, where it sends several, of each kind of request."""
+        words = self.words
+        self.title("workloads")
+        rows: list[Row] = []
+        for name, workload in (self.summary.get("workloads") or {}).items():
+            rows.append([_text((plain(name), "bold")), *self.load(workload)])
+            kinds = workload.get("by_request") or {}
+            for request, part in kinds.items() if len(kinds) > 1 else ():
+                rows.append([f"  {plain(request)}", *self.load(part)])
+        self.table(["", words("offered/s"), words("goodput/s"), words("good"), *_headers()], rows)
+
+    def load(self, load: Mapping[str, Any]) -> list[Text | str]:
+        """The figures of one row of workloads."""
+        latency = load.get("latency_s") or {}
+        rates = [self.rate(load.get("offered_rps")), self.rate(load.get("goodput_rps"))]
+        return [*rates, self.success(load.get("success_ratio")), *(self.words.seconds(latency.get(name)) for name in LATENCIES)]
+
+    def services(self) -> None:
+        """Load, errors, queue and wasted work of every node that served."""
+        services, words = self.summary.get("services") or {}, self.words
+        if not services:
+            return
+        self.title("services")
+        rows: list[Row] = []
+        for name, service in services.items():
+            latency, busy = service.get("latency_s") or {}, service.get("utilisation")
+            queue = f"{words.short(service.get('queue_mean') or 0)} / {words.number(service.get('queue_max') or 0)}"
+            rows.append([plain(name), words.number(service["requests"]), self.success(service.get("success_ratio")),
+                         words.seconds(latency.get("p50")), words.seconds(latency.get("p99")), self.share(busy), _bar(busy), queue,
+                         self.count(service.get("rejected"), "yellow"), self.share(service.get("wasted_work_ratio"))])
+        load = (words(key) for key in ("queue mean/max", "refused here", "wasted"))
+        self.table(["", words("served"), words("good"), "p50", "p99", words("busy"), "", *load], rows, left=(0, 6))
+
+    def calls(self) -> None:
+        """Attempts, timeouts and refusals of every call edge, and how often and how long its breakers were open."""
+        calls, words = self.summary.get("calls") or {}, self.words
+        if not calls:
+            return
+        self.title("calls")
+        rows: list[Row] = []
+        for edge, call in calls.items():
+            breaker = call.get("breaker")
+            opened = f"{words.number(breaker['opened'])}× {words.seconds(breaker['open_s'])}" if breaker and breaker.get("opened") else ""
+            amplification = call.get("amplification")
+            rows.append([plain(edge), words.number(call["calls"]), self.success(call.get("success_ratio")),
+                         "–" if amplification is None else _text((words.number(amplification, 2), "yellow" if amplification > 1.1 else "")),
+                         self.count(call.get("retries"), ""), self.count(call.get("timeouts"), "yellow"),
+                         self.count(sum((call.get("rejected") or {}).values()), "yellow"),
+                         words.seconds((call.get("latency_s") or {}).get("p99")), _text((opened, "red"))])
+        counts = (words(key) for key in ("count", "good", "per call", "retries", "timeouts", "refused"))
+        self.table(["", *counts, "p99", words("breaker")], rows)
+
+    def others(self) -> None:
+        """Sagas, and whatever databases, caches and brokers say of themselves, in their own words."""
+        for section in ("databases", "caches", "brokers", "sagas"):
+            parts: Mapping[str, Mapping[str, Any]] = self.summary.get(section) or {}
+            rows: list[Row] = [[plain(name), figures] for name, part in parts.items() if (figures := self.figures(part))]
+            if rows:
+                self.title(section)
+                self.table(["", ""], rows, left=(0, 1), elastic=1)
+
+    def figures(self, part: Mapping[str, Any]) -> str:
+        """The plain numbers of a mapping in one line; what `services` shows already is left out."""
+        shown = {"requests", "success_ratio", "utilisation", "queue_mean", "queue_max", "rejected", "wasted_work_ratio", "in_system_mean"}
+        numbers = [(key, value) for key, value in part.items() if key not in shown and type(value) in (int, float)]
+        return " · ".join(f"{plain(key.removesuffix('_s').replace('_', ' '))} {self.words.measure(key, value)}" for key, value in numbers)
+
+    def ending(self, folder: Path | None) -> None:
+        """Where the report lies."""
+        if folder is None:
+            return
+        page = folder / "report.html"
+        self.console.print()
+        self.console.print(_text("  ", (f"{self.words('folder')}: {plain(folder)}", "")), soft_wrap=True)
+        if page.exists():
+            self.console.print(_text("  ", (f"{self.words('page')}: {plain(page)}", "bold")), soft_wrap=True)
+        self.console.print()
+
+    # parts
+
+    def title(self, key: str, note: str = "") -> None:
+        self.console.print()
+        self.console.print(_text("  ", (self.words(key), "bold"), "  " if note else "", (note, "dim")))
+
+    def table(self, headers: Sequence[str], rows: Sequence[Row], left: Iterable[int] = (0,), elastic: int = 0) -> None:
+        """Rows without lines between them; the columns in *left* hold words. Only column *elastic* is cut where it is too wide."""
+        from rich.cells import cell_len
+        from rich.padding import Padding
+        from rich.table import Table
+
+        shown = rows[:MOST_ROWS]
+        widths = [max(cell_len(str(cell)) for cell in column) for column in zip(headers, *shown, strict=True)]
+        room = self.console.width - MARGIN - sum(widths) + widths[elastic] - GAP * (len(widths) - 1)
+        widths[elastic] = max(8, min(widths[elastic], room))
+        table = Table(box=None, padding=(0, GAP, 0, 0), show_header=any(headers), header_style="dim", pad_edge=False)
+        for index, (header, width) in enumerate(zip(headers, widths, strict=True)):
+            table.add_column(header, justify="left" if index in left else "right", no_wrap=True, overflow="ellipsis", width=width)
+        for row in shown:
+            table.add_row(*row)
+        self.console.print(Padding(table, (0, 0, 0, MARGIN)))
+        if len(rows) > MOST_ROWS:
+            self.console.print(_text("  ", (self.words("and more", count=self.words.number(len(rows) - MOST_ROWS)), "dim")))
+
+    def window(self, part: Mapping[str, Any]) -> str:
+        """`60 s – 90 s`."""
+        until = part.get("until_s")
+        return f"{self.words.seconds(part['from_s'])} – {self.words('to the end') if until is None else self.words.seconds(until)}"
+
+    def bound(self, measure: str, bound: Any) -> str:
+        """One bound, or the two of `between`."""
+        both = bound if isinstance(bound, list | tuple) else [bound]
+        return " – ".join(self.words.measure(measure, one) for one in both)
+
+    def rate(self, value: float | None) -> str:
+        return "–" if value is None else self.words.short(value)
+
+    def share(self, value: float | None) -> str:
+        return "–" if value is None else self.words.percent(value)
+
+    def success(self, value: float | None) -> Text:
+        """Green where nearly all went well, red where a twentieth or more did not."""
+        style = "" if value is None else "green" if value >= 0.999 else "red" if value < 0.95 else "yellow"
+        return _text((self.share(value), style))
+
+    def count(self, value: int | None, style: str) -> Text:
+        """A count that speaks up only where there is something to count."""
+        return _text((self.words.number(value), style) if value else ("0", "dim"))
+
+
+def _text(*parts: str | tuple[str, str]) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*parts)
+
+
+def _bar(share: float | None, width: int = 10) -> str:
+    """A bar of *width* signs that is full at 100 %."""
+    full = round(width * min(share or 0.0, 1.0))
+    return "" if share is None else "█" * full + "░" * (width - full)
+
+
+def _headers() -> list[str]:
+    return ["p99.9" if name == "p999" else name for name in LATENCIES]
