@@ -45,9 +45,9 @@ class Spec(BaseModel):
     @classmethod
     def _is_choice(cls, value: Mapping[Any, Any]) -> bool:
         """True if this mapping is a value of the shorthand's field, and not the fields of the class."""
-        field = cls.model_fields[cls.shorthand or ""]
-        own = {name for key, other in cls.model_fields.items() for name in (key, other.alias)}
-        return any(isinstance(data, Kinds) for data in field.metadata) and own.isdisjoint(value) and bool(value)
+        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
+        chosen = any(isinstance(data, Kinds) for data in fields[cls.shorthand or ""].metadata)
+        return chosen and bool(value) and fields.keys().isdisjoint(value)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:

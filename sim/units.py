@@ -126,10 +126,10 @@ def _bounded(value: float, text: str) -> float:
 
 
 @dataclass(frozen=True)
-class Unit:
-    """Metadata of a quantity, for the documentation of kinds."""
+class Noun:
+    """What the documentation of kinds calls a type; goes into the metadata of an Annotated type."""
 
-    noun: str
+    text: str
 
 
 def _reader(parse: Callable[[str], Any], noun: str, examples: Callable[[Any], str]) -> Callable[[Any], Any]:
@@ -156,7 +156,7 @@ def _quantity(base: type, parse: Callable[[str], Any], write: Callable[[Any], st
         BeforeValidator(_reader(parse, noun, examples)),
         PlainSerializer(write, return_type=str),
         WithJsonSchema({"type": "string", **schema}),
-        Unit(noun),
+        Noun(noun),
     ]
 
 

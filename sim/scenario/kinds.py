@@ -1,0 +1,120 @@
+"""The reference of everything that a scenario can name, written from the tables that the program itself chooses from.
+
+A new table is a line in GROUPS; a new kind is a line in its own table and appears here by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from sim.spec import Spec
+
+from .fields import FieldDoc, documented
+
+WIDTH = 110
+
+
+@dataclass(frozen=True)
+class Group:
+    """Kinds that stand in one place of a scenario; *table* is loaded when it is asked for. *how* shows how one is written."""
+
+    title: str
+    how: str
+    module: str
+    table: str
+
+    def kinds(self) -> Mapping[str, type[Spec]]:
+        """By the name that YAML uses."""
+        table: Mapping[str, type[Spec]] = getattr(import_module(self.module), self.table)
+        return table
+
+
+GROUPS: dict[str, Group] = {
+    "steps": Group("Steps of an endpoint, one after another", "- {kind}: ...", "sim.model.steps", "STEPS"),
+    "policies": Group("Policies of a dependency, outermost first", "- {kind}: ...", "sim.resilience.policies", "POLICIES"),
+    "balancers": Group("Ways to choose an instance", "balancer: {kind}", "sim.resilience.balancers", "BALANCERS"),
+    "backoffs": Group("Waits between attempts", "kind: {kind}", "sim.resilience.backoff", "BACKOFFS"),
+    "budgets": Group("Limits to what retries add", "kind: {kind}", "sim.resilience.budgets", "BUDGETS"),
+    "distributions": Group("Distributions of times", "{kind}: ...", "sim.distributions", "DISTRIBUTIONS"),
+    "keys": Group("Ways to draw a key", "{kind}: ...", "sim.model.keys", "KEYS"),
+    "executors": Group("Workloads: who calls, and when", "executor: {kind}", "sim.workload.executors", "EXECUTORS"),
+}
+
+
+@dataclass(frozen=True)
+class KindDoc:
+    """One kind: what it is for, how it is written, its fields."""
+
+    name: str
+    text: str
+    how: str
+    fields: tuple[FieldDoc, ...]
+
+
+def described(group: Group) -> Iterator[KindDoc]:
+    """Every kind of a group, in the order of its table."""
+    for name, cls in group.kinds().items():
+        yield KindDoc(name, inspect.getdoc(cls) or "", _how(group, name, cls), tuple(documented(cls)))
+
+
+def _how(group: Group, name: str, cls: type[Spec]) -> str:
+    how = group.how.replace("{kind}", name)
+    if cls.shorthand is not None:
+        how = how.replace("...", f"<{cls.shorthand}>, or {name}: {{...}}")
+    beside = ", ".join(f"`{key}`" for key in cls.beside)
+    return f"{how}   ({beside} may stand beside it)" if beside else how
+
+
+def as_text(names: Iterable[str]) -> str:
+    """The groups called *names*, for a terminal."""
+    return "\n".join(line for name in names for line in _text_of(name, GROUPS[name]))
+
+
+def _text_of(name: str, group: Group) -> Iterator[str]:
+    yield f"{name.upper()}  {group.title}"
+    for kind in described(group):
+        yield ""
+        yield f"  {kind.name}    {kind.how}"
+        yield from textwrap.wrap(" ".join(kind.text.split()), WIDTH, initial_indent="    ", subsequent_indent="    ")
+        yield from ("    " + line for line in _columns([(field.name, field.type, _given(field)) for field in kind.fields]))
+    yield ""
+
+
+def _columns(rows: list[tuple[str, str, str]]) -> Iterator[str]:
+    name_width = max((len(name) for name, _, _ in rows), default=0)
+    type_width = min(max((len(words) for _, words, _ in rows), default=0), WIDTH - name_width)
+    for name, words, given in rows:
+        yield f"  {name:{name_width}}  {words:{type_width}}  {given}".rstrip()
+
+
+def _given(field: FieldDoc) -> str:
+    return "required" if field.default is None else f"= {field.default}" if field.default else ""
+
+
+def as_markdown(names: Iterable[str]) -> str:
+    """The groups called *names*, for documentation."""
+    return "\n".join(line for name in names for line in _markdown_of(name, GROUPS[name]))
+
+
+def _markdown_of(name: str, group: Group) -> Iterator[str]:
+    yield from (f"## {name}", "", f"{group.title}.", "")
+    for kind in described(group):
+        yield from (f"### {kind.name}", "", f"`{kind.how}`" if "`" not in kind.how else kind.how, "", " ".join(kind.text.split()), "")
+        if kind.fields:
+            yield from ("| field | type | default |", "|---|---|---|")
+            yield from (f"| `{field.name}` | {_cell(field.type)} | {_default_cell(field)} |" for field in kind.fields)
+            yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _default_cell(field: FieldDoc) -> str:
+    if field.default is None:
+        return "*required*"
+    return f"`{_cell(field.default)}`" if field.default else ""
