@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 100
 MARGIN, GAP = 2, 2
 MOST_ROWS = 30  # of a table; a mesh of hundreds of services is for the page
-ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "–": "-", "×": "x", "µ": "u", "█": "#", "░": ".", "…": "~", "\u2009": " "})
+ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "–": "-", "×": "x", "µ": "u", "…": "~", "\u2009": " "})
 LATENCIES = ("p50", "p95", "p99", "p999", "max")
 
 
@@ -172,12 +172,12 @@ class _Report:
         rows: list[Row] = []
         for name, service in services.items():
             latency, busy = service.get("latency_s") or {}, service.get("utilisation")
-            queue = f"{words.short(service.get('queue_mean') or 0)} / {words.number(service.get('queue_max') or 0)}"
+            queue = f"{words.short(service.get('queue_mean') or 0)} ({words.number(service.get('queue_max') or 0)})"
             rows.append([plain(name), words.number(service["requests"]), self.success(service.get("success_ratio")),
-                         words.seconds(latency.get("p50")), words.seconds(latency.get("p99")), self.share(busy), _bar(busy), queue,
+                         words.seconds(latency.get("p50")), words.seconds(latency.get("p99")), self.load_of(busy), queue,
                          self.count(service.get("rejected"), "yellow"), self.share(service.get("wasted_work_ratio"))])
-        load = (words(key) for key in ("queue mean/max", "refused here", "wasted"))
-        self.table(["", words("served"), words("good"), "p50", "p99", words("busy"), "", *load], rows, left=(0, 6))
+        load = (words(key) for key in ("queue (max)", "refused here", "wasted"))
+        self.table(["", words("served"), words("good"), "p50", "p99", words("busy"), *load], rows)
 
     def calls(self) -> None:
         """Attempts, timeouts and refusals of every call edge, and how often and how long its breakers were open."""
@@ -270,6 +270,10 @@ class _Report:
         style = "" if value is None else "green" if value >= 0.999 else "red" if value < 0.95 else "yellow"
         return _text((self.share(value), style))
 
+    def load_of(self, share: float | None) -> Text:
+        """A utilisation, in red where a queue grows without end."""
+        return _text((self.share(share), "red" if share is not None and share >= 0.9 else ""))
+
     def count(self, value: int | None, style: str) -> Text:
         """A count that speaks up only where there is something to count."""
         return _text((self.words.number(value), style) if value else ("0", "dim"))
@@ -279,12 +283,6 @@ def _text(*parts: str | tuple[str, str]) -> Text:
     from rich.text import Text
 
     return Text.assemble(*parts)
-
-
-def _bar(share: float | None, width: int = 10) -> str:
-    """A bar of *width* signs that is full at 100 %."""
-    full = round(width * min(share or 0.0, 1.0))
-    return "" if share is None else "█" * full + "░" * (width - full)
 
 
 def _headers() -> list[str]:

@@ -58,7 +58,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "goodput/s": ("goodput/s", "útiles/s"),
     "good": ("ok", "bien"),
     "services": ("SERVICES", "SERVICIOS"),
-    "queue mean/max": ("queue mean/max", "cola media/máx"),
+    "queue (max)": ("queue (max)", "cola (máx)"),
     "busy": ("busy", "carga"),
     "wasted": ("wasted", "inútil"),
     "calls": ("CALLS", "LLAMADAS"),
