@@ -223,6 +223,7 @@ class SimLoop(asyncio.BaseEventLoop):
                     if when > now:
                         env._now = now = when
                     self._run_simpy(event)
+                event = callback = None  # a task that failed and that nothing else holds is found now, not with the next event
         except (SystemExit, KeyboardInterrupt, Deadlock, SimulationError):
             raise
         except BaseException as error:

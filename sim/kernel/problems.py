@@ -66,7 +66,8 @@ def waiting_for(task: asyncio.Task[Any]) -> str:
         here -= 1
         what = event._desc()
     elif here + 1 < len(frames):
-        what = frames[here + 1].f_code.co_qualname  # asyncio's own: Queue.get, Event.wait, sleep
+        names = [frame.f_code.co_qualname for frame in frames[here + 1:]]  # asyncio's own: Queue.get, Event.wait, sleep
+        what = next((name for name in names if not name.startswith("_")), names[0])
     else:
         what = _future(task)
     frame = frames[here]
