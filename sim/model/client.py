@@ -65,9 +65,9 @@ class Edge:
         self._open_since: dict[str, float] = {}
         self._open_for = 0.0
 
-    def count(self, event: Event, now: float, who: str = "") -> None:
-        """A policy of one of the clients, *who*, did something."""
-        self.counts[f"{event.policy}.{event.kind}"] += 1
+    def count(self, word: str, event: Event, now: float, who: str) -> None:
+        """The policy *word* of one of the clients, *who*, did something."""
+        self.counts[f"{word}.{event.kind}"] += 1
         if isinstance(event, StateTransition):
             if event.target == "OPEN":
                 self.opened += 1

@@ -41,12 +41,12 @@ _TABLE: tuple[tuple[type[BaseException], Reason, int], ...] = (
 
 
 def explain_failure(error: BaseException) -> Response:
-    """The response that stands for *error* at the caller; an error of no known class is a 500."""
+    """The response that stands for *error* at the caller. An error of no known class is no failure of the call but of our own: raise it."""
     for cls, reason, status in _TABLE:
         if isinstance(error, cls):
             return Response(status, error=error, reason=int(reason), rejected=isinstance(error, Rejected),
                             retry_after=getattr(error, "retry_after", None))
-    return Response(500, error=error, reason=int(Reason.ERROR))
+    raise error
 
 
 def pass_on(response: Response) -> Response:

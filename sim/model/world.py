@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import TargetNotFound
-from sim.kernel import SimLoop, SimulationError
+from sim.kernel import SimLoop
 from sim.model.client import Client, Edge, Source, UseSpec
 from sim.model.messages import Exchange, Response
 from sim.model.network import Link, NetworkSpec
@@ -81,16 +81,18 @@ class World:
     def pipeline(self, client: Client) -> Pipeline:
         """The policies of *client*, telling the recorder what they do."""
         edge, source = client.edge, client.source.name
-        edge.policies = [type(policy).word for policy in client.policies]
         parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked,
                             make_response=lambda status, degraded: Response(status, degraded=degraded))
 
         def listen(event: Event) -> None:
-            edge.count(event, self.loop.time(), source)
+            word = event.policy.removeprefix(f"{edge.name}.")
+            edge.count(word, event, self.loop.time(), source)
             fields = {key: value for key, value in vars(event).items() if key not in ("at", "kind", "policy") and value is not None}
-            self.recorder.event(f"{event.policy}.{event.kind}", edge=edge.name, caller=source, **fields)
+            self.recorder.event(f"{word}.{event.kind}", edge=edge.name, caller=source, **fields)
 
-        return Pipeline(edge.name, [spec.build(parts) for spec in client.policies], rng=client.rng, on_event=listen)
+        policies = [spec.build(parts) for spec in client.policies]
+        edge.policies = [policy.word for policy in policies]
+        return Pipeline(edge.name, policies, rng=client.rng, on_event=listen)
 
     # what happens
 
@@ -105,9 +107,13 @@ class World:
     def handler_failed(self, instance: Instance, exchange: Exchange, error: Exception) -> None:
         """Code of a service raised: the request ends with 500 and the run goes on. Our own code does not raise."""
         if not instance.node.runs_user_code:
-            raise SimulationError(error, self.loop.time(), instance.name, self.seed) from error
+            self.bug(error, instance.name)
         self.recorder.event("handler.error", node=instance.node.name, instance=instance.name, trace=exchange.request.trace,
                             error=f"{type(error).__name__}: {error}")
+
+    def bug(self, error: BaseException, where: str) -> None:
+        """End the run: our own code raised, in the part named *where*."""
+        self.loop.call_exception_handler({"message": where, "exception": error, "source": where})
 
     # gauges
 

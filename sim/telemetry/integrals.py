@@ -6,16 +6,17 @@ from __future__ import annotations
 class Level:
     """A number that stands at a level between changes; its time integral is kept without error of sampling.
 
-    `mean_since(mark, now)` with a `mark(now)` taken earlier gives the time-weighted mean between the two.
+    The mean between two times is the difference of the integrals over the time.
     """
 
-    __slots__ = ("area", "highest", "since", "value")
+    __slots__ = ("area", "ever", "highest", "since", "value")
 
     def __init__(self, now: float = 0.0) -> None:
         self.value = 0
         self.area = 0.0
         self.since = now
-        self.highest = 0
+        self.highest = 0  # since the last sample
+        self.ever = 0
 
     def change(self, by: int, now: float) -> None:
         """The level rises or falls by *by* at time *now*."""
@@ -32,4 +33,6 @@ class Level:
     def peak(self) -> int:
         """The highest level since the last call of this; for samples."""
         highest, self.highest = self.highest, self.value
+        if highest > self.ever:
+            self.ever = highest
         return highest

@@ -42,6 +42,7 @@ class Recorder:
         self.write_request: Callable[[bytes], None] = self.requests.write
         self.write_span: Callable[[bytes], None] = self.spans.write
         self.next_span: Callable[[], int] = count(1).__next__
+        self.next_request: Callable[[], int] = count(1).__next__
         self.events: list[dict[str, Any]] = []
         self.logs: list[dict[str, Any]] = []
         self.attributes: dict[int, dict[str, Any]] = {}

@@ -1,0 +1,42 @@
+"""Time integrals of every instance, read at the end of the warm-up and at the end of the run: their difference is what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim.model.node import Node
+from sim.model.world import World
+
+
+@dataclass(frozen=True)
+class Account:
+    """Of one node, from the start to `at`, all instances together; level times seconds, except for counts."""
+
+    at: float
+    busy: float
+    queue: float
+    worked: float  # seconds of work
+    wasted: float  # seconds of work that nobody waited for
+    rejected: int
+    capacity: float  # workers, all instances
+
+
+def account_of(node: Node, now: float) -> Account:
+    """The state of *node*'s integrals at *now*."""
+    some = node.instances
+    return Account(
+        at=now,
+        busy=sum(instance.busy.integral(now) for instance in some),
+        queue=sum(instance.waiting.integral(now) for instance in some),
+        worked=sum(instance.worked for instance in some),
+        wasted=sum(instance.wasted for instance in some),
+        rejected=sum(instance.rejected for instance in some),
+        capacity=float(sum(instance.workers for instance in some)),
+    )
+
+
+def accounts(world: World) -> Mapping[str, Account]:
+    """Of all nodes, now."""
+    now = world.loop.time()
+    return {name: account_of(node, now) for name, node in world.nodes.items()}

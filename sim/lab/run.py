@@ -1,0 +1,104 @@
+"""One run: build the world, let it run, seal the recorder, reckon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from sim.kernel import SimLoop
+from sim.lab.accounts import Account, accounts
+from sim.lab.summary import SCHEMA, summarise
+from sim.model.world import World
+from sim.scenario.scenario import Scenario
+from sim.telemetry.result import Requests, RunResult, Spans
+from sim.workload.load import Load
+
+SAMPLES = 600  # of every gauge in a run
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a live view is told at each sample."""
+
+    at: float
+    duration: float
+    started: int
+    events: int
+
+
+class ConservationError(AssertionError):
+    """Requests or calls went missing: our own bug."""
+
+
+def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = None, on_sample: Callable[[Progress], None] | None = None) -> RunResult:
+    """Run *scenario* and return what it left. The same scenario and *seed* (default: the scenario's) give the same digest.
+
+    KeyboardInterrupt ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
+    """
+    seed = scenario.seed if seed is None else seed
+    began = time.perf_counter()
+    with SimLoop(seed) as loop:
+        world = World(loop, seed, scenario.nodes(), scenario.network)
+        loads = {name: Load(name, spec, world) for name, spec in scenario.workloads.items()}
+        before: dict[str, Account] = dict(accounts(world))
+        loop.after(scenario.warmup, lambda: before.update(accounts(world)))
+        for load in loads.values():
+            loop.after(load.spec.start_after, load.start)
+        verdict = "pass"
+        with ExitStack() as active:
+            try:
+                _run_to_the_end(scenario, world, loads, on_sample)
+            except KeyboardInterrupt:
+                verdict = "interrupted"
+            active.close()
+        after = accounts(world)
+        for load in loads.values():
+            load.record_unfinished()
+        world.recorder.seal()
+        check_conservation(world, loads)
+        requests, spans = Requests(world.recorder.requests.array()), Spans(world.recorder.spans.array())
+        figures = summarise(world, loads, requests, spans, scenario.warmup, before, after)
+        wall = time.perf_counter() - began
+        digest = world.recorder.digest()
+        summary: dict[str, Any] = {
+            "schema": SCHEMA, "scenario": scenario.name, "variant": variant, "seed": seed, "digest": digest, "verdict": verdict,
+            "simulated_s": loop.time(), "warmup_s": scenario.warmup, "wall_s": wall, "events": loop.steps, **figures,
+            "checks": [], "faults": [],
+        }
+        return RunResult(
+            name=scenario.name, title=scenario.title, variant=variant, seed=seed, duration=loop.time(), warmup=scenario.warmup,
+            names=world.recorder.names(), requests=requests, spans=spans, samples=world.recorder.samples.array(), events=world.recorder.events,
+            logs=world.recorder.logs, attributes=world.recorder.attributes, faults=(), summary=summary, digest=digest, wall_s=wall,
+            scenario=scenario.model_dump(mode="json", by_alias=True, exclude_none=True), description=describe(world),
+        )
+
+
+def _run_to_the_end(scenario: Scenario, world: World, loads: Mapping[str, Load], on_sample: Callable[[Progress], None] | None) -> None:
+    step = scenario.duration / SAMPLES
+    for number in range(1, SAMPLES + 1):
+        world.loop.run_until(scenario.duration if number == SAMPLES else number * step)
+        world.recorder.sample()
+        if on_sample is not None:
+            on_sample(Progress(world.loop.time(), scenario.duration, sum(load.started for load in loads.values()), world.loop.steps))
+
+
+def check_conservation(world: World, loads: Mapping[str, Load]) -> None:
+    """started = ok + degraded + failed + rejected + unfinished, for requests and for every call edge; or raise ConservationError."""
+    started = sum(load.started for load in loads.values())
+    if started != len(world.recorder.requests):
+        raise ConservationError(f"{started} requests started, {len(world.recorder.requests)} recorded")
+    for edge in world.edges.values():
+        if edge.started < edge.finished:
+            raise ConservationError(f"{edge.name}: {edge.started} calls started, {edge.finished} ended")
+
+
+def describe(world: World) -> dict[str, dict[str, Any]]:
+    """Of each node what charts need to know: kind, instances, capacity."""
+    return {
+        name: {"kind": node.spec.word, "instances": [instance.name for instance in node.instances], "workers": node.workers,
+               "queue_limit": node.queue_limit, "zones": sorted({instance.zone for instance in node.instances if instance.zone})}
+        for name, node in world.nodes.items()
+    }

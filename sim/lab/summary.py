@@ -1,0 +1,145 @@
+"""summary.json, computed from the recorded columns and the exact integrals. Seconds, ratios as 0..1, None where there is no value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sim.lab.accounts import Account
+from sim.model.node import UNBOUNDED
+from sim.telemetry.codes import POLICY_OF_REASON, Outcome, Reason, SpanKind, status_text
+from sim.telemetry.result import Names, Requests, Spans
+
+if TYPE_CHECKING:
+    from sim.model.client import Edge
+    from sim.model.world import World
+    from sim.workload.load import Load
+
+SCHEMA = "mesocosm/summary/1"
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)
+
+
+def latency_figures(seconds: Any) -> dict[str, float | None]:
+    """Mean, quantiles and maximum of an array of seconds; None for each if it is empty."""
+    import numpy as np
+
+    if len(seconds) == 0:
+        return dict.fromkeys(("mean", *QUANTILES, "max"))
+    quantiles = np.quantile(seconds, list(QUANTILES.values()))
+    return {"mean": float(np.mean(seconds)), **dict(zip(QUANTILES, map(float, quantiles), strict=True)), "max": float(np.max(seconds))}
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """*part* of *whole*, or None of nothing."""
+    return part / whole if whole else None
+
+
+def outcome_counts(outcomes: Any) -> dict[str, int]:
+    """How many ended in which way."""
+    import numpy as np
+
+    counts = np.bincount(outcomes, minlength=len(COUNTED))
+    return {outcome.name.lower(): int(counts[outcome]) for outcome in COUNTED}
+
+
+def request_totals(requests: Requests) -> dict[str, int]:
+    """Of the whole run, warm-up included."""
+    return {"started": len(requests), **outcome_counts(requests.outcome)}
+
+
+def request_figures(requests: Requests, window: float) -> dict[str, Any]:
+    """The figures of some user requests that arrived within *window* seconds."""
+    import numpy as np
+
+    counts = outcome_counts(requests.outcome)
+    started, good = len(requests), counts["ok"] + counts["degraded"]
+    finished = started - counts["unfinished"]
+    answered = requests[(requests.outcome == Outcome.OK) | (requests.outcome == Outcome.DEGRADED) | (requests.outcome == Outcome.FAILED)]
+    statuses, numbers = np.unique(requests.finished.status, return_counts=True)
+    return {
+        "started": started, **counts,
+        "success_ratio": ratio(good, finished),
+        "offered_rps": ratio(started, window),
+        "throughput_rps": ratio(finished, window),
+        "goodput_rps": ratio(counts["ok"], window),
+        "latency_s": latency_figures(answered.latency),
+        "by_status": {status_text(int(status)): int(number) for status, number in zip(statuses, numbers, strict=True)},
+    }
+
+
+def workload_figures(load: Load, requests: Requests, names: Names, window: float) -> dict[str, Any]:
+    """One entry of `workloads`."""
+    import numpy as np
+
+    mine = requests[requests.workload == load.index]
+    return {
+        **request_figures(mine, window),
+        "dropped": load.dropped,
+        "by_request": {names.operations[index]: request_figures(mine[mine.operation == index], window)
+                       for index in sorted(int(operation) for operation in np.unique(mine.operation))},
+    }
+
+
+def service_figures(spans: Spans, before: Account, after: Account, queue_max: int) -> dict[str, Any]:
+    """One entry of `services`: what its instances served, between two accounts."""
+    window = after.at - before.at
+    served = spans[(spans.outcome != Outcome.REJECTED) & (spans.status != Reason.CANCELLED)]
+    good = int((served.outcome <= Outcome.DEGRADED).sum())
+    busy, queue = after.busy - before.busy, after.queue - before.queue
+    return {
+        "requests": len(spans),
+        "success_ratio": ratio(good, len(spans)),
+        "latency_s": latency_figures(served.duration),
+        "utilisation": ratio(busy, after.capacity * window) if after.capacity < UNBOUNDED else None,
+        "busy_mean": ratio(busy, window),
+        "queue_mean": ratio(queue, window),
+        "queue_max": queue_max,
+        "in_system_mean": ratio(busy + queue, window),
+        "rejected": after.rejected - before.rejected,
+        "wasted_work_ratio": ratio(after.wasted - before.wasted, after.worked - before.worked),
+    }
+
+
+def call_figures(edge: Edge, spans: Spans, now: float) -> dict[str, Any]:
+    """One entry of `calls`."""
+    calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
+    good = int((spans.outcome <= Outcome.DEGRADED).sum())
+    rejected = {policy: int((spans.status == reason).sum()) for reason, policy in POLICY_OF_REASON.items()}
+    return {
+        "calls": calls,
+        "attempts": attempts,
+        "amplification": ratio(attempts, calls),
+        "success_ratio": ratio(good, calls),
+        "timeouts": edge.counts["timeout.timeout"] + edge.counts["deadline.deadline_exceeded"],
+        "retries": edge.counts["retry.retry"],
+        "rejected": rejected,
+        "latency_s": latency_figures(spans.duration),
+        "breaker": {"opened": edge.opened, "open_s": edge.open_seconds(now)},
+        "policies": dict(sorted(edge.counts.items())),
+    }
+
+
+def summarise(world: World, loads: Mapping[str, Load], requests: Requests, spans: Spans, warmup: float,
+              before: Mapping[str, Account], after: Mapping[str, Account]) -> dict[str, Any]:
+    """The measured part of the summary; identity, verdict and checks are the caller's."""
+    names = world.recorder.names()
+    now = world.loop.time()
+    window = max(now - warmup, 0.0)
+    counted = requests[requests.intended >= warmup]
+    later = spans[spans.start >= warmup]
+    server, client = later.of(SpanKind.SERVER), later.of(SpanKind.CLIENT)
+    return {
+        "requests": request_totals(requests),
+        "workloads": {name: workload_figures(load, counted, names, window) for name, load in loads.items()},
+        "services": {name: service_figures(server[server.node == node.index], before[name], after[name], queue_peak(world, name))
+                     for name, node in world.nodes.items()},
+        "calls": {edge.name: call_figures(edge, client[(client.node == world.recorder.node(edge.caller)) & (client.peer == world.recorder.node(edge.callee))], now)
+                  for edge in world.edges.values()},
+        "databases": {}, "caches": {}, "brokers": {}, "sagas": {},
+    }
+
+
+def queue_peak(world: World, name: str) -> int:
+    """The longest queue of any instance."""
+    return max((instance.waiting.ever for instance in world.nodes[name].instances), default=0)

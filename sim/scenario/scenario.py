@@ -1,0 +1,54 @@
+"""The root of a scenario file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from sim.faults.faults import AnyFault
+from sim.model.network import NetworkSpec
+from sim.model.node import NodeSpec
+from sim.model.services import AnyService
+from sim.scenario.measures import AbortIf, Check, SteadyState
+from sim.spec import Spec
+from sim.units import Duration, PositiveDuration
+from sim.workload.executors import AnyWorkload
+
+Name = Annotated[str, Field(pattern=r"^[^\s>/]+$", max_length=100)]
+
+
+class FaultPlan(Spec):
+    """A file of faults by itself, to be laid over a scenario with `--faults`."""
+
+    name: str = "faults"
+    title: str = ""
+    title_es: str = ""
+    faults: list[AnyFault] = []
+
+
+class Scenario(Spec):
+    """A system, the load on it, what goes wrong, and what must hold."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    title: str = ""
+    title_es: str = ""
+    learn: str = ""
+    learn_es: str = ""
+    watch: str = ""
+    watch_es: str = ""
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    duration: PositiveDuration
+    warmup: Duration = 0.0
+    network: NetworkSpec = Field(default_factory=NetworkSpec)
+    services: dict[Name, AnyService]
+    workloads: dict[Name, AnyWorkload] = {}
+    steady_state: list[SteadyState] = []
+    checks: list[Check] = []
+    abort_if: list[AbortIf] = []
+    faults: list[AnyFault] = []
+    variants: dict[str, dict[str, Any]] = {}
+
+    def nodes(self) -> dict[str, NodeSpec]:
+        """The services by name."""
+        return dict(self.services)

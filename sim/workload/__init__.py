@@ -1,0 +1,1 @@
+"""Load: who sends requests, when, and of which kinds."""

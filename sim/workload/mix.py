@@ -1,0 +1,69 @@
+"""What a workload sends: requests of several kinds, by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from sim.model.keys import AnyKeys
+from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request
+from sim.model.paths import template
+from sim.model.steps import CallTarget
+from sim.spec import Spec
+from sim.streams import Streams
+from sim.telemetry.recorder import Recorder
+from sim.units import Size
+
+
+class SendSpec(Spec):
+    """One kind of request: method and path, with its share of the load."""
+
+    shorthand: ClassVar[str] = "send"
+    send: CallTarget
+    weight: float = Field(default=1.0, gt=0)
+    headers: dict[str, str] = {}
+    size: Size = MESSAGE_SIZE
+    key: AnyKeys | None = None
+    priority: int = 0
+
+
+class Mix:
+    """Draws the next request of a workload."""
+
+    def __init__(self, sends: list[SendSpec], name: str, streams: Streams, recorder: Recorder) -> None:
+        self._dice = streams[f"workload {name} mix"]
+        self._makers = [_maker(spec, index, name, streams, recorder) for index, spec in enumerate(sends)]
+        total = sum(spec.weight for spec in sends)
+        reached = 0.0
+        self._until: list[float] = []
+        for spec in sends:
+            reached += spec.weight / total
+            self._until.append(reached)
+        self._until[-1] = 1.0
+
+    def draw(self) -> Request:
+        """A new request."""
+        makers = self._makers
+        if len(makers) == 1:
+            return makers[0]()
+        at = self._dice.random()
+        for until, make in zip(self._until, makers, strict=True):
+            if at < until:
+                return make()
+        return makers[-1]()
+
+
+def _maker(spec: SendSpec, index: int, name: str, streams: Streams, recorder: Recorder) -> Callable[[], Request]:
+    stream = streams[f"workload {name} path {index}"]
+    path = template(spec.send.path, stream)
+    key = spec.key.drawer(streams[f"workload {name} key {index}"]) if spec.key is not None else None
+    operation = recorder.operation(spec.send.operation)
+    headers: Mapping[str, str] = {name.lower(): value for name, value in spec.headers.items()} or NO_HEADERS
+    method, size, priority = spec.send.method, spec.size, spec.priority
+
+    def make() -> Request:
+        return Request(method, path(), 0, 0, operation, headers, size, None, str(key()) if key is not None else None, priority)
+
+    return make
