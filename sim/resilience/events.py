@@ -6,6 +6,7 @@ of these: a breaker's openings are its `state_transition`s to OPEN, refusals of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +26,14 @@ class Event:
 
 
 Listener = Callable[[Event], None]
+
+
+def tell(listener: Listener, event: Event) -> None:
+    """Hand *event* over. An error of the listener is logged and never changes what happens to a call."""
+    try:
+        listener(event)
+    except Exception:
+        logging.getLogger(__name__).exception("the listener of %s failed on %r", event.policy, event)
 
 
 def describe(error: BaseException) -> str:

@@ -13,8 +13,8 @@ A policy keeps what concerns one call in local variables, and waits with asyncio
 from __future__ import annotations
 
 import functools
-import logging
 import random
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from sim.spec import Spec
 
 from .errors import Rejected
-from .events import CallRejected, Event, Listener
+from .events import CallRejected, Event, Listener, tell
 
 if TYPE_CHECKING:
     from .budgets import BudgetSpec, RetryBudget
@@ -68,6 +68,10 @@ class Policy:
         self.rng = self.rng or rng
         self.on_event = self.on_event or on_event
 
+    def speaks_for(self, by: object) -> bool:
+        """Is a refusal by *by* this policy's own?"""
+        return by is self
+
     def worst(self, inner: Worst) -> Worst:
         """What a call can cost at most when what is inside costs at most *inner*."""
         return inner
@@ -85,16 +89,14 @@ class Policy:
         return error
 
     def emit(self, event: Event) -> None:
-        """Tell the listener, whose errors are logged and never change what happens to a call.
+        """Tell the listener. Ask `if self.on_event is not None` before creating the event."""
+        if self.on_event is not None:
+            tell(self.on_event, event)
 
-        Ask `if self.on_event is not None` before creating the event.
-        """
-        if self.on_event is None:
-            return
-        try:
-            self.on_event(event)
-        except Exception:
-            logging.getLogger(__name__).exception("a listener of %s failed on %r", self.name, event)
+
+def loop_time() -> float:
+    """Seconds on the clock of the running loop."""
+    return get_running_loop().time()
 
 
 def refused_inside(error: BaseException, proceed: Proceed) -> bool:
@@ -105,8 +107,8 @@ def refused_inside(error: BaseException, proceed: Proceed) -> bool:
     """
     by = getattr(error, "by", None)
     while by is not None and isinstance(proceed, functools.partial):
-        here = proceed.func
-        if by is here or by is getattr(here, "__self__", None):
+        here = getattr(proceed.func, "__self__", proceed.func)
+        if isinstance(here, Policy) and here.speaks_for(by):
             return True
         if not proceed.args:
             return False
@@ -122,18 +124,24 @@ def _no_response(status: int, degraded: bool) -> Any:
     raise ValueError(f"nothing here knows how to make a response with status {status}")
 
 
+def _nothing_to_read(attribute: str) -> Callable[..., Any]:
+    raise ValueError(f"nothing here knows how to read the {attribute} of a call")
+
+
 @dataclass
 class PolicyParts:
     """What a spec needs from its surroundings to build a policy.
 
     *now* is the start of time windows. *make_response(status, degraded)* makes a fallback's answer, *mark_degraded(result)* a
-    copy of a stale one that is counted apart. Policies of one client whose specs state the same budget share it through *budgets*.
+    copy of a stale one that is counted apart. *read("priority")* gives a function that is handed the arguments of a call and
+    reads that of it. Policies of one client whose specs state the same budget share it through *budgets*.
     """
 
     now: float = 0.0
     rng: random.Random | None = None
     make_response: Callable[[int, bool], Any] = _no_response
     mark_degraded: Callable[[Any], Any] = _same
+    read: Callable[[str], Callable[..., Any]] = _nothing_to_read
     budgets: dict[BudgetSpec, RetryBudget] = field(default_factory=dict)
 
     def budget(self, spec: BudgetSpec | None) -> RetryBudget | None:

@@ -108,16 +108,15 @@ class LastCalls:
 
     def add(self, failed: bool, slow: bool, now: float) -> None:
         sums, ring, at = self.sums, self._ring, self._next
-        if sums[0] == len(ring):
-            oldest = ring[at]
-            sums[1] -= oldest & 1
-            sums[2] -= oldest >> 1
-        else:
+        newest, oldest = failed | slow << 1, ring[at]  # an empty place reads as a good call
+        if newest or oldest:
+            ring[at] = newest
+            sums[1] += failed - (oldest & 1)
+            sums[2] += slow - (oldest >> 1)
+        if sums[0] < len(ring):
             sums[0] += 1
-        ring[at] = failed | slow << 1
-        sums[1] += failed
-        sums[2] += slow
-        self._next = at + 1 if at + 1 < len(ring) else 0
+        at += 1
+        self._next = at if at < len(ring) else 0
 
     def advance(self, now: float) -> None:
         """Nothing is too old; only a newer call pushes one out."""
