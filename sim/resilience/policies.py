@@ -6,6 +6,7 @@ from typing import Annotated
 
 from sim.spec import OneKey
 
+from .adaptive_concurrency import AdaptiveConcurrencySpec
 from .breaker_options import CircuitBreakerSpec
 from .bulkhead import BulkheadSpec
 from .deadline import DeadlineSpec
@@ -26,6 +27,7 @@ POLICIES: dict[str, type[PolicySpec]] = {
     "circuit_breaker": CircuitBreakerSpec,
     "rate_limiter": RateLimiterSpec,
     "hedge": HedgeSpec,
+    "adaptive_concurrency": AdaptiveConcurrencySpec,
     "bulkhead": BulkheadSpec,
     "bulkhead_pools": BulkheadPoolsSpec,
     "timeout": TimeoutSpec,
