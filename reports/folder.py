@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .export import chrome, columns, hdr, jaeger, junit, logs, otlp
+from .export import chrome, columns, hdr, jaeger, junit, logs, openmetrics, otlp
 from .export import journal as journals
 from .export import manifest as manifests
 from .export.jsontext import dumps
@@ -62,6 +62,7 @@ def write(
         _write_lines(stage / "traces.otlp.jsonl", otlp.lines(traces))
         _write_lines(stage / "traces.jaeger.json", jaeger.lines(traces))
         _write_lines(stage / "timeline.chrome.json", chrome.lines(traces))
+        _write_lines(stage / "metrics.om", openmetrics.lines(result))
         _write_lines(stage / "logs.jsonl", logs.lines(traces, log_format))
         for add in also:
             add(stage)
