@@ -1,0 +1,1 @@
+"""The shop: its services' code, its scenarios and its fault plans."""
