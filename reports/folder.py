@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim.errors import MesocosmError
+
 from .export import chrome, columns, hdr, jaeger, junit, logs, openmetrics, otlp
 from .export import journal as journals
 from .export import manifest as manifests
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 REST = "run.json"  # what `read` needs and no other file has
 
 
-class FolderError(Exception):
+class FolderError(MesocosmError):
     """A run's folder cannot be written or read: *place*, *cause* and *cure*."""
 
     def __init__(self, place: Path, cause: str, cure: str) -> None:

@@ -1,10 +1,12 @@
-"""Simulated seconds as the dates that other tools want. t=0 is EPOCH, a fixed date, so that a file has the same bytes on every day."""
+"""Simulated seconds as the dates that other tools want. t=0 is a fixed date, the one that code in the run reads from
+its clock, so that a file has the same bytes on every day."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+from sim.kernel.clock import EPOCH
+
 EPOCH_S = int(EPOCH.timestamp())
 EPOCH_NS = EPOCH_S * 1_000_000_000
 
