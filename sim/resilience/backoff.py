@@ -212,7 +212,6 @@ class ExponentialSpec(BackoffSpec):
     kind: Literal["exponential"] = "exponential"
     initial: PositiveDuration = 0.1
     multiplier: Annotated[float, Field(ge=1, strict=False)] = 2.0
-    max: Duration | None = 1.0
     jitter: JitterName = "full"
 
     def build(self) -> Backoff:

@@ -34,7 +34,7 @@ class RetrySpec(PolicySpec):
     """Up to *max_attempts*, the first included, with *backoff* between them, for the failures named in *on*, within *budget*."""
 
     max_attempts: int = Field(default=3, ge=1)
-    backoff: AnyBackoff = ExponentialSpec.model_construct()
+    backoff: AnyBackoff = ExponentialSpec.model_construct(max=1.0)
     on: FailureWords = ("timeout", "connect", "reset", "5xx", "429", "rejected")
     abort_on: FailureWords = ()
     max_duration: PositiveDuration | None = None
