@@ -9,6 +9,7 @@ from sim.spec import OneKey
 from .adaptive_concurrency import AdaptiveConcurrencySpec
 from .breaker_options import CircuitBreakerSpec
 from .bulkhead import BulkheadSpec
+from .client_throttle import ClientThrottleSpec
 from .deadline import DeadlineSpec
 from .fallback import FallbackSpec
 from .hedge import HedgeSpec
@@ -24,6 +25,7 @@ POLICIES: dict[str, type[PolicySpec]] = {
     "stale_cache": StaleCacheSpec,
     "deadline": DeadlineSpec,
     "retry": RetrySpec,
+    "client_throttle": ClientThrottleSpec,
     "circuit_breaker": CircuitBreakerSpec,
     "rate_limiter": RateLimiterSpec,
     "hedge": HedgeSpec,
