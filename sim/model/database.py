@@ -10,6 +10,7 @@ from sim.distributions import Constant, TimeDistribution
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
+from sim.model.tables import Statement, Tables
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -39,6 +40,10 @@ class Database(Node):
 
     spec: DatabaseSpec
 
+    def __init__(self, name: str, spec: DatabaseSpec, world: World) -> None:
+        super().__init__(name, spec, world)
+        self.tables = Tables()  # what service code keeps here; steps only take time
+
     def handler(self, instance: Instance) -> Handler:
         draw, loop = self.spec.query.sampler(instance.stream("query")), self.world.loop
         good = Response(200)
@@ -46,8 +51,11 @@ class Database(Node):
         async def serve(exchange: Exchange) -> Response:
             request = exchange.request
             exchange.operation = request.operation
-            time = request.body if isinstance(request.body, float) else draw()
-            await loop.sleep(time * instance.slowness)
+            body = request.body
+            if type(body) is Statement:
+                await loop.sleep((draw() if body.time is None else body.time) * instance.slowness)
+                return Response(200, body.execute(self.tables))
+            await loop.sleep((body if isinstance(body, float) else draw()) * instance.slowness)
             return good
 
         return serve
