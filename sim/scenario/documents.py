@@ -13,14 +13,18 @@ import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sim.spec import Mistake
+from pydantic import ValidationError
+
+from sim.mistakes import Mistake, mistakes
+from sim.spec import Spec
 
 from .composer import parse, position
 from .nodes import Node
-from .problems import Place, Problem, Source, problem_at, refuse
+from .problems import InvalidFile, Place, Problem, Source, problem_at, refuse
 
+S = TypeVar("S", bound=Spec)
 LARGEST_FILE = 4 * 2**20  # bytes
 
 
@@ -55,6 +59,14 @@ class Document:
     def problem(self, mistake: Mistake, warning: bool = False) -> Problem:
         """*mistake* with its place."""
         return problem_at(self.place(mistake.loc, mistake.at_key), mistake.what, mistake.cure, warning)
+
+
+def validated(document: Document, cls: type[S]) -> S:
+    """The document as a *cls*; raise InvalidFile with all mistakes."""
+    try:
+        return cls.model_validate(document.data)
+    except ValidationError as error:
+        raise InvalidFile(document.problem(mistake) for mistake in mistakes(error, cls=cls)) from None
 
 
 def load_document(path: str | os.PathLike[str]) -> Document:

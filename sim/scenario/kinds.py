@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
+from sim.errors import InvalidInput
+from sim.mistakes import did_you_mean
 from sim.spec import Spec
 
 from .fields import FieldDoc, documented
@@ -34,6 +36,7 @@ class Group:
 
 
 GROUPS: dict[str, Group] = {
+    "services": Group("Nodes under `services`", "kind: {kind}", "sim.model.services", "SERVICES"),
     "steps": Group("Steps of an endpoint, one after another", "- {kind}: ...", "sim.model.steps", "STEPS"),
     "policies": Group("Policies of a dependency, outermost first", "- {kind}: ...", "sim.resilience.policies", "POLICIES"),
     "balancers": Group("Ways to choose an instance", "balancer: {kind}", "sim.resilience.balancers", "BALANCERS"),
@@ -42,6 +45,7 @@ GROUPS: dict[str, Group] = {
     "distributions": Group("Distributions of times", "{kind}: ...", "sim.distributions", "DISTRIBUTIONS"),
     "keys": Group("Ways to draw a key", "{kind}: ...", "sim.model.keys", "KEYS"),
     "executors": Group("Workloads: who calls, and when", "executor: {kind}", "sim.workload.executors", "EXECUTORS"),
+    "faults": Group("What goes wrong, and when", "kind: {kind}", "sim.faults.faults", "FAULTS"),
 }
 
 
@@ -69,14 +73,28 @@ def _how(group: Group, name: str, cls: type[Spec]) -> str:
     return f"{how}   ({beside} may stand beside it)" if beside else how
 
 
-def as_text(names: Iterable[str]) -> str:
-    """The groups called *names*, for a terminal."""
-    return "\n".join(line for name in names for line in _text_of(name, GROUPS[name]))
+Selection = dict[str, list[KindDoc]]  # by group
 
 
-def _text_of(name: str, group: Group) -> Iterator[str]:
-    yield f"{name.upper()}  {group.title}"
-    for kind in described(group):
+def selected(word: str | None) -> Selection:
+    """All groups, the group called *word*, or every kind of that name; raise InvalidInput if there is none."""
+    if word is None or word in GROUPS:
+        return {name: list(described(group)) for name, group in GROUPS.items() if word in (None, name)}
+    having = {name: group for name, group in GROUPS.items() if word in group.kinds()}
+    if not having:
+        known = {*GROUPS, *(kind for group in GROUPS.values() for kind in group.kinds())}
+        raise InvalidInput(f"no group and no kind is called {word!r}\n    {did_you_mean(word, known)}")
+    return {name: [kind for kind in described(group) if kind.name == word] for name, group in having.items()}
+
+
+def as_text(selection: Selection) -> str:
+    """For a terminal."""
+    return "\n".join(line for name, kinds in selection.items() for line in _text_of(name, kinds))
+
+
+def _text_of(name: str, kinds: list[KindDoc]) -> Iterator[str]:
+    yield f"{name.upper()}  {GROUPS[name].title}"
+    for kind in kinds:
         yield ""
         yield f"  {kind.name}    {kind.how}"
         yield from textwrap.wrap(" ".join(kind.text.split()), WIDTH, initial_indent="    ", subsequent_indent="    ")
@@ -86,7 +104,7 @@ def _text_of(name: str, group: Group) -> Iterator[str]:
 
 def _columns(rows: list[tuple[str, str, str]]) -> Iterator[str]:
     name_width = max((len(name) for name, _, _ in rows), default=0)
-    type_width = min(max((len(words) for _, words, _ in rows), default=0), WIDTH - name_width)
+    type_width = max((len(words) for _, words, _ in rows), default=0)
     for name, words, given in rows:
         yield f"  {name:{name_width}}  {words:{type_width}}  {given}".rstrip()
 
@@ -95,14 +113,14 @@ def _given(field: FieldDoc) -> str:
     return "required" if field.default is None else f"= {field.default}" if field.default else ""
 
 
-def as_markdown(names: Iterable[str]) -> str:
-    """The groups called *names*, for documentation."""
-    return "\n".join(line for name in names for line in _markdown_of(name, GROUPS[name]))
+def as_markdown(selection: Selection) -> str:
+    """For documentation."""
+    return "\n".join(line for name, kinds in selection.items() for line in _markdown_of(name, kinds))
 
 
-def _markdown_of(name: str, group: Group) -> Iterator[str]:
-    yield from (f"## {name}", "", f"{group.title}.", "")
-    for kind in described(group):
+def _markdown_of(name: str, kinds: list[KindDoc]) -> Iterator[str]:
+    yield from (f"## {name}", "", f"{GROUPS[name].title}.", "")
+    for kind in kinds:
         yield from (f"### {kind.name}", "", f"`{kind.how}`" if "`" not in kind.how else kind.how, "", " ".join(kind.text.split()), "")
         if kind.fields:
             yield from ("| field | type | default |", "|---|---|---|")

@@ -1,46 +1,85 @@
-"""From a file to a validated spec, or to everything that is wrong with it."""
+"""From files and options to a scenario that can run, or to everything that is wrong with them.
+
+    loaded = load_scenario("checkout.yaml", plans=["slow-payments.yaml"], variant="no-breaker", overrides=["services.orders.workers=32"])
+    loaded.scenario, loaded.warnings
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from pydantic import ValidationError
+from sim.faults.faults import AnyFault
 
-from sim.spec import Spec, mistakes
+from .checks import problems_of
+from .documents import Document, load_document, validated
+from .overrides import Patch, option_patch, patched, set_option, variant_patches
+from .problems import Collected, Problem
+from .scenario import FaultPlan, Scenario
 
-from .documents import Document, load_document
-from .overrides import patched, set_option, variant_patches
-from .problems import InvalidFile, Problem
-
-S = TypeVar("S", bound=Spec)
-
-
-def validated(document: Document, cls: type[S]) -> S:
-    """The document as a *cls*; raise InvalidFile with all mistakes."""
-    try:
-        return cls.model_validate(document.data)
-    except ValidationError as error:
-        raise InvalidFile(document.problem(mistake) for mistake in mistakes(error, cls=cls)) from None
+FilePath = str | os.PathLike[str]
 
 
-def read(path: str | os.PathLike[str], *, variant: str | None = None, overrides: Iterable[str] = ()) -> Document:
-    """The file at *path* with the patches of its *variant*, then the *overrides* (PATH=VALUE), applied; raise InvalidFile."""
+@dataclass(frozen=True)
+class Loaded:
+    """A scenario that can run: the faults of the plans follow its own. *document* is where it is written."""
+
+    scenario: Scenario
+    document: Document
+    warnings: tuple[Problem, ...] = ()
+
+
+def load(path: FilePath) -> Scenario:
+    """The scenario in the file at *path*; raise InvalidFile with everything that is wrong with it."""
+    return load_scenario(path).scenario
+
+
+def load_scenario(
+    path: FilePath,
+    *,
+    plans: Iterable[FilePath] = (),
+    variant: str | None = None,
+    overrides: Iterable[str] = (),
+    options: Mapping[str, str] | None = None,
+    faults: bool = True,
+) -> Loaded:
+    """The scenario at *path* with its *variant* applied, then *overrides* (PATH=VALUE), and the faults of *plans* added.
+
+    *options* are overrides that have a name of their own on the command line: `{"duration": "30s"}` for `--duration 30s`.
+    Without *faults* it has none. Raise InvalidFile with everything that is wrong.
+    """
+    document = read(path, variant=variant, overrides=overrides, options=options)
+    wrong = Collected()
+    added: list[AnyFault] = []
+    for plan in plans:
+        with wrong:
+            added += validated(load_document(plan), FaultPlan).faults
+    with wrong:
+        scenario = validated(document, Scenario)
+        wrong.problems += problems_of(scenario, document)
+    wrong.refuse()
+    return Loaded(scenario.model_copy(update={"faults": [*scenario.faults, *added] if faults else []}), document, tuple(wrong.problems))
+
+
+def read(
+    path: FilePath, *, variant: str | None = None, overrides: Iterable[str] = (), options: Mapping[str, str] | None = None
+) -> Document:
+    """The file at *path* with all patches applied, not validated yet; raise InvalidFile."""
     document = load_document(path)
-    problems: list[Problem] = []
-    patches = []
-    for option in overrides:
-        try:
-            patches.append(set_option(option))
-        except InvalidFile as refused:
-            problems += refused.problems
-    try:
-        if variant is not None:
-            patches[:0] = variant_patches(document, variant)
-        document = patched(document, patches)
-    except InvalidFile as refused:
-        problems += refused.problems
-    if problems:
-        raise InvalidFile(problems)
+    wrong = Collected()
+    patches: list[Patch] = []
+    if variant is not None:
+        with wrong:
+            patches += variant_patches(document, variant)
+    for text in overrides:
+        with wrong:
+            patches.append(set_option(text))
+    for key, text in (options or {}).items():
+        with wrong:
+            patches.append(option_patch(key, text))
+    for patch in patches:
+        with wrong:
+            document = patched(document, patch)
+    wrong.refuse()
     return document

@@ -19,7 +19,7 @@ from sim.mistakes import did_you_mean, nearest
 from .composer import parse
 from .documents import Document
 from .nodes import Node
-from .problems import InvalidFile, Place, Problem, Source, refuse
+from .problems import Place, Source, refuse
 
 NAMED = frozenset({"services", "workloads", "endpoints"})  # mappings whose keys are names that the scenario itself gives
 
@@ -44,6 +44,12 @@ def set_option(option: str) -> Patch:
     return Patch(path.strip(), value or Node(place), place)
 
 
+def option_patch(key: str, text: str) -> Patch:
+    """The patch that `--KEY TEXT` asks for; raise InvalidFile."""
+    source = Source(f"--{key} {text}", tuple(text.splitlines()) or ("",), is_file=False)
+    return Patch(key, parse(text, source) or Node(Place(source, 1, 1)), Place(source, 1, 1))
+
+
 def variant_patches(document: Document, name: str) -> list[Patch]:
     """What the variant called *name* changes; raise InvalidFile if there is none, or if it is no mapping of paths."""
     variants = document.root.child("variants")
@@ -57,16 +63,11 @@ def variant_patches(document: Document, name: str) -> list[Patch]:
     return [Patch(path, value, patches.keys[path]) for path, value in patches.entries.items()]
 
 
-def patched(document: Document, patches: Iterable[Patch]) -> Document:
-    """A new document with the *patches* applied in order; raise InvalidFile with all that lead nowhere."""
-    root, problems = document.root, list[Problem]()
+def patched(document: Document, *patches: Patch) -> Document:
+    """A new document with the *patches* applied in order; raise InvalidFile for one that leads nowhere."""
+    root = document.root
     for patch in patches:
-        try:
-            root = _with(root, patch.path, patch, under="")
-        except InvalidFile as refused:
-            problems += refused.problems
-    if problems:
-        raise InvalidFile(problems)
+        root = _with(root, patch.path, patch, under="")
     return Document(document.path, root)
 
 

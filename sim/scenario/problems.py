@@ -55,7 +55,7 @@ class Problem:
         lines = [f"{place}: {'warning: ' if self.warning else ''}{self.what}"]
         if self.source_line is not None and self.source_line.strip():
             lines += [INDENT + line for line in pointed_at(self.source_line, self.col)]
-        lines += [INDENT + line for line in self.cure.splitlines()]
+        lines += [INDENT + line for line in self.cure.splitlines() if line]
         return "\n".join(printable(line) for line in lines)
 
 
@@ -65,6 +65,33 @@ class InvalidFile(InvalidInput):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = in_order(problems)
         super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+class Collected:
+    """Goes on after an invalid file, so that all that is wrong is told at once.
+
+        wrong = Collected()
+        for path in paths:
+            with wrong:
+                read(path)
+        wrong.refuse()      # raises InvalidFile if anything was
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> bool:
+        if isinstance(error, InvalidFile):
+            self.problems += error.problems
+        return isinstance(error, InvalidFile)
+
+    def refuse(self) -> None:
+        """Raise InvalidFile if there is a problem that is more than a warning."""
+        if any(not problem.warning for problem in self.problems):
+            raise InvalidFile(self.problems)
 
 
 def problem_at(place: Place, what: str, cure: str = "", warning: bool = False) -> Problem:

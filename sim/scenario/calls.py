@@ -1,0 +1,124 @@
+"""Who calls whom: the targets that a scenario names, and the operations that they lead to.
+
+An operation is a node with the endpoint (or, at a gateway, the path) that a request reaches there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sim.mistakes import Loc
+from sim.model.gateway import GatewaySpec, RouteSpec
+from sim.model.node import NodeSpec
+from sim.model.paths import Routes, Target
+from sim.model.service import ServiceSpec
+from sim.model.steps import Step
+from sim.scenario.scenario import Scenario
+
+from .walk import word_of, written
+
+_DRAWN = re.compile(r"\{[^{}]*\}")
+
+# steps that name a node of one kind by its name alone: the field, and the kind
+BY_NAME = {"query": ("database", "database"), "cache": ("in", "cache"), "publish": ("to", "broker")}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A place that names a node; *wants* is the kind it must be, if only one will do."""
+
+    loc: Loc
+    target: Target
+    wants: str = ""
+
+
+class Operation(NamedTuple):
+    """What a request reaches: *key* is the endpoint as the scenario spells it, or a path where the node has no list of endpoints."""
+
+    node: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.node} {self.key}".rstrip()
+
+
+def references(spec: NodeSpec, loc: Loc) -> Iterator[Reference]:
+    """Every node that *spec*, which stands at *loc*, names as somebody to call."""
+    for place, part in written(spec, loc):
+        if isinstance(part, Target):
+            yield Reference(place, part)
+        elif isinstance(part, RouteSpec) and part.to is not None:
+            yield Reference((*place, "to"), Target(part.to, "", ""))
+        elif isinstance(part, Step) and word_of(part) in BY_NAME:
+            field, kind = BY_NAME[word_of(part)]
+            yield from (Reference((*place, field), target, kind) for target in part.targets())
+
+
+class Directory:
+    """Finds operations in a scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.nodes = scenario.nodes()
+        self._routes: dict[str, Routes[str] | None] = {}
+
+    def kind(self, node: str) -> str:
+        """The `kind` of a node, as the scenario writes it."""
+        return str(getattr(self.nodes[node], "kind", self.nodes[node].word))
+
+    def routes(self, node: str) -> Routes[str] | None:
+        """What *node* listens on; None if it answers whatever comes."""
+        if node not in self._routes:
+            self._routes[node] = _routes(self.nodes[node])
+        return self._routes[node]
+
+    def find(self, target: Target) -> Operation | None:
+        """The operation that a request to *target* reaches, None if that is a 404."""
+        routes, path = self.routes(target.node), concrete(target.path)
+        if routes is None:
+            return Operation(target.node, target.operation)
+        found = routes.find(target.method, path)
+        if found is None:
+            return None
+        return Operation(target.node, f"{target.method} {path}" if self.kind(target.node) == "gateway" else found)
+
+    def behind(self, gateway: Operation) -> Iterator[Target]:
+        """Whom a request at a gateway is passed on to."""
+        spec = self.nodes[gateway.node]
+        routes = self.routes(gateway.node)
+        assert isinstance(spec, GatewaySpec)
+        assert routes is not None
+        method, _, path = gateway.key.partition(" ")
+        route = spec.routes[int(routes.find(method, path) or 0)]
+        if route.to is not None and route.to in self.nodes:
+            yield Target(route.to, method, self._inner(spec, path, route.to))
+        yield from (part.send for part in (route.compose or {}).values())
+
+    def _inner(self, spec: GatewaySpec, path: str, node: str) -> str:
+        prefix = spec.strip_prefix
+        routes = self.routes(node)
+        if not prefix or not path.startswith(f"{prefix}/") or (routes is not None and routes.methods_of(path)):
+            return path
+        return path.removeprefix(prefix)
+
+
+def concrete(path: str) -> str:
+    """A path as a request may have it: what is drawn stands there as 1."""
+    return _DRAWN.sub("1", path)
+
+
+def _routes(spec: NodeSpec) -> Routes[str] | None:
+    routes: Routes[str] = Routes()
+    if isinstance(spec, GatewaySpec):
+        for index, route in enumerate(spec.routes):
+            for method in route.methods or ["*"]:
+                routes.add(method, route.path, str(index))
+        return routes
+    if not isinstance(spec, ServiceSpec) or not spec.endpoints:
+        return None
+    for endpoint in spec.endpoints:
+        method, _, path = endpoint.partition(" ")
+        routes.add(method, path, endpoint)
+    return routes

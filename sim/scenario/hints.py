@@ -1,0 +1,99 @@
+"""What a scenario says that is allowed, but can hardly be meant; and what is so large that no run would end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sim.mistakes import Loc, Mistake
+from sim.model.paths import Target
+from sim.resilience.explain import explain_specs
+from sim.resilience.policy import PolicySpec
+from sim.scenario.scenario import Scenario
+from sim.spec import Spec
+from sim.units import format_duration
+
+from .calls import Directory
+from .flow import Flow, workers
+from .walk import written
+
+MOST_REQUESTS = 1_000_000_000  # in one run; at 50,000 a second that would be five hours
+MOST_CALLS = 10_000_000_000
+LOOK = "look at the method and the path; a gateway takes its `strip_prefix` off"
+
+
+def absurd(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
+    """What cannot be run: calls that go round for ever, more requests than anybody can wait for, a warm-up that never ends."""
+    if scenario.warmup >= scenario.duration:
+        what = f"a warm-up of {format_duration(scenario.warmup)} leaves nothing of a run of {format_duration(scenario.duration)}"
+        yield Mistake(("warmup",), what, "make it shorter than `duration`")
+    cycles = list(flow.cycles())
+    for cycle in cycles:
+        way = " -> ".join(str(site.callee) for site in (cycle[-1], *cycle))
+        yield Mistake(cycle[-1].loc, f"calls go round without end: {way}", "take one of these calls out, or put it into a `choose`")
+    if not cycles:
+        yield from _too_many(scenario, flow)
+
+
+def _too_many(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
+    requests = {name: workload.expected_requests(scenario.duration) for name, workload in scenario.workloads.items()}
+    for name, number in requests.items():
+        if number > MOST_REQUESTS:
+            what = f"about {number:,.0f} requests in {format_duration(scenario.duration)}; the limit is {MOST_REQUESTS:,}"
+            yield Mistake(("workloads", name), what, "lower its rate, or shorten `duration`", at_key=True)
+    if max(requests.values(), default=0) > MOST_REQUESTS:
+        return
+    demand = flow.demand(lambda workload: workload.expected_requests(scenario.duration))
+    calls = sum(demand.calls.values()) if demand is not None else float("inf")
+    if calls > MOST_CALLS:
+        many = "calls without number" if demand is None else f"about {calls:,.0f} calls"
+        yield Mistake(("workloads",), f"{sum(requests.values()):,.0f} requests make {many}; the limit is {MOST_CALLS:,}",
+                      "is there a `repeat` inside a `repeat`, or a call that comes back?", at_key=True)
+
+
+def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
+    """What is probably not meant: orders of policies that cannot work, requests that nobody answers, more load than can be served."""
+    yield from _policy_orders(scenario)
+    yield from _unanswered(scenario, flow.directory)
+    yield from _overload(scenario, flow)
+
+
+def _policy_orders(scenario: Scenario) -> Iterator[Mistake]:
+    for part, group in (("services", scenario.services), ("workloads", scenario.workloads)):
+        for loc, spec in written(group, (part,)):
+            policies = getattr(spec, "policies", None)
+            if isinstance(spec, Spec) and isinstance(policies, list):
+                yield from _policy_warnings(policies, (*loc, "policies"))
+
+
+def _policy_warnings(policies: list[PolicySpec], loc: Loc) -> Iterator[Mistake]:
+    for warning in explain_specs(policies).warnings:
+        what, _, cure = warning.rpartition("; ")
+        yield Mistake(loc, what or cure, cure if what else "", at_key=True)
+
+
+def _unanswered(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
+    for name, workload in scenario.workloads.items():
+        for index, send in enumerate(workload.mix):
+            loc = ("workloads", name, "mix", index, "send")
+            target = Target(workload.to, send.send.method, send.send.path)
+            operation = directory.find(target)
+            if operation is None:
+                yield Mistake(loc, f"{workload.to!r} does not listen on {target.operation!r} and answers 404 or 405", LOOK)
+            elif directory.kind(workload.to) == "gateway":
+                for behind in directory.behind(operation):
+                    if directory.find(behind) is None:
+                        what = f"{workload.to!r} passes it on to {behind.node!r}, which has no endpoint {behind.operation!r}"
+                        yield Mistake(loc, what, LOOK)
+
+
+def _overload(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
+    demand = flow.demand(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
+    if demand is None:
+        return
+    for node, busy in demand.busy.items():
+        there = workers(scenario.nodes()[node])
+        if busy > there:
+            rate = sum(number for operation, number in demand.calls.items() if operation.node == node)
+            offered = f"{node!r} is offered {rate:,.4g} requests/s that take {1000 * busy / rate:,.4g} ms each"
+            what = f"{offered}: {busy:,.4g} workers would be busy, and it has {there:,.0f}"
+            yield Mistake(("services", node), what, "unless that is the point: more `instances` or `workers`, or less load", at_key=True)

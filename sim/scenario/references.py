@@ -1,0 +1,116 @@
+"""Names that lead nowhere: everything in a scenario that names something else must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sim.mistakes import Loc, Mistake, did_you_mean
+from sim.model.node import NodeSpec
+from sim.model.paths import Target
+from sim.scenario.scenario import Scenario
+
+from .calls import Directory, Reference, references
+
+
+def wrong_references(scenario: Scenario) -> Iterator[Mistake]:
+    """Every name that leads nowhere, or to the wrong kind of thing."""
+    directory = Directory(scenario)
+    yield from _calls(scenario, directory)
+    yield from _uses(scenario, directory)
+    yield from _workloads(scenario)
+    yield from _links(scenario)
+    yield from _zones(scenario)
+
+
+def unknown(loc: Loc, what: str, name: str, known: Iterable[str], at_key: bool = False) -> Mistake:
+    """There is no *what* called *name*."""
+    return Mistake(loc, f"there is no {what} {name!r}", did_you_mean(name, known), at_key)
+
+
+def _calls(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
+    for name, spec in directory.nodes.items():
+        for reference in references(spec, ("services", name)):
+            wrong = _wrong_call(reference, directory)
+            if wrong is not None:
+                yield wrong
+
+
+def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:
+    loc, target, wants = reference.loc, reference.target, reference.wants
+    if not target.node:
+        return Mistake(loc, f"{target.operation!r} names no service", f"write 'payments {target.operation}'")
+    if target.node not in directory.nodes:
+        fitting = [name for name in directory.nodes if not wants or directory.kind(name) == wants]
+        return unknown(loc, wants or "service", target.node, fitting)
+    kind = directory.kind(target.node)
+    if wants:
+        return Mistake(loc, f"{target.node!r} is a {kind}, not a {wants}", _cure_for(kind, wants)) if kind != wants else None
+    if kind in _ASKED:
+        return Mistake(loc, f"{target.node!r} is a {kind}, which has no endpoints", f"write `{_ASKED[kind]}: {target.node}`")
+    if target.method and directory.find(target) is None:
+        cure = did_you_mean(target.operation, _endpoints(directory, target))
+        return Mistake(loc, f"{target.node!r} has no endpoint {target.operation!r}", cure)
+    return None
+
+
+_ASKED = {"database": "query", "cache": "cache", "broker": "publish"}  # the step that asks a node of that kind
+
+
+def _cure_for(kind: str, wants: str) -> str:
+    return f"write `{_ASKED[kind]}: ...`" if kind in _ASKED else f"give it `kind: {wants}`, or write `call: ...`"
+
+
+def _endpoints(directory: Directory, target: Target) -> Iterable[str]:
+    spec = directory.nodes[target.node]
+    return getattr(spec, "endpoints", None) or [f"{target.method} {route.path}" for route in getattr(spec, "routes", ())]
+
+
+def _uses(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
+    for name, spec in directory.nodes.items():
+        called = {reference.target.node for reference in references(spec, ())}
+        for dependency in spec.uses:
+            loc = ("services", name, "uses", dependency)
+            if dependency not in directory.nodes:
+                yield unknown(loc, "service", dependency, directory.nodes, at_key=True)
+            elif dependency not in called and _calls_are_known(spec):
+                yield Mistake(loc, f"{name!r} never calls {dependency!r}", "remove it, or add the call", at_key=True)
+
+
+def _calls_are_known(spec: NodeSpec) -> bool:
+    """False for services in Python, which call whom they like."""
+    return bool(spec.calls()) or bool(getattr(spec, "routes", ()))
+
+
+def _workloads(scenario: Scenario) -> Iterator[Mistake]:
+    nodes = scenario.nodes()
+    for name, workload in scenario.workloads.items():
+        if name in nodes:
+            yield Mistake(("workloads", name), f"{name!r} is the name of a service too", "give one of them another name", at_key=True)
+        if workload.to not in nodes:
+            yield unknown(("workloads", name, "to"), "service", workload.to, nodes)
+
+
+def _links(scenario: Scenario) -> Iterator[Mistake]:
+    ends = [*scenario.services, *scenario.workloads]
+    for link in scenario.network.links:
+        loc = ("network", "links", link)
+        source, arrow, target = link.partition("->")
+        if not arrow:
+            yield Mistake(loc, f"{link!r} is no link", "a link is named caller->callee", at_key=True)
+            continue
+        for end in (source.strip(), target.strip()):
+            if end not in ends:
+                yield unknown(loc, "service or workload", end, ends, at_key=True)
+
+
+def _zones(scenario: Scenario) -> Iterator[Mistake]:
+    zones = scenario.network.zones
+    for group, part in (("services", scenario.services), ("workloads", scenario.workloads)):
+        for name, spec in part.items():
+            zone = spec.zone
+            if zone == "spread" and group == "services" and not zones:
+                yield Mistake((group, name, "zone"), "there are no zones to spread over", "name them: network: {zones: {a: {}, b: {}}}")
+            elif zone is not None and zone not in zones and zone != "spread":
+                yield unknown((group, name, "zone"), "zone", zone, zones)
+
+

@@ -1,0 +1,96 @@
+"""How long steps and nodes take by themselves, and how often a step inside another one runs; means, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sim.mistakes import Loc
+from sim.model.cache import CacheSpec
+from sim.model.database import DatabaseSpec
+from sim.model.external import ExternalSpec
+from sim.model.node import NodeSpec
+from sim.model.steps import CacheLookup, Choose, FailStep, Parallel, Query, Repeat, Return, Sleep, Step, Work
+
+from .walk import word_of
+
+Inner = Iterator[tuple[float, list[Step], Loc]]
+
+
+def own_time(spec: NodeSpec) -> float | None:
+    """How long a node takes that calls nobody; None for one whose time is that of its steps."""
+    reckon = _OWN_TIMES.get(type(spec))
+    return reckon(spec) if reckon is not None else None
+
+
+_OWN_TIMES: Mapping[type[NodeSpec], Callable[[Any], float]] = {
+    DatabaseSpec: lambda spec: spec.query.expectation(),
+    CacheSpec: lambda spec: spec.latency.expectation(),
+    ExternalSpec: lambda spec: spec.latency.expectation(),
+}
+
+
+def query_time(step: Step) -> float | None:
+    """How long a query takes that says so itself."""
+    return step.time.expectation() if isinstance(step, Query) and step.time is not None else None
+
+
+def steps_time(steps: list[Step], call_time: Callable[[Step], float]) -> float:
+    """How long a list of steps takes; *call_time* is what a step spends on its own calls."""
+    total, going_on = 0.0, 1.0
+    for step in steps:
+        total += going_on * _step_time(step, call_time)
+        going_on *= 1 - answers(step)
+    return total
+
+
+def _step_time(step: Step, call_time: Callable[[Step], float]) -> float:
+    if isinstance(step, Work | Sleep):
+        return step.time.expectation()
+    inside = [times * steps_time(inner, call_time) for times, inner, _ in inner_steps(step)]
+    if isinstance(step, Parallel):
+        return sorted(inside)[(step.quorum or len(inside)) - 1 if (step.quorum or 0) <= len(inside) else -1]
+    return call_time(step) + sum(inside)
+
+
+def answers(step: Step) -> float:
+    """The share of requests that a step answers, so that nothing after it happens."""
+    return _ANSWERS.get(type(step), lambda step: 0.0)(step)
+
+
+_ANSWERS: Mapping[type[Step], Callable[[Any], float]] = {
+    FailStep: lambda step: step.share,
+    Return: lambda step: 1.0,
+}
+
+
+def inner_steps(step: Step) -> Inner:
+    """The lists of steps inside a step: how often each runs on average, and its place in the step."""
+    return _INNER.get(type(step), _once)(step)
+
+
+def _once(step: Step) -> Inner:
+    return ((1.0, inner, ()) for inner in step.children())
+
+
+def _ways(step: Choose) -> Inner:
+    total = sum(way.weight for way in step.ways)
+    return ((way.weight / total, way.do, ("ways", index, "do")) for index, way in enumerate(step.ways))
+
+
+_INNER: Mapping[type[Step], Callable[[Any], Inner]] = {
+    Choose: _ways,
+    Repeat: lambda step: iter([(float(step.times), step.do, ("do",))]),
+    Parallel: lambda step: ((1.0, branch, ("branches", index)) for index, branch in enumerate(step.branches)),
+    CacheLookup: lambda step: iter(()),  # every look-up is taken for a hit
+}
+
+
+def steps_of(steps: list[Step], loc: Loc, times: float) -> Iterator[tuple[float, Step, Loc]]:
+    """Every step in *steps*, those inside others too, with how often it runs on average, and its place."""
+    for index, step in enumerate(steps):
+        place = (*loc, index, word_of(step))
+        yield times, step, place
+        for share, inner, inside in inner_steps(step):
+            yield from steps_of(inner, (*place, *inside), times * share)
+        times *= 1 - answers(step)

@@ -1,0 +1,43 @@
+"""Where the parts of a validated scenario are written: its specs with their places, so that a check can point at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from sim.mistakes import Loc
+from sim.model.paths import Target
+from sim.model.steps import STEPS
+from sim.resilience.policies import POLICIES
+from sim.spec import Spec
+
+
+@cache
+def _words() -> Mapping[type[Spec], str]:
+    """The one key by which an action is written."""
+    return {cls: word for table in (STEPS, POLICIES) for word, cls in table.items()}
+
+
+def word_of(spec: Spec) -> str:
+    """The key by which an action is written, or nothing for a spec that is no action."""
+    return _words().get(type(spec), "")
+
+
+def written(value: Any, loc: Loc) -> Iterator[tuple[Loc, Spec | Target]]:
+    """Every spec and every target of a call in *value*, which stands at *loc*, in the order of the file."""
+    if isinstance(value, Target):
+        yield loc, value
+    elif isinstance(value, Spec):
+        word = word_of(value)
+        inside = (*loc, word) if word else loc
+        yield inside, value
+        for name, field in type(value).model_fields.items():
+            key = field.alias or name
+            yield from written(getattr(value, name), (*(loc if key in value.beside else inside), key))
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from written(inner, (*loc, str(key)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from written(inner, (*loc, index))
