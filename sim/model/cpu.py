@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 from asyncio import Future
 from itertools import count
+from typing import TYPE_CHECKING
 
-from sim.kernel import SimLoop, Timer
+if TYPE_CHECKING:
+    from sim.kernel import SimLoop, Timer
 
 
 class Cpu:

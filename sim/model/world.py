@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import TargetNotFound
-from sim.kernel import SimLoop
 from sim.model.client import Client, Edge, Source, UseSpec
 from sim.model.messages import Exchange, Response
 from sim.model.network import Link, NetworkSpec
@@ -19,6 +18,7 @@ from sim.streams import Streams
 from sim.telemetry.recorder import Recorder
 
 if TYPE_CHECKING:
+    from sim.kernel import SimLoop
     from sim.model.instance import Instance
     from sim.model.node import Node, NodeSpec
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sim.distributions import Sampler, in_blocks
-from sim.kernel import SimLoop, Timer
 from sim.streams import Stream
+
+if TYPE_CHECKING:
+    from sim.kernel import SimLoop, Timer
 
 ArrivalKind = Literal["poisson", "uniform", "batch"]
 
