@@ -137,10 +137,10 @@ class OutlierDetector:
     def tick(self, now: float) -> tuple[list[Hashable], list[Hashable]]:
         """Judge the interval that ends now. Returns who was ejected since the last tick, and who has returned since."""
         for host, record in self._records.items():
-            if record.until is None:
-                record.ejections = max(0, record.ejections - 1)
-            else:
+            if record.until is not None:
                 self._back(host, record, now)
+            elif host not in self._returned:  # in use for the whole interval
+                record.ejections = max(0, record.ejections - 1)
         self._judge_success_rates(now)
         self._judge_failure_percentages(now)
         for record in self._records.values():
