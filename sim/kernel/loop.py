@@ -2,8 +2,8 @@
 
     time stands still  ──▶ run what is due now, first scheduled first run ──▶ nothing due: jump to the next time in the queue
 
-Three things can stand in SimPy's queue: a `Timer` (asyncio's `call_at`), an `asyncio.Future` (`sleep`: it is given its
-result when its time comes), and SimPy's own events. What is due at the current time and was asked for at the current
+Four things can stand in SimPy's queue: a `Timer` (asyncio's `call_at`), an `asyncio.Future` (`sleep`: it is given its
+result when its time comes), a tuple of a callback and its arguments (`post`: cannot be cancelled), and SimPy's own events. What is due at the current time and was asked for at the current
 time is kept in a plain deque instead, since a heap is not needed to keep order there.
 """
 
@@ -98,41 +98,47 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         timer = Timer(callback, args, context if context is not None else copy_context(), when, self)
-        if when > self.env._now:
-            heappush(self._queue, (when, NORMAL, self._number(), timer))
-        else:
-            self._is_due(timer, when)
+        self._schedule(when, timer)
         return timer
 
     def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         """As `call_later`, for the simulation's own callbacks: no context variables are kept for it."""
         when = self.env._now + delay
         timer = Timer(callback, args, None, when, self)
-        if when > self.env._now:
-            heappush(self._queue, (when, NORMAL, self._number(), timer))
-        else:
-            self._is_due(timer, when)
+        self._schedule(when, timer)
         return timer
+
+    def post(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
+        """As `after`, for what is never cancelled: a message that is on its way. The cheapest thing that can be scheduled."""
+        now = self.env._now
+        if now + delay > now:  # in line what `_schedule` does, for the path that every message takes
+            heappush(self._queue, (now + delay, NORMAL, self._number(), (callback, args)))
+        else:
+            self._schedule(now + delay, (callback, args))
 
     def sleep(self, delay: float) -> Future[None]:
         """A future that is done after *delay* seconds; what `asyncio.sleep` does, with less in between."""
         future: Future[None] = Future(loop=self)
-        when = self.env._now + delay
-        if when > self.env._now:
-            heappush(self._queue, (when, NORMAL, self._number(), future))
+        now = self.env._now
+        if now + delay > now:
+            heappush(self._queue, (now + delay, NORMAL, self._number(), future))
         else:
-            self._is_due(future, when)
+            self._schedule(now + delay, future)
         return future
 
-    def _is_due(self, entry: Any, when: float) -> None:
-        if when != when:
+    def _schedule(self, when: float, event: Any) -> None:
+        now = self.env._now
+        if when > now:
+            heappush(self._queue, (when, NORMAL, self._number(), event))
+        elif when != when:
             raise ValueError("a time that is not a number (NaN) never comes: check how the delay was computed")
-        self._due.append(entry)
+        else:
+            self._due.append(event)
 
     def freeze(self, wanted: Callable[[Future[Any]], bool]) -> list[tuple[float, Future[Any]]]:
         """Take the sleeps that *wanted* chooses out of the queue; with each, the seconds that were left. For `thaw`."""
-        frozen = [(when - self.env._now, event) for when, _, _, event in sorted(self._queue, key=lambda entry: entry[:3])
-                  if type(event) is Future and wanted(event)]
+        entries = sorted(self._queue, key=lambda entry: entry[:3])
+        frozen = [(when - self.env._now, event) for when, _, _, event in entries if type(event) is Future and wanted(event)]
         out = {id(future) for _, future in frozen}
         self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
         heapify(self._queue)
@@ -141,7 +147,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def thaw(self, frozen: list[tuple[float, Future[Any]]]) -> None:
         """Let frozen sleeps go on from where they stood."""
         for left, future in frozen:
-            heappush(self._queue, (self.env._now + left, NORMAL, self._number(), future))
+            self._schedule(self.env._now + left, future)
 
     def _timer_died(self) -> None:
         self._dead += 1
@@ -219,6 +225,11 @@ class SimLoop(asyncio.BaseEventLoop):
                         if when > now:
                             env._now = now = when
                         event.set_result(None)
+                elif kind is tuple:
+                    if when > now:
+                        env._now = now = when
+                    callback, args = event
+                    callback(*args)
                 else:
                     if when > now:
                         env._now = now = when
@@ -227,7 +238,7 @@ class SimLoop(asyncio.BaseEventLoop):
         except (SystemExit, KeyboardInterrupt, Deadlock, SimulationError):
             raise
         except BaseException as error:
-            source = callback if type(event) is Timer else event
+            source = event if isinstance(event, simpy.Event) else callback
             self.call_exception_handler({"message": f"unhandled error in {source_name(source)}", "exception": error, "source": source})
         finally:
             self.steps += steps

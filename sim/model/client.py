@@ -9,11 +9,10 @@ If the caller's patience ends, the caller leaves and the far side works on, unle
 
 from __future__ import annotations
 
-import math
 from asyncio import CancelledError, Future
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import Field
 
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from sim.resilience.pipeline import Pipeline
 
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
+CANCELLED = int(Reason.CANCELLED)
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 
 
@@ -80,6 +80,12 @@ class Edge:
         return self._open_for + sum(now - since for since in self._open_since.values())
 
 
+class Discovered(Protocol):
+    """A view of a node's instances."""
+
+    reachable: Sequence[Instance]
+
+
 class Source:
     """A caller that is no instance: a workload."""
 
@@ -95,6 +101,7 @@ class Client:
         self.world, self.node, self.source = world, node, source
         self.policies = use.policies
         self.caller = caller
+        self.discovered: Discovered = node  # what discovery tells this caller; the truth, where there is no registry
         self.loop = world.loop
         self.env = world.loop.env
         self.recorder = world.recorder
@@ -108,11 +115,8 @@ class Client:
         self.tells_departure = use.protocol == "grpc" or node.spec.on_caller_gone == "cancel"
         self.pipeline: Pipeline | None = world.pipeline(self) if use.policies else None
         self.multiplies = any(word in ("retry", "hedge") for word in self.edge.policies)
+        self.watches_attempts = self.counts_load or self.multiplies
         self._attempt_once = self._attempt  # the same object at every call, so that the pipeline composes once
-
-    def hosts(self) -> Sequence[Instance]:
-        """The instances that discovery gives this caller."""
-        return self.node.reachable
 
     async def call(self, request: Request) -> Response:
         """Send *request*, under the policies; record it."""
@@ -128,7 +132,10 @@ class Client:
         except StatusError as error:
             response = error.response
         except CancelledError:
-            self._finish(request, start, int(Reason.CANCELLED), FAILED)
+            edge.finished += 1
+            self.recorder.write_span(pack_span(
+                request.span, request.parent, request.trace, start, env._now, 0.0, self.caller_index, self.node.index,
+                request.operation, self.source.index, CANCELLED, request.attempts, CLIENT, FAILED))
             raise
         except Exception as error:
             response = explain_failure(error)
@@ -137,59 +144,64 @@ class Client:
             outcome = DEGRADED if response.degraded else OK
         else:
             outcome = REJECTED if response.rejected else FAILED
-        self._finish(request, start, response.reason or status, outcome)
-        return response
-
-    def _finish(self, request: Request, start: float, status: int, outcome: int) -> None:
-        self.edge.finished += 1
+        edge.finished += 1
         self.recorder.write_span(pack_span(
-            request.span, request.parent, request.trace, start, self.env._now, 0.0, self.caller_index, self.node.index,
-            request.operation, self.source.index, status, request.attempts, CLIENT, outcome))
+            request.span, request.parent, request.trace, start, env._now, 0.0, self.caller_index, self.node.index,
+            request.operation, self.source.index, response.reason or status, request.attempts, CLIENT, outcome))
+        return response
 
     async def _attempt(self, request: Request) -> Response:
         """One attempt at one instance; with policies around it, an answer that says 'failed' is raised as StatusError."""
         env = self.env
         now = env._now
         request.attempts = attempt = request.attempts + 1
-        hosts = self.hosts()
-        if not hosts:
-            raise NoHealthyInstances(self.node.name)
-        instance = hosts[0] if len(hosts) == 1 else self.balancer.pick(hosts, now, self.rng, request.key)
+        hosts = self.discovered.reachable
+        instance = (hosts[0] if len(hosts) == 1 else self.balancer.pick(hosts, now, self.rng, request.key)) if hosts else None
         if instance is None:
             raise NoHealthyInstances(self.node.name)
-        deadline = current_deadline()
-        if deadline < math.inf:
-            request.deadline = deadline
+        request.deadline = current_deadline()
         span = self.recorder.next_span() if self.multiplies else request.span
-        exchange = Exchange(request, Future(loop=self.loop), instance, self, attempt, span)
+        answer: Future[Response] = Future(loop=self.loop)
+        exchange = Exchange(request, answer, instance, self, attempt, span)
+        there = self.there
         try:
-            delay = self.there.delay(self.source, instance, request)
+            delay = there.latency() if not there.rules else there.delay(self.source, instance, request)
         except LinkFailed as failed:
             await self.loop.sleep(failed.verdict.after)
             raise failed.verdict.error() from None
         self.edge.sent += 1
         if delay != LOST:
-            self.loop.after(delay, instance.arrive, exchange)
+            self.loop.post(delay, instance.arrive, exchange)
         else:
             self.edge.lost += 1
         if self.counts_load:
             self.balancer.started(instance, now)
         try:
-            response = await exchange.answer
+            response = await answer
         except CancelledError:
             if self.tells_departure and delay != LOST:
-                self.loop.after(self.there.delay(self.source, instance, request), instance.caller_gone, exchange)
-            self._attempt_ended(exchange, now, int(Reason.CANCELLED), FAILED, CallOutcome.CANCELLED)
+                self._tell_departure(exchange)
+            self._attempt_ended(exchange, now, CANCELLED, FAILED, CallOutcome.CANCELLED)
             raise
         except Exception as error:
             self._attempt_ended(exchange, now, explain_failure(error).reason, FAILED, CallOutcome.FAILURE)
             raise
         status = response.status
-        failed_status = status >= 500 or status == 429
-        self._attempt_ended(exchange, now, status, FAILED if failed_status else OK, CallOutcome.FAILURE if failed_status else CallOutcome.SUCCESS)
-        if failed_status and self.pipeline is not None:
+        failed = status >= 500 or status == 429
+        if self.watches_attempts:
+            self._attempt_ended(exchange, now, status, FAILED if failed else OK, CallOutcome.FAILURE if failed else CallOutcome.SUCCESS)
+        if failed and self.pipeline is not None:
             raise StatusError(response)
         return response
+
+    def _tell_departure(self, exchange: Exchange) -> None:
+        """The word that nobody waits any more crosses the link like everything else."""
+        try:
+            delay = self.there.delay(self.source, exchange.instance, exchange.request)
+        except LinkFailed:
+            return
+        if delay != LOST:
+            self.loop.post(delay, exchange.instance.caller_gone, exchange)
 
     def _attempt_ended(self, exchange: Exchange, start: float, status: int, outcome: int, judged: CallOutcome) -> None:
         now = self.env._now

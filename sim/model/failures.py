@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from sim.errors import CallError, ConnectionReset, NoHealthyInstances
-from sim.model.messages import Response
+from sim.model.messages import Answer, Response
 from sim.resilience.errors import (
     AttemptTimeout,
     BudgetExhausted,
@@ -49,9 +49,9 @@ def explain_failure(error: BaseException) -> Response:
     raise error
 
 
-def pass_on(response: Response) -> Response:
+def pass_on(response: Response) -> Answer:
     """What a server answers because a call it needs came back as *response*, a failed one."""
     status = response.status
     if response.error is None and status >= 500 and not response.rejected:
         status = 502
-    return Response(status, rejected=response.rejected, retry_after=response.retry_after)
+    return Answer(status, rejected=response.rejected, retry_after=response.retry_after)

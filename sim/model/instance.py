@@ -13,7 +13,7 @@ length of the pause, and answers leave after it.
 from __future__ import annotations
 
 import asyncio
-from asyncio import CancelledError
+from asyncio import CancelledError, Task
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SERVER, OK, DEGRADED, FAILED, REJECTED = int(SpanKind.SERVER), int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 CANCELLED = int(Reason.CANCELLED)
+DONE = Response(200)
 
 
 class Instance:
@@ -107,9 +108,9 @@ class Instance:
             return
         if self.node.admission is not None and not self._admitted(exchange):
             return
-        if self.busy.value < self.workers and not len(self.queue):
+        if self.busy.value < self.workers and not self.waiting.value:
             self._start(exchange)
-        elif len(self.queue) < self.queue_limit:
+        elif self.waiting.value < self.queue_limit:
             self.queue.push(exchange)
             self.waiting.change(1, self.env._now)
         else:
@@ -136,13 +137,13 @@ class Instance:
         exchange.started = now
         exchange.span = self.recorder.next_span()
         self.serving[exchange] = None
-        exchange.task = self.loop.spawn(self._serve(exchange), self.name)
+        exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name)
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            response = await self.handle(exchange)
+            response = await self.handle(exchange) or DONE
         except CancelledError:  # killed, or told that the caller has gone
-            self._leave(exchange)
+            self._leave(exchange, self.env._now)
             self._record(exchange, CANCELLED, FAILED)
             return
         except Exception as error:  # of the service's own code: a 500, never the end of the run
@@ -150,27 +151,30 @@ class Instance:
             response = Response(500, error=error, reason=int(Reason.ERROR))
         if exchange.degraded:
             response = _degraded(response)
-        self._leave(exchange)
-        status = response.status
-        self._record(exchange, status, (DEGRADED if response.degraded else OK) if status < 400 else REJECTED if response.rejected else FAILED)
+        now = self.env._now
+        self._leave(exchange, now)
+        status, request = response.status, exchange.request
+        self.recorder.write_span(pack_span(
+            exchange.span, exchange.parent, request.trace, exchange.arrived, now, exchange.started - exchange.arrived,
+            self.node.index, exchange.client.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER,
+            (DEGRADED if response.degraded else OK) if status < 400 else REJECTED if response.rejected else FAILED))
         self.answer(exchange, response)
 
-    def _leave(self, exchange: Exchange) -> None:
+    def _leave(self, exchange: Exchange, now: float) -> None:
         """Give the worker to the next in line."""
-        now = self.env._now
         took = now - exchange.started
         self.worked += took
         if exchange.answer.done():
             self.wasted += took
-        self.serving.pop(exchange, None)
+        del self.serving[exchange]
         self.busy.change(-1, now)
-        if len(self.queue):
+        if self.waiting.value:
             self._serve_next()
         if self.draining and not self.serving:
             self.world.drained(self)
 
     def _serve_next(self) -> None:
-        while len(self.queue) and self.busy.value < self.workers and self.up and not self.paused:
+        while self.waiting.value and self.busy.value < self.workers and self.up and not self.paused:
             exchange = self.queue.pop()
             self.waiting.change(-1, self.env._now)
             if self.node.admission is None or self.node.dequeued(self, exchange):
@@ -188,13 +192,14 @@ class Instance:
             self._held.append(lambda: self.answer(exchange, response))
             return
         client = exchange.client
+        link = client.back
         try:
-            delay = client.back.delay(self, client.source, exchange.request, response)
+            delay = link.latency() if not link.rules else link.delay(self, client.source, exchange.request, response)
         except LinkFailed as failed:
-            self.loop.after(failed.verdict.after, client.broken, exchange, failed.verdict.error())
+            self.loop.post(failed.verdict.after, client.broken, exchange, failed.verdict.error())
             return
         if delay != LOST:
-            self.loop.after(delay, client.answered, exchange, response)
+            self.loop.post(delay, client.answered, exchange, response)
 
     def fail(self, exchange: Exchange, error: Exception) -> None:
         """Tell the caller that its connection was refused or has broken."""
@@ -204,13 +209,12 @@ class Instance:
         except LinkFailed as failed:
             delay, error = failed.verdict.after, failed.verdict.error()
         if delay != LOST:
-            self.loop.after(delay, client.broken, exchange, error)
+            self.loop.post(delay, client.broken, exchange, error)
 
     def caller_gone(self, exchange: Exchange) -> None:
         """The caller has left, and this transport tells: stop working for it."""
-        if exchange.task is not None:
-            if exchange in self.serving:
-                exchange.task.cancel()
+        if exchange in self.serving:
+            exchange.task.cancel()
         elif self.queue.remove(exchange):
             self.waiting.change(-1, self.env._now)
 
@@ -228,7 +232,6 @@ class Instance:
             self.waiting.change(-1, self.env._now)
             self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
         for exchange in list(self.serving):
-            assert exchange.task is not None
             exchange.task.cancel()
             self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
         self._changed()
@@ -239,7 +242,7 @@ class Instance:
             return
         self.up = True
         self.accepting = False
-        self.loop.after(self.node.startup, self._ready)
+        self.loop.post(self.node.startup, self._ready)
 
     def _ready(self) -> None:
         if self.up and not self.draining:
@@ -256,7 +259,7 @@ class Instance:
         if self.paused or not self.up:
             return
         self.paused = True
-        mine = {id(exchange.task._fut_waiter) for exchange in self.serving}  # type: ignore[union-attr]
+        mine = {id(exchange.task._fut_waiter) for exchange in self.serving}
         self._frozen = self.loop.freeze(lambda future: id(future) in mine)
         if self.cpu is not None:
             self.cpu.set_speed(0.0)

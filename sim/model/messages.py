@@ -79,6 +79,12 @@ class Response:
         return self.status < 400
 
 
+class Answer(Response):
+    """A response that ends the endpoint it comes up in: what a `return` or `fail` step gives."""
+
+    __slots__ = ()
+
+
 class Exchange:
     """One attempt of a request at one instance: what the far side works on, and the future that the caller waits for."""
 
@@ -91,12 +97,14 @@ class Exchange:
         self.client = client
         self.attempt = attempt
         self.parent = parent  # the caller's span
-        self.span = 0  # the far side's span
-        self.operation = 0
-        self.arrived = 0.0
-        self.started = 0.0
         self.degraded = False
-        self.task: Task[None] | None = None
+
+    # set by the instance as it goes: they have no value before
+    span: int  # the far side's
+    operation: int
+    arrived: float
+    started: float
+    task: Task[None]
 
     @property
     def abandoned(self) -> bool:

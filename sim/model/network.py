@@ -120,7 +120,7 @@ class Link:
         self.source, self.target = source, target
         self.transport = spec.transport
         self._clock = clock
-        self._latency = spec.latency.sampler(streams[f"link {source}>{target}"])
+        self.latency = spec.latency.sampler(streams[f"link {source}>{target}"])
         self._dice = streams[f"link {source}>{target} rules"]
         self.rules: list[Rule] = []
         if between_zones is not None:
@@ -135,7 +135,7 @@ class Link:
 
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None) -> float:
         """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
-        delay = self._latency()
+        delay = self.latency()
         if self.rules:
             message = Message(self, source, target, request, response)
             for rule in self.rules:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sim.model.steps import Step
     from sim.model.world import World
 
-Handler = Callable[[Exchange], Awaitable[Response]]
+Handler = Callable[[Exchange], Awaitable[Response | None]]  # None: answered with 200
 UNBOUNDED = 2**62
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -87,16 +87,18 @@ class Service(Node):
         find, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
         open_to_all = not runs
 
-        async def serve(exchange: Exchange) -> Response:
+        async def nowhere(exchange: Exchange) -> Response:
+            exchange.operation = other
+            if open_to_all:
+                return OK
+            return NOT_ALLOWED if self.routes.methods_of(exchange.request.path) else NOT_FOUND
+
+        def serve(exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
             request = exchange.request
             endpoint = find(request.method, request.path)
             if endpoint is None:
-                exchange.operation = other
-                if open_to_all:
-                    return OK
-                return NOT_ALLOWED if self.routes.methods_of(request.path) else NOT_FOUND
+                return nowhere(exchange)
             exchange.operation = endpoint.operation
-            answer = await runs[endpoint.key](exchange)
-            return answer if answer is not None else OK
+            return runs[endpoint.key](exchange)
 
         return serve

@@ -5,8 +5,8 @@
       - call: payments POST /charges
       - choose: [{weight: 9, do: []}, {weight: 1, do: [{fail: {status: 500}}]}]
 
-Each spec becomes a function of the exchange. It returns None if there is nothing to wait for, or something to await: whose
-result is None to go on, or a Response that ends the endpoint there.
+Each spec becomes a function of the exchange. It returns None if there is nothing to wait for, or something to await, whose
+result is None to go on, an Answer that ends the endpoint there, or the Response of a call: one that failed ends it too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 from sim.distributions import TimeDistribution
 from sim.model.failures import pass_on
 from sim.model.keys import AnyKeys
-from sim.model.messages import MESSAGE_SIZE, Exchange, Request, Response
+from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Request, Response
 from sim.model.paths import Target, parse_target, template
 from sim.spec import OneKey, Spec
 from sim.units import Share, Size
@@ -70,7 +70,7 @@ AnyStep = Annotated[Step, OneKey("step", lambda: STEPS)]
 
 
 def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
-    """One step after another, until one answers."""
+    """One step after another, until one answers or a call fails."""
     acts = [step.build(instance) for step in steps]
 
     async def run(exchange: Exchange) -> Response | None:
@@ -79,7 +79,12 @@ def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coro
             if pending is not None:
                 answer = await pending
                 if answer is not None:
-                    return answer
+                    if type(answer) is Answer:
+                        return answer
+                    if answer.degraded:
+                        exchange.degraded = True
+                    if answer.status >= 400:
+                        return pass_on(answer)
         return None
 
     return run
@@ -130,24 +135,20 @@ class Call(Step):
         path = template(self.to.path, instance.stream(f"path {self.to.path}"))
         draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
         operation = instance.recorder.operation(self.to.operation)
-        optional, method = self.optional, self.to.method
+        method, size, priority = self.to.method, self.size, self.priority
 
-        async def call(exchange: Exchange) -> Response | None:
+        def call(exchange: Exchange) -> Coroutine[Any, Any, Response]:
             cause = exchange.request
-            request = Request(method, path(), cause.trace, exchange.span, operation, size=self.size,
-                              key=str(draw_key()) if draw_key is not None else cause.key,
-                              priority=cause.priority if self.priority is None else self.priority)
-            response = await client.call(request)
-            if response.degraded:
-                exchange.degraded = True
-            if response.status < 400:
-                return None
-            if optional:
-                exchange.degraded = True
-                return None
-            return pass_on(response)
+            return client.call(Request(
+                method, path(), cause.trace, exchange.span, operation, NO_HEADERS, size, None,
+                cause.key if draw_key is None else str(draw_key()), cause.priority if priority is None else priority))
 
-        return call
+        async def call_if_possible(exchange: Exchange) -> None:
+            response = await call(exchange)
+            if response.degraded or response.status >= 400:
+                exchange.degraded = True
+
+        return call_if_possible if self.optional else call
 
 
 class Query(Step):
@@ -167,11 +168,10 @@ class Query(Step):
         draw = self.time.sampler(instance.stream(f"query {self.database}")) if self.time is not None else None
         path = f"/{self.statement}"
 
-        async def query(exchange: Exchange) -> Response | None:
+        def query(exchange: Exchange) -> Coroutine[Any, Any, Response]:
             cause = exchange.request
             body = draw() if draw is not None else None
-            response = await client.call(Request("POST", path, cause.trace, exchange.span, operation, body=body, priority=cause.priority))
-            return None if response.status < 400 else pass_on(response)
+            return client.call(Request("POST", path, cause.trace, exchange.span, operation, body=body, priority=cause.priority))
 
         return query
 
@@ -303,7 +303,7 @@ class FailStep(Step):
         dice = instance.stream("fail")
 
         async def answer() -> Response:
-            return Response(self.status)
+            return Answer(self.status)
 
         return lambda exchange: answer() if dice.random() < self.share else None
 
@@ -317,7 +317,7 @@ class Return(Step):
 
     def build(self, instance: Instance) -> Act:
         async def answer() -> Response:
-            return Response(self.status, size=self.size)
+            return Answer(self.status, size=self.size)
 
         return lambda exchange: answer()
 

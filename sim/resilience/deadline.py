@@ -66,6 +66,16 @@ def without_deadline() -> Context:
     return context
 
 
+@contextmanager
+def no_deadline() -> Iterator[None]:
+    """Inside the block there is no deadline: for what has to be brought to an end whoever still waits, such as undoing."""
+    token = _deadline.set(inf)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 class Deadline(Policy):
     """Everything inside must be over *duration* seconds from the start of the call, or at the caller's own deadline."""
 
