@@ -100,7 +100,7 @@ def _spans(traces: Traces, tracks: _Tracks) -> Iterator[str]:
             pid, thread, name, category, error, arrow = fixed[key]
             start, end = start - EPOCH_NS, end - EPOCH_NS
             tid = tracks.lane(pid, thread, span, parent, start, end)
-            text = _slice(name, category, pid, tid, start, end, f'{{"trace":{trace},"span":{span}{error}}}')
+            text = _slice(name, category, pid, tid, start, end, f'{{"trace":{trace}{error}}}')
             if arrow:
                 joins = f'"id":{span}' if arrow == "s" else f'"id":{parent},"bp":"e"'
                 text += f'{{"ph":"{arrow}","name":"call","cat":"call",{joins},"pid":{pid},"tid":{tid},"ts":{start / 1000:.3f}}},\n'

@@ -8,13 +8,14 @@ the slowest of those with an error, or else the slowest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sim.telemetry.codes import Outcome
 
+from .addresses import address
 from .jsontext import dumps, plain, quote
-from .semantics import Description, Semantics
+from .semantics import Description, Semantics, split_exception
 from .traces import Traces, ended
 
 KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
@@ -77,17 +78,26 @@ class _Writer:
             in_trace = f'"traceID":"{ids.trace_prefix}{trace:09x}","spanID":"{ids.span_prefix}'
             reference = f'{{"refType":"CHILD_OF",{in_trace}{parent:08x}"}}' if parent else ""
             waited = f',{{"key":"mesocosm.queued_s","type":"float64","value":{queued:.9g}}}' if queued > 0 else ""
-            own = attributes.get(span)
-            more = "".join([f",{tag(name, value)}" for name, value in own.items()]) if own else ""
+            more, log = self._own(attributes[span], end) if span in attributes else ("", "")
             yield trace, process, about, (
                 f'{{{in_trace}{span:08x}",{opening},"references":[{reference}],"startTime":{start // 1000},'
-                f'"duration":{(end - start) // 1000},"tags":[{tags}{waited}{more}],"logs":[],"warnings":null}}'
+                f'"duration":{(end - start) // 1000},"flags":1,"tags":[{tags}{waited}{more}],"logs":[{log}],"warnings":null}}'
             )
+
+    def _own(self, attributes: Mapping[str, Any], end: int) -> tuple[str, str]:
+        """What service code set: more tags, and an exception as a log at the end of the span."""
+        own, exception = split_exception(attributes)
+        more = "".join([f",{tag(name, value)}" for name, value in own.items()])
+        if not exception:
+            return more, ""
+        fields = ",".join([tag(name, value) for name, value in {"event": "exception", **exception}.items()])
+        return more, f'{{"timestamp":{end // 1000},"fields":[{fields}]}}'
 
     def _fix(self, key: tuple[Any, ...]) -> tuple[str, str, str, str]:
         described = self.semantics.describe(key)
         process = f"p{key[0]}-{key[3]}"  # node and instance
-        about = f'{{"serviceName":{quote(described.service)},"tags":[{tag("service.instance.id", described.instance)}]}}'
+        where = f"{tag('hostname', described.instance)},{tag('ip', address(key[3], described.workload))}"
+        about = f'{{"serviceName":{quote(described.service)},"tags":[{where}]}}'
         opening = f'"operationName":{quote(described.name)},"processID":"{process}"'
         texts = self.fixed[key] = (process, about, opening, ",".join(tag(name, value) for name, value in _tags(described).items()))
         return texts

@@ -3,8 +3,6 @@
 `request started` when it arrives, `request completed` or `request failed` (status 400 and up, or no status) when it ends, in
 the order of time for all services together, with the trace and span ids of the exported traces. `ecs` gives the same
 lines the field names of Elastic's common schema 8.
-
-An instance's address is its place in 10.0.0.0/8 and a workload's in 198.18.0.0/15 (set aside for tests by RFC 2544).
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.telemetry.codes import Outcome, SpanKind, status_text
 
+from .addresses import address
 from .ids import Ids
 from .jsontext import dumps, quote
 from .semantics import split_operation
@@ -42,12 +41,6 @@ def lines(traces: Traces, log_format: str = "jsonl") -> Iterator[str]:
     opening = "" if log_format == "jsonl" else '"ecs.version":"8.11",'
     merged = heapq.merge(_AccessLog(traces, rename).lines(), _app_lines(traces.result, traces.ids, rename), key=lambda timed: timed[:2])
     return (f"{{{opening}{text}}}\n" for _, _, text in merged)
-
-
-def address(instance: int, workload: bool) -> str:
-    """The address of the instance with this index; up to 65,535 of them, as many as a column can name."""
-    high, low = divmod(instance, 256)
-    return f"198.18.{high}.{low}" if workload else f"10.0.{high}.{low}"
 
 
 class _AccessLog:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sim.telemetry.codes import SpanKind
 
 from .jsontext import dumps, plain, quote
-from .semantics import Description, Semantics
+from .semantics import Description, Semantics, split_exception
 from .traces import Traces
 
 if TYPE_CHECKING:
@@ -57,19 +57,27 @@ class _SpanTexts:
             resource, before, after = fixed.get(key) or self._fix(key)
             child = f"{has_parent}{parent:08x}" if parent else ""
             waited = f',{{"key":"mesocosm.queued_s","value":{{"doubleValue":{queued:.9g}}}}}' if queued > 0 else ""
-            own = attributes.get(span)
-            more = "".join([f",{attribute(name, value)}" for name, value in own.items()]) if own else ""
+            more, event = self._own(attributes[span], end) if span in attributes else ("", "")
             yield resource, (
                 f'{in_trace}{trace:09x}{is_span}{span:08x}{child}","startTimeUnixNano":"{start}","endTimeUnixNano":"{end}",'
-                f"{before}{waited}{more}{after}"
+                f"{before}{waited}{more}]{event}{after}"
             )
+
+    def _own(self, attributes: Mapping[str, Any], end: int) -> tuple[str, str]:
+        """What service code set: more attributes, and an exception as an event at the end of the span."""
+        own, exception = split_exception(attributes)
+        more = "".join([f",{attribute(name, value)}" for name, value in own.items()])
+        if not exception:
+            return more, ""
+        fields = ",".join([attribute(name, value) for name, value in exception.items()])
+        return more, f',"events":[{{"name":"exception","timeUnixNano":"{end}","attributes":[{fields}]}}]'
 
     def _fix(self, key: tuple[Any, ...]) -> tuple[str, str, str]:
         described = self.semantics.describe(key)
         attributes = {"mesocosm.kind": SpanKind(key[6]).name.lower(), **described.attributes}
         listed = ",".join(attribute(name, value) for name, value in attributes.items())
         before = f'"name":{quote(described.name)},"kind":{described.kind},"attributes":[{listed}'
-        texts = self.fixed[key] = (self.resource(described), before, f'],"status":{_status(described)}}}')
+        texts = self.fixed[key] = (self.resource(described), before, f',"status":{_status(described)}}}')
         return texts
 
 

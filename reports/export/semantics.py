@@ -48,20 +48,27 @@ class Description:
     name: str
     service: str
     instance: str
+    workload: bool  # recorded by a workload, not by a part of the system
     kind: int
     error: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def split_operation(operation: str) -> tuple[str, str]:
-    """`POST /orders` as method and route; anything else has no method."""
+    """`POST /orders`, or a gateway's `GET|POST /api/*`, as method and route; anything else has no method."""
     method, space, route = operation.partition(" ")
-    return (method, route) if space and method in METHODS else ("", operation)
+    return (method, route) if space and (method == "*" or METHODS.issuperset(method.split("|"))) else ("", operation)
 
 
 def keys(rows: Any, repeated: Any) -> Iterable[tuple[Any, ...]]:
     """The SpanKey of every row, as a bare tuple: a million of them are made."""
     return zip(*(rows[column].tolist() for column in KEY_COLUMNS), repeated.tolist(), strict=True)
+
+
+def split_exception(attributes: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What service code set on a span, without and with what it recorded of an exception: that is an event of the span."""
+    exception = {name: value for name, value in attributes.items() if name.startswith("exception.")}
+    return ({name: value for name, value in attributes.items() if name not in exception} if exception else attributes), exception
 
 
 class Semantics:
@@ -89,7 +96,7 @@ class Semantics:
             attributes["error.type"] = error
         return Description(
             name=operation, service=names.nodes[key.node], instance=names.instances[key.instance],
-            kind=1 if key.repeated else KINDS[kind], error=error, attributes=attributes,
+            workload=names.node_kinds[key.node] == "workload", kind=1 if key.repeated else KINDS[kind], error=error, attributes=attributes,
         )
 
     def _words(self, key: SpanKey, kind: SpanKind, operation: str) -> dict[str, Any]:
@@ -122,10 +129,10 @@ class Semantics:
 
 
 def _http(kind: SpanKind, operation: str) -> dict[str, Any]:
+    """The convention knows no two methods at once and no route where none was found."""
     method, route = split_operation(operation)
-    if not method:
-        return {}
-    return {"http.request.method": method, "url.template" if kind in CALLS else "http.route": route, "url.scheme": "http"}
+    known = {"url.template" if kind in CALLS else "http.route": route} if method else {}
+    return {"http.request.method": method if method in METHODS else "_OTHER", **known, "url.scheme": "http"}
 
 
 def _status(key: str, status: int) -> dict[str, Any]:
