@@ -7,52 +7,26 @@ matplotlib is only loaded when something is drawn, so that the table of charts c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .table import CHARTS, OF_A_RUN, Chart
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from sim.telemetry.result import RunResult
 
     from .style import Look
 
 FORMATS = ("svg", "png")
+__all__ = ["CHARTS", "FORMATS", "OF_A_RUN", "Chart", "figure", "render"]
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart's file, and in one sentence (English, Spanish) what it shows."""
+def figure(subject: Any, name: str, look: Look | None = None, **options: Any) -> Figure:
+    """One chart of *subject* (what it `takes`) on a figure of its own.
 
-    module: str
-    title: tuple[str, str]
-    explains: tuple[str, str]
-
-
-CHARTS: dict[str, Chart] = {
-    "outcomes": Chart("outcomes",
-        ("Requests per second by outcome", "Peticiones por segundo según su resultado"),
-        ("How many requests were answered, refused or lost in each moment, against what was offered.",
-         "Cuántas peticiones se atendieron, rechazaron o perdieron en cada momento, frente a las ofrecidas.")),
-    "percentiles": Chart("percentiles",
-        ("Latency percentiles over time", "Percentiles de latencia en el tiempo"),
-        ("The usual request and the slow tail: a fault that spares the median may ruin the p99.",
-         "La petición habitual y la cola lenta: un fallo que respeta la mediana puede arruinar el p99.")),
-    "heatmap": Chart("heatmap",
-        ("Where latencies fall", "Dónde caen las latencias"),
-        ("Every finished request by time and latency: two populations and timeouts show as bands.",
-         "Cada petición terminada según momento y latencia: las poblaciones dobles y los plazos vencidos forman bandas.")),
-    "graph": Chart("graph",
-        ("Who calls whom", "Quién llama a quién"),
-        ("The services with the rate, the errors and the attempts per call on every edge.",
-         "Los servicios, con la tasa, los errores y los intentos por llamada en cada arista.")),
-}
-
-
-def figure(result: RunResult, name: str, look: Look | None = None, **options: Any) -> Figure:
-    """One chart on a figure of its own; raise NotApplicable if this run has nothing for it, KeyError for an unknown name."""
+    Raise NotApplicable if there is nothing to draw, KeyError for an unknown name.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -65,13 +39,13 @@ def figure(result: RunResult, name: str, look: Look | None = None, **options: An
         made = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
         FigureCanvasAgg(made)
         made.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr, call-arg]
-        chart.draw(result, made.add_subplot(), look=look, **options)
+        chart.draw(subject, made.add_subplot(), look=look, **options)
     return made
 
 
-def render(result: RunResult, names: Iterable[str], directory: Path, formats: Sequence[str] = FORMATS, theme: str = "light",
+def render(subject: Any, names: Iterable[str], directory: Path, formats: Sequence[str] = FORMATS, theme: str = "light",
            lang: str = "en", **options: Any) -> dict[str, str | None]:
-    """Write each named chart into *directory*; return for each None, or why it does not apply to this run.
+    """Write each named chart of *subject*, mostly a RunResult, into *directory*; return for each None, or why it does not apply.
 
     The same result gives the same bytes: no date, no random ids. A dark picture is called NAME-dark.
     """
@@ -86,7 +60,7 @@ def render(result: RunResult, names: Iterable[str], directory: Path, formats: Se
     reasons: dict[str, str | None] = {}
     for name in names:
         try:
-            made = figure(result, name, look, **options)
+            made = figure(subject, name, look, **options)
         except NotApplicable as reason:
             reasons[name] = str(reason)
             continue

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Edge:
-    """Calls from one node to another that ended within a window."""
+    """Calls from one node to another that were begun within a window and have ended."""
 
     source: str
     target: str
@@ -39,12 +39,12 @@ class Edge:
 
 
 def edges(result: RunResult, window: tuple[float, float] | None = None) -> list[Edge]:
-    """Every edge with at least one call that ended in *window* (seconds; the time after the warm-up if none is given)."""
+    """Every edge with at least one call begun in *window* (seconds; the time after the warm-up if none is given)."""
     import numpy as np
 
     start, until = window or (result.warmup, result.duration)
     calls = result.spans.of(SpanKind.CLIENT)
-    calls = calls[(calls.end >= start) & (calls.end <= until)]
+    calls = calls[(calls.start >= start) & (calls.start <= until)]
     many = len(result.names.nodes)
     key = calls.node.astype(np.int64) * many + calls.peer
     bad = (calls.outcome == Outcome.FAILED) | (calls.outcome == Outcome.REJECTED)

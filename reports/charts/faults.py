@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .style import SMALL, Look
+from .style import SMALL, Look, points_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def shade(axes: Sequence[Axes], look: Look, result: RunResult) -> float:
 
 
 def _strip(ax: Axes, look: Look, result: RunResult, low: float, high: float) -> float:
-    points = ax.get_window_extent().width * 72 / ax.get_figure(root=True).dpi  # type: ignore[union-attr]
+    points = points_wide(ax)
     times: dict[str, list[tuple[float, float]]] = {}
     if result.warmup > low:
         times[look.words("warm-up")] = [(low, result.warmup)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .edges import Edge, edges
 from .layered import Layout, layout
-from .style import NORMAL, ORANGE, SMALL, VERMILLION, Look, NotApplicable, heading, side, signature
+from .style import NORMAL, ORANGE, SMALL, VERMILLION, Look, NotApplicable, heading, side, signature, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 THINNEST, THICKEST = 1.2, 9.0  # points
 BOX = 0.46  # height, where two boxes are 1 apart
-TITLE = ("Who calls whom", "Quién llama a quién")
 FINDING = (
     "calls per second · errors · attempts per call (where not 1), {start} to {until}; width is the rate",
     "llamadas por segundo · errores · intentos por llamada (si no es 1), de {start} a {until}; el grosor es la tasa",
@@ -26,7 +25,7 @@ ERRORS = ("calls that failed or were refused", "llamadas fallidas o rechazadas")
 
 
 def draw(result: RunResult, ax: Axes, *, look: Look | None = None, window: tuple[float, float] | None = None) -> None:
-    """Callers left, callees right. Counts are of calls that ended in *window* (seconds; by default all after the warm-up)."""
+    """Callers left, callees right. Counts are of calls begun in *window* (seconds; by default all after the warm-up)."""
     look = look or Look()
     found = edges(result, window)
     if not found:
@@ -45,7 +44,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, window: tuple
     scale(ax, look)
     start, until = window or (result.warmup, result.duration)
     words = look.words
-    heading(ax, look, words.pick(TITLE), words.pick(FINDING).format(start=words.seconds(start), until=words.seconds(until)))
+    heading(ax, look, title(look, "graph"), words.pick(FINDING).format(start=words.seconds(start), until=words.seconds(until)))
     signature(ax, look, result)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .faults import shade
 from .outcomes import of_workload
-from .style import SMALL, Look, NotApplicable, heading, seconds_axis, side, signature, time_axis
+from .style import SMALL, Look, NotApplicable, heading, seconds_axis, side, signature, time_axis, title
 from .tallies import time_edges
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 ROWS_IN_DECADE = 15
 LEAST = 1e-6  # seconds; what is faster is counted in the lowest row
-TITLE = ("Where latencies fall", "Dónde caen las latencias")
 FINDING = (
     "each cell counts the requests begun in {width} s with that latency; {total} in all",
     "cada celda cuenta las peticiones iniciadas en {width} s con esa latencia; {total} en total",
@@ -47,7 +46,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, workload: str
     scale(ax, look, mesh)
     width = look.words.short(float(columns[1] - columns[0]))
     found = look.words.pick(FINDING).format(width=width, total=look.words.number(int(cells.sum())))
-    heading(ax, look, look.words.pick(TITLE), found, lift=shade([ax], look, result))
+    heading(ax, look, title(look, "heatmap"), found, lift=shade([ax], look, result))
     signature(ax, look, result)
 
 

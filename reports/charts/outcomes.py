@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sim.telemetry.codes import Outcome
 
 from .faults import shade
-from .style import OUTCOME_COLOURS, Look, NotApplicable, heading, headroom, legend, signature, time_axis
+from .style import OUTCOME_COLOURS, Look, NotApplicable, heading, headroom, legend, signature, time_axis, title
 from .tallies import outcome_rates, per_second, steps, time_edges
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sim.telemetry.result import Requests, RunResult
 
 STACK = (Outcome.OK, Outcome.DEGRADED, Outcome.REJECTED, Outcome.FAILED)  # from the bottom
-TITLE = ("Requests per second by outcome", "Peticiones por segundo según su resultado")
 
 
 def draw(result: RunResult, ax: Axes, *, look: Look | None = None, workload: str | None = None) -> None:
@@ -27,7 +26,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, workload: str
     entries = stack(ax, look, requests, result.duration)
     headroom(ax)
     legend(ax, entries)
-    heading(ax, look, look.words.pick(TITLE), finding(requests, look), lift=shade([ax], look, result))
+    heading(ax, look, title(look, "outcomes"), finding(requests, look), lift=shade([ax], look, result))
     signature(ax, look, result)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .faults import shade
 from .outcomes import of_workload
-from .style import Look, NotApplicable, end_labels, heading, seconds_axis, signature, time_axis
+from .style import Look, NotApplicable, end_labels, heading, seconds_axis, signature, time_axis, title
 from .tallies import quantiles_over_time, steps, time_edges
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 LINES = ((0.5, "p50", 2.6), (0.9, "p90", 2.0), (0.99, "p99", 2.0), (1.0, "max", 1.0))  # share, name, width of the line
 MOST_BINS = 120
-TITLE = ("Latency percentiles over time", "Percentiles de latencia en el tiempo")
 FINDING = (
     "all finished requests: p50 {p50}, p90 {p90}, p99 {p99}, slowest {most}; by intended start",
     "todas las terminadas: p50 {p50}, p90 {p90}, p99 {p99}, la más lenta {most}; según el inicio previsto",
@@ -38,7 +37,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, workload: str
     seconds_axis(ax.yaxis, look)
     ax.set_ylabel(look.words("latency"))
     end_labels(ax, look, [(last_number(row), LINES[index][1], colour(look, index)) for index, row in enumerate(rows)])
-    heading(ax, look, look.words.pick(TITLE), finding(done, look), lift=shade([ax], look, result))
+    heading(ax, look, title(look, "percentiles"), finding(done, look), lift=shade([ax], look, result))
     signature(ax, look, result)
 
 

@@ -7,6 +7,7 @@ smallest text is 10 points.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from reports.texts import Words
 from sim.telemetry.codes import Outcome
+
+from .table import CHARTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,14 +98,27 @@ class Look:
         return colours[index % len(colours)]
 
 
+def title(look: Look, chart: str) -> str:
+    """The chart's title as the table has it."""
+    return look.words.pick(CHARTS[chart].title)
+
+
 def heading(ax: Axes, look: Look, title: str, finding: str = "", lift: float = 0.0) -> None:
     """What is seen, in bold at the left, with what was found below it, both *lift* points above the axes."""
     place: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "baseline", "annotation_clip": False,
     }
-    if finding:
-        ax.annotate(finding, (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
-    ax.annotate(title, (0, 1), (0, lift + (26 if finding else 9)), fontsize=LARGE, fontweight="bold", color=look.theme.ink, **place)
+    lines = textwrap.wrap(finding, max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
+    if lines:
+        ax.annotate("\n".join(lines), (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
+    ax.annotate(title, (0, 1), (0, lift + 10 + 16 * len(lines)), fontsize=LARGE, fontweight="bold", color=look.theme.ink, **place)
+
+
+def points_wide(ax: Axes) -> float:
+    """The width of *ax* in points, as far as it is known before the layout is settled."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return ax.get_window_extent().width * 72 / figure.dpi
 
 
 def signature(ax: Axes, look: Look, result: RunResult) -> None:
@@ -174,6 +190,17 @@ def end_labels(ax: Axes, look: Look, labels: Iterable[tuple[float, str, str]], x
 def legend(ax: Axes, count: int) -> None:
     """A legend in one row inside the axes at the top, above the data: the caller leaves room for it."""
     ax.legend(loc="upper left", ncols=max(count, 1), borderaxespad=0.2, handlelength=1.2, columnspacing=1.4)
+
+
+def legend_below(ax: Axes, handles: Sequence[Any], names: Sequence[str], columns: int | None = None) -> None:
+    """A legend left of the label of the x axis, on the same line."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    below = ax.transAxes + ScaledTranslation(0, -21 / 72, figure.dpi_scale_trans)
+    ax.legend(handles, names, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, ncols=columns or len(names), borderaxespad=0,
+              handlelength=1.2, columnspacing=1.2)
 
 
 def headroom(ax: Axes, share: float = 0.14) -> None:

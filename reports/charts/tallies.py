@@ -79,14 +79,22 @@ def steps(edges: Any, values: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def level(result: RunResult, node: str, measure: str, of: str = "mean") -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """A gauge summed over a node's instances: (at, value), or None if it was not kept. Samples of one time are added up."""
+    """A node's gauge over time as (at, value): the node's own, or the sum of its instances'; None if it was not kept."""
     import numpy as np
 
-    chosen = [index for index, (name, _, what) in enumerate(result.names.gauges) if name == node and what == measure]
-    if not chosen:
-        return None
-    rows = result.samples[np.isin(result.samples["gauge"], chosen)]
+    whole = result.series(node, measure)
+    if whole is not None:
+        return (whole.at, getattr(whole, of)) if len(whole.at) else None
+    parts = [index for index, (name, _, what) in enumerate(result.names.gauges) if name == node and what == measure]
+    rows = result.samples[np.isin(result.samples["gauge"], parts)]
     if not len(rows):
         return None
     at, place = np.unique(rows["at"], return_inverse=True)
     return at, np.bincount(place, weights=rows[of].astype(float))
+
+
+def intervals(at: Any, values: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Corners of a sampled level: each value stands from the sample before to its own time."""
+    import numpy as np
+
+    return steps(np.concatenate(([max(0.0, 2 * at[0] - at[1]) if len(at) > 1 else 0.0], at)), values)

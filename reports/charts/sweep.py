@@ -1,0 +1,144 @@
+"""A sweep: one measure against what was varied. One thing varied gives a line, two give lines or a map with borders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .spread import figure_at, mean_and_half_width
+from .style import SMALL, Look, NotApplicable, heading, legend, side
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_LINES = 7
+FINDING = ("{cells} cells of {seeds}; bands: 95 % of the mean over seeds",
+           "{cells} celdas de {seeds}; bandas: 95 % de la media entre semillas")
+MAP_FINDING = ("{cells} cells of {seeds}, mean over seeds", "{cells} celdas de {seeds}, media entre semillas")
+SEEDS = (("1 seed", "1 semilla"), ("{count} seeds", "{count} semillas"))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: what was set (path: value), its seed, and its summary."""
+
+    varied: Mapping[str, Any]
+    seed: int
+    summary: Mapping[str, Any]
+
+
+def draw(cells: Sequence[Cell], ax: Axes, *, measure: str, look: Look | None = None, form: Literal["auto", "lines", "map"] = "auto",
+         border: float | None = None, title: str | None = None) -> None:
+    """*measure* is a path in the summary, `workloads.shoppers.latency_s.p99`; *border* is a value that a map draws a line at."""
+    look = look or Look()
+    if not cells:
+        raise NotApplicable("the sweep has no finished cell")
+    paths = [path for path in cells[0].varied if len({repr(cell.varied[path]) for cell in cells}) > 1] or list(cells[0].varied)[:1]
+    if len(paths) > 2:
+        raise NotApplicable(f"a chart shows two varied things, this sweep has {len(paths)}: {', '.join(paths)}")
+    axes = [ordered(cells, path) for path in paths]
+    table = tabulate(cells, paths, axes, measure)
+    as_map = form == "map" or (form == "auto" and len(paths) == 2 and min(map(len, axes)) >= 4)
+    if as_map and len(paths) == 2:
+        _map(ax, look, paths, axes, table, measure, border)
+    else:
+        _lines(ax, look, paths, axes, table, measure)
+    seeds = len({cell.seed for cell in cells})
+    how_many = look.words.pick(SEEDS[seeds > 1]).format(count=seeds)
+    text = look.words.pick(MAP_FINDING if as_map else FINDING).format(cells=table[..., 0].size, seeds=how_many)
+    heading(ax, look, title or measure, text)
+
+
+def ordered(cells: Sequence[Cell], path: str) -> list[Any]:
+    """The values of *path*: numbers (with or without a unit) by size, words as they came."""
+    values = list(dict.fromkeys(cell.varied[path] for cell in cells))
+    numbers = [number_of(value) for value in values]
+    return values if None in numbers else [value for _, value in sorted(zip(numbers, values, strict=True), key=lambda pair: pair[0] or 0.0)]
+
+
+def number_of(value: Any) -> float | None:
+    """The number in `8`, `250ms`, `40/s`, `5%`, `64KiB`; None for a word."""
+    from sim.units import parse_bandwidth, parse_duration, parse_rate, parse_share, parse_size
+
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    for parse in (parse_duration, parse_rate, parse_share, parse_size, parse_bandwidth, float):
+        try:
+            return float(parse(str(value)))
+        except ValueError:
+            continue
+    return None
+
+
+def tabulate(cells: Sequence[Cell], paths: Sequence[str], axes: Sequence[Sequence[Any]], measure: str) -> Any:
+    """An array [first value, (second value,) seed] of the measure; NaN where a cell has not run."""
+    import numpy as np
+
+    seeds = sorted({cell.seed for cell in cells})
+    table = np.full([*map(len, axes), len(seeds)], np.nan)
+    for cell in cells:
+        place = [list(axis).index(cell.varied[path]) for axis, path in zip(axes, paths, strict=True)]
+        table[(*place, seeds.index(cell.seed))] = figure_at(cell.summary, measure)
+    return table
+
+
+def _lines(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any]], table: Any, measure: str) -> None:
+    import numpy as np
+
+    numbers = [number_of(value) for value in axes[0]]
+    known = None not in numbers and len(set(numbers)) > 1
+    x = np.array(numbers, dtype=float) if known else np.arange(len(axes[0]), dtype=float)
+    groups = [("", table)] if len(paths) == 1 else [(str(value), table[:, index]) for index, value in enumerate(axes[1])]
+    for index, (name, rows) in enumerate(groups[:MOST_LINES]):
+        mean, half = mean_and_half_width(np.moveaxis(rows, -1, 0))
+        ax.plot(x, mean, "o-", ms=5, color=look.series(index), label=name or None)
+        ax.fill_between(x, mean - half, mean + half, color=look.series(index), alpha=0.25, lw=0)
+    if known and (x > 0).all() and x.max() / x.min() >= 50:
+        ax.set_xscale("log")
+    ax.set_xticks(x, [str(value) for value in axes[0]])
+    ax.minorticks_off()
+    ax.set_xlabel(paths[0])
+    _value_axis(ax.yaxis, look, measure)
+    if len(groups) > 1:
+        top = float(np.nanmax(table)) if not np.isnan(table).all() else 1.0
+        ax.set_ylim(min(0.0, float(np.nanmin(table))), top * 1.25 or 1.0)
+        legend(ax, min(len(groups), MOST_LINES))
+        ax.get_legend().set_title(paths[1])  # type: ignore[union-attr]
+
+
+def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any]], table: Any, measure: str, border: float | None) -> None:
+    import numpy as np
+
+    mean, _ = mean_and_half_width(np.moveaxis(table, -1, 0))
+    across, up = (np.arange(len(axis) + 1) - 0.5 for axis in axes)
+    mesh = ax.pcolormesh(across, up, np.ma.masked_invalid(mean.T), cmap=look.theme.heat_map)
+    ax.grid(False)
+    if border is not None and np.nanmin(mean) < border < np.nanmax(mean):
+        ax.contour(np.arange(len(axes[0])), np.arange(len(axes[1])), mean.T, levels=[border], colors=[look.theme.alarm], linewidths=2.5)
+    if mean.size <= 120:
+        middle = (np.nanmin(mean) + np.nanmax(mean)) / 2
+        for (column, row), value in np.ndenumerate(mean):
+            dark = (value > middle) == (look.theme.name == "light")
+            ax.text(column, row, look.words.measure(_unit(measure), float(value)), ha="center", va="center", fontsize=SMALL - 1,
+                    color="#FFFFFF" if dark else "#1F2328")
+    ax.set_xticks(range(len(axes[0])), [str(value) for value in axes[0]])
+    ax.set_yticks(range(len(axes[1])), [str(value) for value in axes[1]])
+    ax.set_xlabel(paths[0])
+    ax.set_ylabel(paths[1])
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    bar = figure.colorbar(mesh, cax=side(ax))
+    bar.outline.set_visible(False)
+    _value_axis(bar.ax.yaxis, look, measure)
+    bar.ax.yaxis.set_label_text("")
+
+
+def _value_axis(axis: Any, look: Look, measure: str) -> None:
+    axis.set_major_formatter(lambda value, _: look.words.measure(_unit(measure), value))
+    axis.set_label_text(measure)
+
+
+def _unit(measure: str) -> str:
+    """The part of a path that tells the unit: `latency_s` of `workloads.w.latency_s.p99`."""
+    return "latency_s" if "latency_s." in measure else measure.rsplit(".", 1)[-1]
