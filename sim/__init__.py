@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim.kernel import SimLoop
     from sim.lab.run import run
+    from sim.model.handlers import Service, health_check, route
+    from sim.model.messages import Request, Response
     from sim.model.world import World
     from sim.scenario.load import load
     from sim.scenario.scenario import Scenario
@@ -21,13 +23,18 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Scenario": "sim.scenario.scenario",
+    "Request": "sim.model.messages",
+    "Response": "sim.model.messages",
     "RunResult": "sim.telemetry.result",
+    "Service": "sim.model.handlers",
     "SimLoop": "sim.kernel",
     "World": "sim.model.world",
+    "health_check": "sim.model.handlers",
     "load": "sim.scenario.load",
+    "route": "sim.model.handlers",
     "run": "sim.lab.run",
 }
-__all__ = ["RunResult", "Scenario", "SimLoop", "World", "load", "run"]
+__all__ = ["Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "load", "route", "run"]
 
 
 def __getattr__(name: str) -> Any:

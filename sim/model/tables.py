@@ -46,7 +46,7 @@ class Table(MutableMapping[Any, Any]):
 
     def _remember(self, key: Any) -> None:
         row = self._rows.get(key, _ABSENT)
-        self._undo.append((lambda: self._rows.pop(key, None)) if row is _ABSENT else (lambda: self._rows.__setitem__(key, row)))  # type: ignore[arg-type,return-value]
+        self._undo.append((lambda: self._rows.pop(key, None)) if row is _ABSENT else (lambda: self._rows.__setitem__(key, row)))
 
 
 class Tables:

@@ -1,0 +1,239 @@
+"""Service code: what the user of a service class writes, and what the class gives to it.
+
+    class Orders(Service):
+        @route("POST", "/orders")
+        async def create(self, request: Request) -> Response:
+            stock = await self.call("inventory", "POST", "/reservations", json={"sku": request.json["sku"]})
+            stock.raise_for_status()
+            return Response(201, json={"id": "o-1"})
+
+There is one object for each instance, as there is one process for each replica: what it keeps in itself is lost when the
+instance is killed, and what must last belongs into a database. Code that is killed can do nothing any more: whatever it still
+asks for while it is being cancelled is cancelled too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from sim.errors import StatusError
+from sim.model.json_values import plain
+from sim.model.logs import Log
+from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request, Response
+from sim.model.place import PLACE
+from sim.model.spans import Span
+from sim.model.tables import Failed, Statement, Tables
+from sim.streams import Stream
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+    from sim.model.store_client import CacheClient
+
+T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
+ROUTES, CHECKS = "_mesocosm_routes", "_mesocosm_check"
+
+
+def route(method: str, path: str) -> Callable[[Method], Method]:
+    """The decorated method serves *method* and *path*; a `{name}` in the path is handed to it as an argument of that name."""
+
+    def mark(function: Method) -> Method:
+        setattr(function, ROUTES, [*getattr(function, ROUTES, ()), (method.upper(), path)])
+        return function
+
+    return mark
+
+
+def health_check(name: str) -> Callable[[Method], Method]:
+    """The decorated method is one of the checks behind `GET /health`: what it returns is the message, what it raises says what is wrong."""
+
+    def mark(function: Method) -> Method:
+        setattr(function, CHECKS, name)
+        return function
+
+    return mark
+
+
+class Service:
+    """Base of service code. Everything on `self` stands for one running process of the service.
+
+    Override `start` and `stop` for what has to be done before the first and after the last request.
+    """
+
+    health_timeout: ClassVar[float] = 5.0  # seconds that a health check may take
+
+    _instance: Instance
+    _config: Mapping[str, Any]
+    _background: dict[asyncio.Task[Any], None]
+    _alive: bool = True
+
+    @classmethod
+    def on(cls, instance: Instance, config: Mapping[str, Any]) -> Service:
+        """A new process of this service; *config* may change under it."""
+        service = cls.__new__(cls)
+        service._instance = instance
+        service._config = config
+        service._background = {}
+        service.log = Log(instance)
+        service.__init__()  # type: ignore[misc]
+        return service
+
+    # its life
+
+    async def start(self) -> None:
+        """Before the first request; the instance takes none until this is done."""
+
+    async def stop(self) -> None:
+        """After the last request of an instance that is taken out of service; one that is killed has no time for it."""
+
+    def spawn(self, job: Coroutine[Any, Any, Any], name: str = "background") -> asyncio.Task[Any]:
+        """Run *job* beside the requests, until it ends or the instance does. An error in it is recorded."""
+        task = self._instance.loop.create_task(self._guarded(job), name=f"{self._instance.name} {name}")
+        self._background[task] = None
+        task.add_done_callback(lambda done: self._background.pop(done, None))
+        return task
+
+    async def _guarded(self, job: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await job
+        except Exception as error:
+            self._instance.recorder.event("background.error", node=self.name, instance=self.instance_name, error=f"{type(error).__name__}: {error}")
+
+    def abandon(self) -> None:
+        """The process is gone; called by the instance."""
+        self._alive = False
+        for task in list(self._background):
+            task.cancel()
+
+    def _check_alive(self) -> None:
+        if not self._alive:
+            raise CancelledError(f"{self.instance_name} was killed")
+
+    # who and when
+
+    @property
+    def name(self) -> str:
+        """The service's name in the scenario."""
+        return self._instance.node.name
+
+    @property
+    def instance_name(self) -> str:
+        """`orders-0`."""
+        return self._instance.name
+
+    @property
+    def now(self) -> float:
+        """Simulated seconds since the start of the run."""
+        return self._instance.env._now
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What the scenario says under the service's `config`, as it is now."""
+        return self._config
+
+    @property
+    def rng(self) -> Stream:
+        """Chance, from a stream of this instance."""
+        return self._instance.world.streams[f"{self._instance.name} code"]
+
+    # work and calls
+
+    def work(self, seconds: float) -> Awaitable[None]:
+        """Compute for so long: CPU time where the service has `cpu`, and longer where the instance is slow."""
+        instance = self._instance
+        self._check_alive()
+        seconds *= instance.slowness
+        return instance.cpu.work(seconds) if instance.cpu is not None else instance.loop.sleep(seconds)
+
+    async def call(self, callee: str, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS, key: str | None = None,
+                   size: int = MESSAGE_SIZE, priority: int | None = None, optional: bool = False) -> Response:
+        """Call another service under the policies that `uses` states for it; whatever happens there is a Response.
+
+        Where there was no answer, `status` is what a gateway says (502, 503, 504) and `error` the reason. An answer that is degraded, and
+        an *optional* call that fails, make the answer of this service count as degraded. *json* is copied, as the network would.
+        """
+        self._check_alive()
+        instance = self._instance
+        client = instance.client(callee)
+        place = PLACE.get(None)
+        trace, parent, exchange = (place.trace, place.span, place.exchange) if place is not None else (0, 0, None)
+        if priority is None:
+            priority = exchange.request.priority if exchange is not None else 0
+        request = Request(method, path, trace, parent, 0, headers, size, json if json is None else plain(json), key, priority)
+        request.operation = client.node.operation_of(request)
+        response = await client.call(request)
+        self._check_alive()
+        if exchange is not None and (response.degraded or (optional and response.status >= 400)):
+            exchange.degraded = True
+        return response
+
+    # data
+
+    async def query(self, database: str, run: Callable[[Tables], T] | None = None, *, write: bool = False, time: float | None = None) -> T:
+        """Run *run* in the database (see sim.model.tables) and return what it gives; without it only time passes there.
+
+        It takes *time* seconds, or as long as the database says. An error that *run* raises is raised here; so is a failure of the call.
+        """
+        self._check_alive()
+        instance = self._instance
+        client = instance.client(self.database_name(database))
+        place = PLACE.get(None)
+        trace, parent = (place.trace, place.span) if place is not None else (0, 0)
+        word = "write" if write else "read"
+        operation = instance.recorder.operation(word)
+        statement: Statement[Any] = Statement(run if run is not None else _nothing, time)
+        response = await client.call(Request("POST", f"/{word}", trace, parent, operation, body=statement))
+        self._check_alive()
+        result = response.raise_for_status().body
+        if type(result) is Failed:
+            raise result.error
+        return result  # type: ignore[no-any-return]
+
+    def database_name(self, name: str) -> str:
+        """The database that the code calls *name*; a process that holds several services may keep all in one."""
+        return name
+
+    @asynccontextmanager
+    async def transaction(self, database: str) -> AsyncIterator[list[Callable[[Tables], Any]]]:
+        """Statements that are appended inside the block are run at its end, all at once or not at all; an error in the block drops them."""
+        statements: list[Callable[[Tables], Any]] = []
+        yield statements
+
+        def run(tables: Tables) -> None:
+            for statement in statements:
+                statement(tables)
+
+        await self.query(database, run, write=True)
+
+    def cache(self, name: str) -> CacheClient:
+        """A cache of the scenario: `get`, `set`, `delete` and `get_or`."""
+        from sim.model.store_client import CacheClient
+
+        return CacheClient(self, self._instance, name)
+
+    # telemetry
+
+    log: Log
+
+    def span(self, name: str, **attributes: Any) -> Span:
+        """A span of the code's own, for a `with` block."""
+        return Span(self._instance, name, attributes)
+
+    def annotate(self, **attributes: Any) -> None:
+        """Set attributes of the span at hand."""
+        from sim.model.spans import annotate
+
+        place = PLACE.get(None)
+        if place is not None:
+            annotate(self._instance.recorder, place.span, attributes)
+
+
+def _nothing(tables: Tables) -> None:
+    return None
+
+
+__all__ = ["Request", "Response", "Service", "StatusError", "health_check", "route"]

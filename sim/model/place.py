@@ -1,0 +1,31 @@
+"""Where code is running: which request of which instance, and inside which span. It travels in a context variable.
+
+Every request is served in a task of its own, so what is set there is seen by everything that the handler awaits or starts, and
+by nobody else. Code that runs outside of any request (a background job) has its own place, without a request.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+    from sim.model.messages import Exchange
+
+
+class Place(NamedTuple):
+    """*span* is the recorded span at hand, *trace* its trace; 0 for none."""
+
+    instance: Instance
+    exchange: Exchange | None
+    trace: int
+    span: int
+
+
+PLACE: ContextVar[Place] = ContextVar("place")
+
+
+def current_place() -> Place | None:
+    """The place of the code that asks, or None outside of service code."""
+    return PLACE.get(None)

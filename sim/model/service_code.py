@@ -1,0 +1,212 @@
+"""A service whose endpoints are the handlers of a class: `code: package.module:Class`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sim.errors import CallError
+from sim.mistakes import Mistake, invalid
+from sim.model.failures import explain_failure, pass_on
+from sim.model.handlers import CHECKS, ROUTES, Service
+from sim.model.instance import Instance
+from sim.model.json_values import plain
+from sim.model.loading import HOW, find, load
+from sim.model.messages import Exchange, Request, Response
+from sim.model.node import Handler, Node
+from sim.model.place import PLACE, Place
+from sim.model.spans import annotate, error_attributes
+from sim.resilience.deadline import deadline_at
+from sim.resilience.errors import Rejected
+
+if TYPE_CHECKING:
+    from sim.model.service import ServiceSpec
+    from sim.model.world import World
+
+HEALTH = "/health"
+NOT_FOUND, NOT_ALLOWED = Response(404), Response(405)
+Act = Callable[..., Awaitable[Any]]
+
+
+def check_service_class(reference: str) -> str:
+    """*reference*, if it names a subclass of Service; for the validator of a scenario."""
+    found = find(reference)
+    if not (isinstance(found, type) and issubclass(found, Service)):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        raise invalid(Mistake((), f"{reference!r} is {what}, and no service", "derive it: `from sim import Service`, `class Name(Service): ...`"))
+    if not list(routes_of(found)):
+        raise invalid(Mistake((), f"{reference!r} serves nothing", 'mark its handlers: `@route("GET", "/things")`'))
+    return reference
+
+
+class CodeRoute(NamedTuple):
+    """A handler method: where it listens, and the name under which its requests are recorded."""
+
+    method: str
+    path: str
+    attribute: str
+
+
+class Endpoint(NamedTuple):
+    """As the node's routes have it: *pattern* finds the values of the path's names, None where it has none."""
+
+    operation: int
+    attribute: str
+    pattern: re.Pattern[str] | None
+
+
+def routes_of(cls: type[Service]) -> Iterator[CodeRoute]:
+    """All routes of a class, its own and inherited ones, in the order in which they are written."""
+    attributes = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
+    for attribute in attributes:
+        for method, path in getattr(inspect.getattr_static(cls, attribute), ROUTES, ()):
+            yield CodeRoute(method, path, attribute)
+
+
+def named(path: str) -> re.Pattern[str] | None:
+    """A pattern that finds the values of the names in *path*: `/orders/{id}`."""
+    if "{" not in path:
+        return None
+    pieces = re.split(r"\{([A-Za-z_]\w*)\}", path)
+    return re.compile("".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)))
+
+
+class CodeService(Node):
+    """The runtime of a service that is written in Python."""
+
+    spec: ServiceSpec
+    runs_user_code = True
+
+    def __init__(self, name: str, spec: ServiceSpec, world: World) -> None:
+        super().__init__(name, spec, world)
+        assert spec.code is not None, HOW
+        self.processes: dict[Instance, Service] = {}
+        self.endpoints: list[Endpoint] = []
+        self.config: dict[str, Any] = dict(spec.config)
+        for found in routes_of(find(spec.code)):
+            operation = world.recorder.operation(f"{found.method} {found.path}")
+            self.endpoints.append(Endpoint(operation, found.attribute, named(found.path)))
+            self.routes.add(found.method, found.path, self.endpoints[-1])
+        if not self.routes.methods_of(HEALTH):
+            self.routes.add("GET", HEALTH, Endpoint(world.recorder.operation(f"GET {HEALTH}"), "", None))
+
+    # processes
+
+    def start(self) -> None:
+        super().start()
+        for instance in self.instances:
+            self._begin(instance)
+
+    def boot(self, instance: Instance) -> None:
+        """A killed instance runs again: a new process, which knows nothing of the old one."""
+        instance.handle = self.handler(instance)
+        self._begin(instance)
+
+    def killed(self, instance: Instance) -> None:
+        """Its process is gone, with all that it kept in memory."""
+        self.processes[instance].abandon()
+
+    def drained(self, instance: Instance) -> None:
+        """Its last request is answered: let it clean up, then end it."""
+        process = self.processes[instance]
+        if type(process).stop is Service.stop:
+            instance.kill()
+        else:
+            process.spawn(self._stop(instance, process), "stop")
+
+    async def _stop(self, instance: Instance, process: Service) -> None:
+        PLACE.set(Place(instance, None, 0, 0))
+        try:
+            await process.stop()
+        finally:
+            instance.kill()
+
+    def _begin(self, instance: Instance) -> None:
+        """Let the process start; until it has, the instance takes no requests."""
+        process = self.processes[instance]
+        if type(process).start is Service.start:
+            instance.set_accepting(True)
+            return
+        instance.set_accepting(False)
+        process.spawn(self._start(instance, process), "start")
+
+    async def _start(self, instance: Instance, process: Service) -> None:
+        PLACE.set(Place(instance, None, 0, 0))
+        await process.start()
+        if process._alive and not instance.draining:
+            instance.set_accepting(True)
+
+    # requests
+
+    def handler(self, instance: Instance) -> Handler:
+        assert self.spec.code is not None
+        process = self.processes[instance] = load(self.spec.code).on(instance, self.config)
+        acts: dict[str, Act] = {endpoint.attribute: getattr(process, endpoint.attribute) for endpoint in self.endpoints}
+        acts[""] = lambda request: health(process)
+        find_endpoint, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
+        work = self.spec.work.sampler(instance.stream("work")) if self.spec.work is not None else None
+
+        async def serve(exchange: Exchange) -> Response:
+            request = exchange.request
+            endpoint = find_endpoint(request.method, request.path)
+            if endpoint is None:
+                exchange.operation = other
+                return NOT_ALLOWED if self.routes.methods_of(request.path) else NOT_FOUND
+            exchange.operation = endpoint.operation
+            PLACE.set(Place(instance, exchange, request.trace, exchange.span))
+            if work is not None:
+                await process.work(work())
+            try:
+                if request.deadline < math.inf:
+                    with deadline_at(request.deadline):
+                        return await answer(acts[endpoint.attribute], endpoint, request)
+                return await answer(acts[endpoint.attribute], endpoint, request)
+            except (CallError, Rejected, TimeoutError) as error:  # of a call that the handler did not care about
+                annotate(instance.recorder, exchange.span, error_attributes(error))
+                return pass_on(explain_failure(error))
+            except Exception as error:
+                annotate(instance.recorder, exchange.span, error_attributes(error))
+                raise
+
+        return serve
+
+
+async def answer(act: Act, endpoint: Endpoint, request: Request) -> Response:
+    """What the handler answers; anything but a Response is the body of a 200."""
+    if endpoint.pattern is None:
+        result = await act(request)
+    else:
+        match = endpoint.pattern.fullmatch(request.path.partition("?")[0])
+        result = await act(request, **match.groupdict() if match is not None else {})
+    if not isinstance(result, Response):
+        return Response(200, plain(result))
+    if result.body is not None:
+        result.body = plain(result.body)
+    return result
+
+
+# health
+
+async def health(process: Service) -> Response:
+    """All named checks at once: 200 if they are healthy, else 503; each with its message."""
+    checks = {name: getattr(process, attribute) for attribute in dir(type(process))
+              if (name := getattr(inspect.getattr_static(type(process), attribute), CHECKS, None)) is not None}
+    results = await asyncio.gather(*(_checked(check, process.health_timeout) for check in checks.values()))
+    healthy = all(result["status"] == "healthy" for result in results)
+    body = {"status": "healthy" if healthy else "unhealthy", "service": process.name, "checks": dict(zip(checks, results, strict=True))}
+    return Response(200 if healthy else 503, json=body)
+
+
+async def _checked(check: Act, timeout: float) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(timeout):
+            message = await check()
+    except TimeoutError:
+        return {"status": "unhealthy", "message": f"no answer within {timeout:g} s"}
+    except Exception as error:
+        return {"status": "unhealthy", "message": str(error) or type(error).__name__}
+    return {"status": "healthy", "message": "ok" if message is None else str(message)}
