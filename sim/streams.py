@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ class Stream(random.Random):
         self.root, self.name = seed, name
         super().__init__(stream_seed(seed, name))
 
-    @property
+    @cached_property
     def numpy(self) -> np.random.Generator:
-        """A numpy generator of its own, independent of the single draws; ask for it once and keep it."""
+        """A numpy generator, independent of the single draws; whoever asks for it gets the same one, in its present state."""
         import numpy as np
 
         return np.random.Generator(np.random.PCG64(stream_seed(self.root, f"{self.name}/numpy")))

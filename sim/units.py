@@ -18,64 +18,66 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from sim.mistakes import Mistake, invalid, shown
 
 DURATIONS = {  # in seconds
-    "ns": Decimal("1e-9"), "us": Decimal("1e-6"), "µs": Decimal("1e-6"), "ms": Decimal("1e-3"),
-    "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600),
+    "ns": Decimal("1e-9"), "us": Decimal("1e-6"), "ms": Decimal("1e-3"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600),
+    "\u00b5s": Decimal("1e-6"), "\u03bcs": Decimal("1e-6"),  # the micro sign, and the Greek letter that looks like it
 }
 RATES = {"s": 1, "min": 60, "m": 60, "h": 3600}  # seconds in the unit
 SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 BANDWIDTHS = {"bit": 1, "kbit": 10**3, "Kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
 LIMIT = 1e15  # nothing in a laboratory is longer, faster or larger
 
-_NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)"
-_DURATION_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h)")
-_DURATION = re.compile(rf"(?:{_NUMBER}(?:ns|us|µs|ms|s|m|h))+")
-_RATE = re.compile(rf"({_NUMBER})/(s|min|m|h)")
-_SHARE = re.compile(rf"({_NUMBER})%")
-_SIZE = re.compile(rf"({_NUMBER})({'|'.join(SIZES)})")
-_BANDWIDTH = re.compile(rf"({_NUMBER})({'|'.join(BANDWIDTHS)})(?:/s|ps)?")
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+_DURATION_PART = re.compile(rf"({_NUMBER}) *({'|'.join(sorted(DURATIONS, key=len, reverse=True))})")
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern} *)+")
+_RATE = re.compile(rf"({_NUMBER}) */ *(s|min|m|h)")
+_SHARE = re.compile(rf"({_NUMBER}) *%")
+_SIZE = re.compile(rf"({_NUMBER}) *({'|'.join(SIZES)})")
+_BANDWIDTH = re.compile(rf"({_NUMBER}) *({'|'.join(BANDWIDTHS)})(?:/s|ps)?")
 
 
 def parse_duration(text: str) -> float:
     """Seconds in `250ms`, `1m30s`, `0.5h`; raise ValueError with a cure."""
-    compact = text.replace(" ", "")
-    if not _DURATION.fullmatch(compact):
-        raise ValueError(f"{text!r} is no duration: write a number and its unit (ns us ms s m h), for example '250ms' or '1m30s'")
-    total = sum((Decimal(number) * DURATIONS[unit] for number, unit in _DURATION_PART.findall(compact)), Decimal(0))
+    if not _DURATION.fullmatch(text.strip()):
+        raise ValueError(f"{shown(text)} is no duration: write a number and its unit (ns us ms s m h), for example '250ms' or '1m30s'")
+    total = sum((Decimal(number) * DURATIONS[unit] for number, unit in _DURATION_PART.findall(text)), Decimal(0))
     return _bounded(float(total), text)
 
 
 def parse_rate(text: str) -> float:
     """Events per second in `40/s`, `600/min`, `10/h`; raise ValueError with a cure."""
-    match = _RATE.fullmatch(text.replace(" ", ""))
+    match = _RATE.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text!r} is no rate: write '40/s', '600/min' or '10/h'")
+        raise ValueError(f"{shown(text)} is no rate: write '40/s', '600/min' or '10/h'")
     return _bounded(float(Decimal(match[1]) / RATES[match[2]]), text)
 
 
 def parse_share(text: str) -> float:
     """The part of one in `5%`; raise ValueError with a cure, also above 100 %."""
-    match = _SHARE.fullmatch(text.replace(" ", ""))
+    match = _SHARE.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text!r} is no share: write a percentage, for example '5%'")
+        raise ValueError(f"{shown(text)} is no share: write a percentage, for example '5%'")
     share = float(Decimal(match[1]) / 100)
     if share > 1:
-        raise ValueError(f"{text!r} is more than all of it: a share lies between 0% and 100%")
+        raise ValueError(f"{shown(text)} is more than all of it: a share lies between 0% and 100%")
     return share
 
 
 def parse_size(text: str) -> int:
     """Bytes in `64KiB`, `4MB`; raise ValueError with a cure."""
-    match = _SIZE.fullmatch(text.replace(" ", ""))
+    match = _SIZE.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text!r} is no size: write '512B', '64KiB' or '4MB'")
-    return round(_bounded(float(Decimal(match[1]) * SIZES[match[2]]), text))
+        raise ValueError(f"{shown(text)} is no size: write '512B', '64KiB' or '4MB'")
+    count = Decimal(match[1]) * SIZES[match[2]]
+    if _bounded(float(count), text) != int(count):
+        raise ValueError(f"{shown(text)} is no whole number of bytes: write a size without a rest, '512B' or '1.5KiB'")
+    return int(count)
 
 
 def parse_bandwidth(text: str) -> float:
     """Bits per second in `100Mbit`; raise ValueError with a cure."""
-    match = _BANDWIDTH.fullmatch(text.replace(" ", ""))
+    match = _BANDWIDTH.fullmatch(text.strip())
     if not match:
-        raise ValueError(f"{text!r} is no bandwidth: write '100Mbit' or '10Gbit' (bits per second)")
+        raise ValueError(f"{shown(text)} is no bandwidth: write '100Mbit' or '10Gbit' (bits per second)")
     return _bounded(float(Decimal(match[1]) * BANDWIDTHS[match[2]]), text)
 
 
@@ -121,7 +123,7 @@ def _plain(number: Decimal) -> str:
 
 def _bounded(value: float, text: str) -> float:
     if not math.isfinite(value) or value > LIMIT:
-        raise ValueError(f"{text!r} is beyond anything that can be simulated")
+        raise ValueError(f"{shown(text)} is beyond anything that can be simulated")
     return value
 
 
@@ -170,7 +172,7 @@ if TYPE_CHECKING:
     Size: TypeAlias = int
 else:
     Duration = _quantity(float, parse_duration, format_duration, "duration", lambda v: f"'{v}ms' or '{v}s'",
-                         {"pattern": r"^([0-9.]+\s*(ns|us|µs|ms|s|m|h)\s*)+$", "examples": ["250ms", "1m30s"]})
+                         {"pattern": "^([0-9.]+\\s*(ns|us|\u00b5s|\u03bcs|ms|s|m|h)\\s*)+$", "examples": ["250ms", "1m30s"]})
     Rate = _quantity(float, parse_rate, format_rate, "rate", lambda v: f"'{v}/s' or '{v}/min'",
                      {"pattern": r"^[0-9.]+\s*/\s*(s|min|m|h)$", "examples": ["40/s", "600/min"]})
     Share = _quantity(float, parse_share, format_share, "share", lambda v: f"'{v}%'",

@@ -21,6 +21,7 @@ from purgatory.domain.model import OpenedState
 
 from sim.kernel import SimLoop
 from sim.kernel.clock import EPOCH, virtual_clock
+from tests.source_tree import ROOT
 
 START = EPOCH.timestamp()
 
@@ -175,7 +176,7 @@ def test_an_epoch_needs_a_time_zone(loop):
 def test_the_kernel_does_not_load_the_calendar_library_before_it_is_needed():
     """Importing the clock costs nothing."""
     program = "import sys, sim.kernel.clock; print('time_machine' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 # libraries that read a clock themselves

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from sim.kernel import NotSimulated, SimLoop
+from tests.source_tree import ROOT
 
 
 class Flaky:
@@ -118,7 +119,7 @@ async def main():
 with SimLoop() as loop:
     loop.run_until_complete(main())
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr) == ("1.0 1\n", "")
 
 
