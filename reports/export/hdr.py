@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .answered import answered
+
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
@@ -16,11 +18,11 @@ TICKS = 5  # in each half of the distance to 100 %
 
 
 def measured_latencies(result: RunResult) -> Any:
-    """Seconds, ascending: of the requests that ended and had arrived after the warm-up, as in the summary."""
+    """Seconds, ascending: of the requests that were answered and had arrived after the warm-up, as in the summary."""
     import numpy as np
 
-    finished = result.requests.finished
-    return np.sort(finished.latency[finished.intended >= result.warmup])
+    requests = answered(result.requests)
+    return np.sort(requests.latency[requests.intended >= result.warmup])
 
 
 def hgrm(result: RunResult) -> str:

@@ -47,11 +47,11 @@ def shop(**more) -> RunResult:
     ]
     events = [
         {"at": 2.0, "kind": "fault.on", "fault": "slow"},
-        {"at": 5.04, "kind": "circuit_breaker.state_transition", "edge": "orders->payments", "caller": "orders-0", "source": "CLOSED",
-         "target": "OPEN", "reason": "failure rate"},
+        {"at": 5.04, "kind": "circuit_breaker.state_transition", "edge": "orders->payments", "caller": "orders-0", "source": "closed",
+         "target": "open", "reason": "failure rate"},
         {"at": 7.5, "kind": "circuit_breaker.rejected", "edge": "orders->payments", "caller": "orders-0", "reason": "open"},
-        {"at": 8.0, "kind": "circuit_breaker.state_transition", "edge": "orders->payments", "caller": "orders-0", "source": "OPEN",
-         "target": "HALF_OPEN", "reason": "wait is over"},
+        {"at": 8.0, "kind": "circuit_breaker.state_transition", "edge": "orders->payments", "caller": "orders-0", "source": "open",
+         "target": "half_open", "reason": "wait is over"},
     ]
     given = {
         "events": events,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reports.export.answered import answered
 from reports.export.counting import HTTP_BOUNDS, Grid, Labelled, counts, histograms, labelled
 from reports.export.openmetrics import Family, labels_text
 from sim.telemetry.codes import Outcome, status_text
@@ -14,6 +15,7 @@ from .measured import Measured
 
 def families(measured: Measured) -> Iterator[Family]:
     requests, grid = measured.result.requests.finished, measured.grid
+    served = answered(requests)
     workloads, operations = measured.names.workloads, measured.names.operations
 
     def outcome(values: tuple[int, ...]) -> str:
@@ -26,8 +28,8 @@ def families(measured: Measured) -> Iterator[Family]:
 
     yield Family("mesocosm_requests", "counter", "User requests that have ended.",
                  counts(grid, labelled([requests.workload, requests.operation, requests.status, requests.outcome], outcome), requests.end))
-    yield Family("mesocosm_request_duration_seconds", "histogram", "From the intended start of a user request to its end.",
-                 histograms(grid, labelled([requests.workload, requests.operation], request), requests.end, requests.latency, HTTP_BOUNDS),
+    yield Family("mesocosm_request_duration_seconds", "histogram", "From the intended start of a user request to its answer.",
+                 histograms(grid, labelled([served.workload, served.operation], request), served.end, served.latency, HTTP_BOUNDS),
                  unit="seconds", bounds=HTTP_BOUNDS)
     yield from _levels(measured)
     yield Family("mesocosm_fault_active", "gauge", "1 while a fault is on.", _faults(measured))
