@@ -33,7 +33,6 @@ from sim.kernel.timers import Timer, is_dead
 
 T = TypeVar("T")
 new_task, init_task = NumberedTask.__new__, NumberedTask.__init__
-COMPACT_ABOVE = 64  # dead timers; below that a rebuild costs more than it frees
 FOREVER = sys.float_info.max  # seconds: what is due later than this, at infinity, never happens
 GRACE = 60.0  # simulated seconds that cancelled tasks have for their cleaning up when the loop is closed
 
@@ -57,7 +56,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.env = Environment(self._due, start)
         self._queue: list[Any] = self.env._queue
         self._number = self.env._eid.__next__
-        self._dead = 0
+        self.dead = 0  # cancelled timers that still stand in the queue
         self._failure: SimulationError | None = None
         self._kept: dict[int, NumberedTask] = {}  # by number: asyncio itself holds its tasks only weakly
         self._failed: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()  # when each failed, in seconds
@@ -98,7 +97,10 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
         timer = Timer(callback, args, context if context is not None else copy_context(), when, self)
-        self._schedule(when, timer)
+        if when > self.env._now:
+            heappush(self._queue, (when, NORMAL, self._number(), timer))
+        else:
+            self._schedule(when, timer)
         return timer
 
     def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
@@ -149,12 +151,12 @@ class SimLoop(asyncio.BaseEventLoop):
         for left, future in frozen:
             self._schedule(self.env._now + left, future)
 
-    def _timer_died(self) -> None:
-        self._dead += 1
-        if self._dead > COMPACT_ABOVE and self._dead * 2 > len(self._queue):
-            self._queue[:] = [entry for entry in self._queue if not is_dead(entry[3])]
-            heapify(self._queue)
-            self._dead = 0
+    def forget_dead(self) -> None:
+        """Rebuild the queue without what has been cancelled; a timer calls this when that is more than half of it."""
+        self._queue[:] = [entry for entry in self._queue
+                          if (entry[3].callback is not None if type(entry[3]) is Timer else not is_dead(entry[3]))]
+        heapify(self._queue)
+        self.dead = 0
 
     # running
 
@@ -211,7 +213,7 @@ class SimLoop(asyncio.BaseEventLoop):
                 if kind is Timer:
                     callback = event.callback
                     if callback is None:
-                        self._dead = max(0, self._dead - 1)
+                        self.dead = max(0, self.dead - 1)
                         continue
                     if when > now:
                         env._now = now = when
@@ -300,6 +302,8 @@ class SimLoop(asyncio.BaseEventLoop):
     def spawn(self, coro: Coroutine[Any, Any, T], name: str, context: Context | None = None) -> asyncio.Task[T]:
         """A task that its caller keeps a reference to: `create_task` without the book-keeping."""
         return asyncio.Task(coro, loop=self, name=name, context=context)
+
+    get_debug = staticmethod(bool)  # False, and asked for each future and task: from C, since that is the cheapest way to say no
 
     def create_future(self) -> Future[Any]:
         return Future(loop=self)

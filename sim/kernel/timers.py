@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sim.kernel.loop import SimLoop
 
 
+COMPACT_ABOVE = 64  # dead timers; below that a rebuild costs more than it frees
+
+
 class Timer:
     """A scheduled callback; what `asyncio.Handle` and `asyncio.TimerHandle` are to other loops.
 
@@ -32,7 +35,10 @@ class Timer:
         if self.callback is not None:
             self.callback = None
             self.args = None
-            self.loop._timer_died()
+            loop = self.loop
+            loop.dead += 1
+            if loop.dead > COMPACT_ABOVE and loop.dead * 2 > len(loop._queue):
+                loop.forget_dead()
 
     def cancelled(self) -> bool:
         """It was cancelled before it ran."""
