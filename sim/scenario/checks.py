@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 
+from sim.faults.fault import Fault
+from sim.faults.system import System, check_fault_plan
 from sim.mistakes import Mistake
 from sim.scenario.scenario import FaultPlan, Scenario
 
@@ -11,9 +14,10 @@ from .documents import Document, load_document, validated
 from .flow import Flow
 from .hints import absurd, doubtful
 from .overrides import patched, variant_patches
-from .problems import Collected, Problem, in_order
+from .problems import Collected, Problem, in_order, refuse_any
 from .references import wrong_references
 
+Plan = tuple[Document, Sequence[Fault]]  # faults, and where they are written
 SCENARIO_KEYS = frozenset({"services", "workloads", "duration", "network", "checks", "steady_state", "variants"})
 
 
@@ -50,7 +54,7 @@ def check_files(paths: Sequence[str]) -> Report:
                 scenarios.append(_check_scenario(document, report))
     for plan in plans:
         with report.wrong:
-            _check_plan(plan, scenarios[0] if len(scenarios) == 1 else None, report)
+            _check_plan(plan, scenarios, report)
     return report
 
 
@@ -69,32 +73,49 @@ def _check_scenario(document: Document, report: Report) -> Scenario:
             problems += problems_of(validated(changed, Scenario), changed)
     report.wrong.problems += problems
     if not any(problem.path == document.path and not problem.warning for problem in report.wrong.problems):
-        report.sound.append(f"{document.path}: a sound scenario: {_counts(scenario)}")
+        report.sound.append(f"{document.path}: a sound scenario: {_contents(scenario)}")
     return scenario
 
 
-def _check_plan(document: Document, scenario: Scenario | None, report: Report) -> None:
+def _check_plan(document: Document, scenarios: list[Scenario], report: Report) -> None:
     plan = validated(document, FaultPlan)
-    against = f", its targets looked up in {scenario.name!r}" if scenario is not None else ""
-    report.sound.append(f"{document.path}: a sound fault plan: {len(plan.faults)} faults{against}")
+    against = ""
+    if len(scenarios) == 1:
+        refuse_any(fault_problems(scenarios[0], [(document, plan.faults)]))
+        against = f", its targets found in {scenarios[0].name!r}"
+    report.sound.append(f"{document.path}: a sound fault plan: {counted(plan.faults, 'faults')}{against}")
 
 
-def problems_of(scenario: Scenario, document: Document) -> list[Problem]:
-    """What a valid *scenario* says that cannot be, and what it can hardly mean (as warnings); *document* is where it is written."""
-    wrong = list(wrong_references(scenario))
-    if wrong:
-        return _placed(wrong, document)
+def problems_of(scenario: Scenario, document: Document, plans: Sequence[Plan] = ()) -> list[Problem]:
+    """What a valid *scenario* and fault *plans* for it say that cannot be, and what they can hardly mean (as warnings)."""
+    problems = [*_placed(wrong_references(scenario), document), *fault_problems(scenario, [(document, scenario.faults), *plans])]
+    if problems:
+        return problems
     flow = Flow(scenario)
-    wrong = list(absurd(scenario, flow))
-    if wrong:
-        return _placed(wrong, document)
-    return _placed(doubtful(scenario, flow), document, warning=True)
+    return _placed(absurd(scenario, flow), document) or _placed(doubtful(scenario, flow), document, warning=True)
+
+
+def fault_problems(scenario: Scenario, plans: Sequence[Plan]) -> list[Problem]:
+    """What in the faults of several files does not fit *scenario*, or each other."""
+    faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
+    names = [fault.name for _, _, fault in faults if fault.name is not None]
+    system = System(scenario.services, scenario.workloads, scenario.network.zones, names)
+    problems = []
+    for mistake in check_fault_plan([fault for _, _, fault in faults], system):
+        document, index, _ = faults[int(mistake.loc[0])]
+        problems.append(document.problem(replace(mistake, loc=("faults", index, *mistake.loc[1:]))))
+    return problems
 
 
 def _placed(mistakes: Iterable[Mistake], document: Document, warning: bool = False) -> list[Problem]:
     return [document.problem(mistake, warning) for mistake in mistakes]
 
 
-def _counts(scenario: Scenario) -> str:
-    parts: dict[str, Sized] = {name: getattr(scenario, name) for name in ("services", "workloads", "checks", "faults", "variants")}
-    return ", ".join(f"{len(part)} {name if len(part) != 1 else name.removesuffix('s')}" for name, part in parts.items() if part)
+def counted(part: Sized, name: str) -> str:
+    """`1 fault`, `3 faults`."""
+    return f"{len(part)} {name if len(part) != 1 else name.removesuffix('s')}"
+
+
+def _contents(scenario: Scenario) -> str:
+    names = ("services", "workloads", "checks", "faults", "variants")
+    return ", ".join(counted(getattr(scenario, name), name) for name in names if getattr(scenario, name))

@@ -10,9 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sim.faults.faults import AnyFault
-
-from .checks import problems_of
+from .checks import Plan, problems_of
 from .documents import Document, load_document, validated
 from .overrides import Patch, option_patch, patched, set_option, variant_patches
 from .problems import Collected, Problem
@@ -51,15 +49,17 @@ def load_scenario(
     """
     document = read(path, variant=variant, overrides=overrides, options=options)
     wrong = Collected()
-    added: list[AnyFault] = []
+    added: list[Plan] = []
     for plan in plans:
         with wrong:
-            added += validated(load_document(plan), FaultPlan).faults
+            plan_document = load_document(plan)
+            added.append((plan_document, validated(plan_document, FaultPlan).faults))
     with wrong:
         scenario = validated(document, Scenario)
-        wrong.problems += problems_of(scenario, document)
+        wrong.problems += problems_of(scenario, document, added)
     wrong.refuse()
-    return Loaded(scenario.model_copy(update={"faults": [*scenario.faults, *added] if faults else []}), document, tuple(wrong.problems))
+    every = [*scenario.faults, *(fault for _, plan in added for fault in plan)] if faults else []
+    return Loaded(scenario.model_copy(update={"faults": every}), document, tuple(wrong.problems))
 
 
 def read(

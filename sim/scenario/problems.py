@@ -90,8 +90,7 @@ class Collected:
 
     def refuse(self) -> None:
         """Raise InvalidFile if there is a problem that is more than a warning."""
-        if any(not problem.warning for problem in self.problems):
-            raise InvalidFile(self.problems)
+        refuse_any(self.problems)
 
 
 def problem_at(place: Place, what: str, cure: str = "", warning: bool = False) -> Problem:
@@ -106,6 +105,13 @@ def problem_at(place: Place, what: str, cure: str = "", warning: bool = False) -
 def refuse(place: Place, what: str, cure: str) -> NoReturn:
     """Raise InvalidFile for one mistake that nothing can go on after."""
     raise InvalidFile([problem_at(place, what, cure)])
+
+
+def refuse_any(problems: Iterable[Problem]) -> None:
+    """Raise InvalidFile if one of *problems* is more than a warning."""
+    found = list(problems)
+    if any(not problem.warning for problem in found):
+        raise InvalidFile(found)
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
