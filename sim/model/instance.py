@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError, Task
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sim.errors import ConnectFailed, ConnectionReset
@@ -64,6 +66,7 @@ class Instance:
         self.paused = False
         self.draining = False
         self.serving: dict[Exchange, None] = {}
+        self._hooks: list[Callable[[Exchange, Callable[[Exchange], None]], None]] = []
         self._held: list[Callable[[], None]] = []  # what waits for the end of a pause
         self._frozen: list[tuple[float, asyncio.Future[object]]] = []
         self.rejected = 0
@@ -125,11 +128,33 @@ class Instance:
 
     def _turn_away(self, exchange: Exchange, response: Response) -> None:
         self.rejected += 1
+        self.reply(exchange, response)
+
+    def reply(self, exchange: Exchange, response: Response) -> None:
+        """Answer a request that is not served."""
         exchange.span = self.recorder.next_span()
-        exchange.started = self.env._now
+        exchange.arrived = exchange.started = self.env._now
         exchange.operation = self.node.operation_of(exchange.request)
-        self._record(exchange, response.status, REJECTED)
+        self._record(exchange, response.status, REJECTED if response.rejected else FAILED)
         self.answer(exchange, response)
+
+    @contextmanager
+    def intercepted(self, hook: Callable[[Exchange, Callable[[Exchange], None]], None]) -> Iterator[None]:
+        """Let *hook(exchange, proceed)* have each request that is sent while the block lasts, before it arrives; the last laid has it first."""
+        self._hooks.append(hook)
+        self.arrive = self._arrive_through_hooks  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            self._hooks.remove(hook)
+            if not self._hooks:
+                del self.arrive
+
+    def _arrive_through_hooks(self, exchange: Exchange) -> None:
+        proceed: Callable[[Exchange], None] = partial(Instance.arrive, self)
+        for hook in self._hooks:
+            proceed = partial(hook, proceed=proceed)
+        proceed(exchange)
 
     def _start(self, exchange: Exchange) -> None:
         now = self.env._now
@@ -225,6 +250,7 @@ class Instance:
         if not self.up:
             return
         self.up = False
+        self.node.killed(self)
         self._frozen.clear()
         self._held.clear()
         self.paused = False
@@ -246,8 +272,7 @@ class Instance:
 
     def _ready(self) -> None:
         if self.up and not self.draining:
-            self.accepting = True
-            self._changed()
+            self.node.boot(self)
 
     def set_accepting(self, accepting: bool) -> None:
         """Refuse new requests, or take them again; what it has goes on."""

@@ -7,6 +7,8 @@ from asyncio import Future, Task
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sim.errors import StatusError
+
 if TYPE_CHECKING:
     from sim.model.client import Client
     from sim.model.instance import Instance
@@ -77,6 +79,12 @@ class Response:
     def ok(self) -> bool:
         """Answered as asked: a status below 400."""
         return self.status < 400
+
+    def raise_for_status(self) -> Response:
+        """Itself, if it is ok; else raise what ended the call, or StatusError with the status of the answer."""
+        if self.status < 400:
+            return self
+        raise self.error if self.error is not None else StatusError(self)
 
 
 class Answer(Response):

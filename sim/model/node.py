@@ -99,6 +99,17 @@ class Node:
         """Called where there is admission control, as *exchange* gets its worker; False: it was turned away."""
         return True
 
+    def boot(self, instance: Instance) -> None:
+        """A started instance is ready for its first request; a node with a process behind each instance starts a new one."""
+        instance.set_accepting(True)
+
+    def killed(self, instance: Instance) -> None:
+        """An instance is gone, and what it kept in memory with it."""
+
+    def drained(self, instance: Instance) -> None:
+        """An instance that takes no more requests has answered its last one."""
+        instance.kill()
+
     def changed(self) -> None:
         """An instance went up or down."""
         self.reachable = tuple(instance for instance in self.instances if instance.up and instance.accepting and not instance.draining)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from sim.distributions import TimeDistribution
+from sim.mistakes import Mistake, invalid
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
@@ -37,6 +39,9 @@ class ServiceSpec(NodeSpec):
     queue: QueueSpec = Field(default_factory=QueueSpec)
     cpu: CpuSpec | None = None
     endpoints: dict[str, list[AnyStep]] = {}
+    code: str | None = None  # or the handlers of a class: 'package.module:Class'
+    work: TimeDistribution | None = None  # with `code`: the CPU time of each request, before its handler runs
+    config: dict[str, Any] = {}  # what `code` reads as `self.config`
 
     @field_validator("endpoints")
     @classmethod
@@ -47,6 +52,23 @@ class ServiceSpec(NodeSpec):
                 raise PydanticCustomError("endpoint", "{name} is no endpoint", {
                     "name": repr(name), "cure": "write a method and a path, 'POST /orders'" if method in METHODS else did_you_mean(method.upper(), METHODS)})
         return endpoints
+
+    @field_validator("code")
+    @classmethod
+    def _service_class(cls, code: str | None) -> str | None:
+        if code is not None:
+            from sim.model.service_code import check_service_class
+
+            check_service_class(code)
+        return code
+
+    @model_validator(mode="after")
+    def _one_way_to_serve(self) -> ServiceSpec:
+        if self.code is not None and self.endpoints:
+            raise invalid(Mistake(("endpoints",), "a service with `code` has its endpoints there", "mark the methods with @route, or leave `code` out", at_key=True))
+        if self.code is None and self.work is not None:
+            raise invalid(Mistake(("work",), "`work` belongs to a service with `code`", "write it as a step of each endpoint", at_key=True))
+        return self
 
     def workers_each(self) -> int:
         return self.workers
@@ -61,7 +83,11 @@ class ServiceSpec(NodeSpec):
         return self.endpoints
 
     def build(self, name: str, world: World) -> Node:
-        return Service(name, self, world)
+        if self.code is None:
+            return Service(name, self, world)
+        from sim.model.service_code import CodeService  # only where there is user code
+
+        return CodeService(name, self, world)
 
 
 class Endpoint(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class World:
         self.recorder = Recorder(loop.time)
         self.edges: dict[str, Edge] = {}
         self._links: dict[tuple[str, str], Link] = {}
+        self._link_watchers: list[Callable[[Link], None]] = []
         self.nodes: dict[str, Node] = {}
         for name, spec in services.items():
             self.nodes[name] = spec.build(name, self)
@@ -65,7 +67,24 @@ class World:
             apart = self.network.between_zones if self.zones else None
             link = Link(source, target, self.network.link(source, target), self.streams, self.loop.time, apart)
             self._links[source, target] = link
+            for watch in list(self._link_watchers):
+                watch(link)
         return link
+
+    @contextmanager
+    def each_link(self, wanted: Callable[[Link], bool], use: Callable[[Link], None]) -> Iterator[None]:
+        """Call *use* for each link that is *wanted*, and while the block lasts for each that comes to be."""
+        def watch(link: Link) -> None:
+            if wanted(link):
+                use(link)
+
+        for link in list(self._links.values()):
+            watch(link)
+        self._link_watchers.append(watch)
+        try:
+            yield
+        finally:
+            self._link_watchers.remove(watch)
 
     def edge(self, caller: str, callee: str) -> Edge:
         """The counts of the calls from *caller* to *callee*."""
@@ -102,7 +121,7 @@ class World:
 
     def drained(self, instance: Instance) -> None:
         """An instance that was to stop has finished its last request."""
-        instance.kill()
+        instance.node.drained(instance)
 
     def handler_failed(self, instance: Instance, exchange: Exchange, error: Exception) -> None:
         """Code of a service raised: the request ends with 500 and the run goes on. Our own code does not raise."""
