@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from reports.charts.states import breakers
 from sim.telemetry.codes import SpanKind
 
-from .breakers import breaker_states
 from .jsontext import dumps, quote
 from .lanes import Lane, Lanes
 from .semantics import Semantics
@@ -115,10 +115,13 @@ def _faults(result: RunResult, tracks: _Tracks, pid: int) -> Iterator[str]:
 
 
 def _breakers(result: RunResult, tracks: _Tracks, pid: int) -> Iterator[str]:
-    for number, held in enumerate(breaker_states(result), start=1):
-        start, end = _ns(held.start), _ns(held.end)
-        tid = tracks.lane(pid, held.breaker, -number, 0, start, end)
-        yield _slice(quote(held.state), "breaker", pid, tid, start, end, dumps({"breaker": held.breaker}))
+    number = 0
+    for (edge, caller), stays in breakers(result).items():
+        for stay in stays:
+            number += 1
+            start, end = _ns(stay.start), _ns(stay.until)
+            tid = tracks.lane(pid, f"{caller}: {edge}", -number, 0, start, end)
+            yield _slice(quote(stay.state), "breaker", pid, tid, start, end, dumps({"edge": edge, "caller": caller}))
 
 
 def _instants(result: RunResult, tracks: _Tracks) -> Iterator[str]:

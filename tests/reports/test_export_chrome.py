@@ -96,7 +96,7 @@ def test_faults_and_breaker_states_are_tracks():
     assert names == {"closed": (0.0, 5.04), "open": (5.04, 2.96), "half_open": (8.0, 2.0)}
     faults = [(event["ts"] / 1e6, event["dur"] / 1e6, event["args"]["kind"]) for event in slices(found) if event["cat"] == "fault"]
     assert faults == [(2.0, 2.0, "network.delay"), (6.0, 4.0, "network.delay")]
-    assert "orders-0->payments" in threads(found).values()
+    assert "orders-0: orders->payments" in threads(found).values()
 
 
 def test_gauges_are_counters_and_events_marks():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from reports.export.breakers import STATES, breaker_states
+from reports.charts.states import breakers as breaker_stays
 from reports.export.counting import HTTP_BOUNDS, Labelled, counts, histograms, under_way
 from reports.export.openmetrics import Family, labels_text
 from sim.telemetry.codes import Outcome
@@ -19,6 +19,7 @@ from .measured import Measured, SpanRows
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
+STATES = ("closed", "open", "half_open", "disabled", "forced_open", "metrics_only")
 GOOD = (Outcome.OK, Outcome.DEGRADED)
 Policies = list[tuple[str, Mapping[str, Any]]]
 
@@ -69,19 +70,15 @@ def _states(measured: Measured, edges: set[tuple[str, str]]) -> Iterator[tuple[s
 
     times, names = measured.grid.times, measured.names
     calls = _on(measured, measured.calls, edges).rows
-    held: dict[str, Any] = {}
-    labels: dict[str, dict[str, Any]] = {}
+    stays = breaker_stays(measured.result)
     for node, peer, instance in np.unique(calls[["node", "peer", "instance"]]).tolist():
-        who = names.instances[instance] or names.nodes[node]
-        breaker = f"{who}->{names.nodes[peer]}"
-        labels[breaker] = {"job": names.nodes[node], "instance": who, "name": f"{names.nodes[node]}->{names.nodes[peer]}"}
-        held[breaker] = np.zeros(len(times), dtype=int)
-    for period in breaker_states(measured.result):
-        if period.breaker in held:
-            held[period.breaker][(times >= period.start) & (times <= period.end)] = STATES.index(period.state)
-    for breaker, states in held.items():
+        edge, who = f"{names.nodes[node]}->{names.nodes[peer]}", names.instances[instance] or names.nodes[node]
+        states = np.full(len(times), STATES.index("closed"))
+        for stay in stays.get((edge, who), ()):
+            states[(times >= stay.start) & (times <= stay.until)] = STATES.index(stay.state)
         for index, state in enumerate(STATES):
-            yield labels_text({**labels[breaker], "state": state}), (states == index).astype(int)
+            labels = {"job": names.nodes[node], "instance": who, "name": edge, "state": state}
+            yield labels_text(labels), (states == index).astype(int)
 
 
 def _edge_labels(measured: Measured, node: int, peer: int) -> dict[str, Any]:
