@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from sim.spec import Spec
 from sim.streams import Streams
 from sim.telemetry.recorder import Recorder
 from sim.units import Size
+from sim.workload.bodies import body_maker
 
 
 class SendSpec(Spec):
@@ -24,6 +25,7 @@ class SendSpec(Spec):
     send: CallTarget
     weight: float = Field(default=1.0, gt=0)
     headers: dict[str, str] = {}
+    json_: Any = Field(default=None, alias="json")  # the body; its texts may hold draws, as paths do
     size: Size = MESSAGE_SIZE
     key: AnyKeys | None = None
     priority: int = 0
@@ -62,8 +64,13 @@ def _maker(spec: SendSpec, index: int, name: str, streams: Streams, recorder: Re
     operation = recorder.operation(spec.send.operation)
     headers: Mapping[str, str] = {name.lower(): value for name, value in spec.headers.items()} or NO_HEADERS
     method, size, priority = spec.send.method, spec.size, spec.priority
+    body = body_maker(spec.json_, streams[f"workload {name} body {index}"]) if spec.json_ is not None else _no_body
 
     def make() -> Request:
-        return Request(method, path(), 0, 0, operation, headers, size, None, str(key()) if key is not None else None, priority)
+        return Request(method, path(), 0, 0, operation, headers, size, body(), str(key()) if key is not None else None, priority)
 
     return make
+
+
+def _no_body() -> None:
+    return None

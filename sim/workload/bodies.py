@@ -1,0 +1,29 @@
+"""JSON bodies of a workload's requests, with draws in their texts: `json: {customer: "u-{uniform:1000}", quantity: "{uniform:3}"}`.
+
+A text that is one draw and nothing else becomes a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sim.model.paths import template
+from sim.streams import Stream
+
+_ONE_DRAW = re.compile(r"\{(zipf|uniform|seq)(:[0-9.:]+)?\}")
+
+
+def body_maker(written: Any, stream: Stream) -> Callable[[], Any]:
+    """A function that gives the body of the next request: a new object each time."""
+    if isinstance(written, dict):
+        makers = {key: body_maker(value, stream) for key, value in written.items()}
+        return lambda: {key: make() for key, make in makers.items()}
+    if isinstance(written, list):
+        items = [body_maker(value, stream) for value in written]
+        return lambda: [make() for make in items]
+    if not isinstance(written, str):
+        return lambda: written
+    text = template(written, stream)
+    return (lambda: int(text())) if _ONE_DRAW.fullmatch(written) else text
