@@ -16,22 +16,31 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from sim.errors import StatusError
+from pydantic import TypeAdapter
+
+from sim.distributions import Sampler, TimeDistribution
+from sim.errors import CallError
+from sim.model import event_store
+from sim.model.event_store import Change, Event, Recorded
 from sim.model.json_values import plain
 from sim.model.logs import Log
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request, Response
+from sim.model.meters import Meter
 from sim.model.place import PLACE
-from sim.model.spans import Span
+from sim.model.sagas import RecordedSaga
+from sim.model.spans import Span, annotate
+from sim.model.store_client import CacheClient
 from sim.model.tables import Failed, Statement, Tables
+from sim.resilience.errors import Rejected
+from sim.resilience.saga import Saga
 from sim.streams import Stream
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
-    from sim.model.store_client import CacheClient
 
 T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
@@ -69,14 +78,16 @@ class Service:
     _instance: Instance
     _config: Mapping[str, Any]
     _background: dict[asyncio.Task[Any], None]
+    _meters: dict[tuple[str, str], Meter]
     _alive: bool = True
 
     @classmethod
-    def on(cls, instance: Instance, config: Mapping[str, Any]) -> Service:
-        """A new process of this service; *config* may change under it."""
+    def on(cls, instance: Instance, config: Mapping[str, Any], meters: dict[tuple[str, str], Meter]) -> Service:
+        """A new process of this service. *config* may change under it; *meters* outlive it, as a monitoring system's counts do."""
         service = cls.__new__(cls)
         service._instance = instance
         service._config = config
+        service._meters = meters
         service._background = {}
         service.log = Log(instance)
         service.__init__()  # type: ignore[misc]
@@ -139,6 +150,11 @@ class Service:
     def rng(self) -> Stream:
         """Chance, from a stream of this instance."""
         return self._instance.world.streams[f"{self._instance.name} code"]
+
+    def times(self, distribution: Any) -> Sampler:
+        """A function that draws seconds from a distribution as YAML has it: `{"exponential": "4ms"}`, `{"lognormal": {...}}`, `"5ms"`."""
+        spec: TimeDistribution = TypeAdapter(TimeDistribution).validate_python(distribution)
+        return spec.sampler(self._instance.stream("times"))
 
     # work and calls
 
@@ -209,10 +225,40 @@ class Service:
 
         await self.query(database, run, write=True)
 
+    async def append(self, database: str, stream: str, events: Sequence[Event], expected_version: int | None = None, *,
+                     also: Change | None = None) -> int:
+        """Append *events* to a *stream* of the event store in *database*, and do *also* in the same transaction; return the new version.
+
+        Raise VersionConflict where the stream is not at *expected_version* any more.
+        """
+
+        def run(tables: Tables) -> int:
+            version = event_store.append(tables, stream, events, expected_version)
+            if also is not None:
+                also(tables)
+            return version
+
+        return await self.query(database, run, write=True)
+
+    async def project(self, database: str, name: str, apply: Callable[[Tables, Recorded], None], *, every: float = 0.2, batch: int = 500) -> None:
+        """For ever: let the projection *name* catch up with the event store, each *every* seconds. Use it as `self.spawn(self.project(...))`.
+
+        A projection therefore lags; after a failure of the database it goes on where it was. Two instances may run the same one.
+        """
+        while True:
+            try:
+                behind = await self.query(database, lambda tables: event_store.advance(tables, name, apply, batch), write=True)
+            except (CallError, Rejected, TimeoutError):
+                behind = 0
+            if behind < batch:
+                await asyncio.sleep(every)
+
+    def saga(self, name: str, **options: Any) -> Saga:
+        """A saga (sim.resilience.saga) whose steps and ends are written into the events of the run."""
+        return RecordedSaga(name, self._instance, **options)
+
     def cache(self, name: str) -> CacheClient:
         """A cache of the scenario: `get`, `set`, `delete` and `get_or`."""
-        from sim.model.store_client import CacheClient
-
         return CacheClient(self, self._instance, name)
 
     # telemetry
@@ -223,10 +269,15 @@ class Service:
         """A span of the code's own, for a `with` block."""
         return Span(self._instance, name, attributes)
 
+    def metric(self, name: str) -> Meter:
+        """A figure of the code's own, by its *name*: a counter or a gauge of this instance."""
+        key = (self.instance_name, name)
+        if key not in self._meters:
+            self._meters[key] = Meter(self._instance, name)
+        return self._meters[key]
+
     def annotate(self, **attributes: Any) -> None:
         """Set attributes of the span at hand."""
-        from sim.model.spans import annotate
-
         place = PLACE.get(None)
         if place is not None:
             annotate(self._instance.recorder, place.span, attributes)
@@ -236,4 +287,4 @@ def _nothing(tables: Tables) -> None:
     return None
 
 
-__all__ = ["Request", "Response", "Service", "StatusError", "health_check", "route"]
+__all__ = ["Request", "Response", "Service", "health_check", "route"]

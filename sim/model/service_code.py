@@ -17,6 +17,7 @@ from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
 from sim.model.messages import Exchange, Request, Response
+from sim.model.meters import Meter
 from sim.model.node import Handler, Node
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
@@ -86,6 +87,7 @@ class CodeService(Node):
         assert spec.code is not None, HOW
         self.processes: dict[Instance, Service] = {}
         self.endpoints: list[Endpoint] = []
+        self.meters: dict[tuple[str, str], Meter] = {}
         self.config: dict[str, Any] = dict(spec.config)
         for found in routes_of(find(spec.code)):
             operation = world.recorder.operation(f"{found.method} {found.path}")
@@ -144,7 +146,7 @@ class CodeService(Node):
 
     def handler(self, instance: Instance) -> Handler:
         assert self.spec.code is not None
-        process = self.processes[instance] = load(self.spec.code).on(instance, self.config)
+        process = self.processes[instance] = load(self.spec.code).on(instance, self.config, self.meters)
         acts: dict[str, Act] = {endpoint.attribute: getattr(process, endpoint.attribute) for endpoint in self.endpoints}
         acts[""] = lambda request: health(process)
         find_endpoint, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
