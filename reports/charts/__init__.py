@@ -40,6 +40,8 @@ def figure(subject: Any, name: str, look: Look | None = None, **options: Any) ->
         FigureCanvasAgg(made)
         made.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr, call-arg]
         chart.draw(subject, made.add_subplot(), look=look, **options)
+        made.draw_without_rendering()
+        made.set_layout_engine("none")  # settled; every format would reckon it again
     return made
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
 WINDOWS = 60
+STEEP = 20  # times the service time
 TITLE = ("Response time against utilisation: {node}", "Tiempo de respuesta y utilización: {node}")
 FINDING = ("dots: {what}; line: M/M/{servers} with the measured service time of {service}",
            "puntos: {what}; línea: M/M/{servers} con el tiempo de servicio medido de {service}")
@@ -47,7 +48,12 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, node: str | N
     ax.plot(rho, [1000 * mmc_response(servers, one, service) for one in rho], color=look.theme.ink, lw=1.5, ls="--", zorder=2)
     ax.scatter(utilisation, 1000 * response, s=46, color=look.theme.line, alpha=0.8, lw=0, zorder=3)
     ax.set_xlim(0, 1.02)
-    ax.set_ylim(0, 1000 * 1.25 * max(float(response.max()), 1.5 * service))
+    highest = max(float(response.max()), 1.5 * service)
+    ax.set_ylim(0, 1250 * highest)
+    if highest > STEEP * service:  # an overloaded part would press all else to the floor
+        ax.set_yscale("log")
+        ax.set_ylim(500 * min(service, float(response.min())), 1500 * highest)
+        ax.yaxis.set_major_formatter(lambda value, _: look.words.short(value))
     ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     ax.set_xlabel(look.words.pick(AXIS))
     ax.set_ylabel(f"{look.words.pick(MEAN)} (ms)")

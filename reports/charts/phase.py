@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 POINTS = 240
 GRID = 12  # cells each way, of the field of arrows
 TITLE = ("Queue against retries: where the system settles", "Cola frente a reintentos: dónde se asienta el sistema")
-FINDING = ("{before} before the first fault, {after} in the last tenth of the run (waiting, retrying)",
-           "{before} antes del primer fallo, {after} en la última décima (en espera, reintentando)")
+FINDING = ("waiting and retrying: {before} in the first tenth after the warm-up, {after} in the last tenth of the run",
+           "en espera y reintentando: {before} en la primera décima tras el calentamiento, {after} en la última de la ejecución")
 X = ("requests waiting in queues", "peticiones en espera en las colas")
 Y = ("calls on their second or later attempt", "llamadas en su segundo intento o posterior")
 
@@ -142,12 +142,11 @@ def _marks(ax: Axes, look: Look, result: RunResult, times: Any, waiting: Any, re
 
 
 def finding(result: RunResult, look: Look, times: Any, waiting: Any, retrying: Any) -> str:
-    """The place before the first fault and at the end of the run."""
-    first = min((fault.start for fault in result.faults), default=result.duration / 2)
-    words = look.words
+    """Where the system was at the beginning and at the end."""
+    tenth, words = (result.duration - result.warmup) / 10, look.words
 
     def place(chosen: Any) -> str:
         return f"({words.short(float(waiting[chosen].mean()))}, {words.short(float(retrying[chosen].mean()))})" if chosen.any() else "–"
 
-    before = (times <= first) & (times > min(result.warmup, first * 0.9))
-    return words.pick(FINDING).format(before=place(before), after=place(times > 0.9 * result.duration))
+    before = (times > result.warmup) & (times <= result.warmup + tenth)
+    return words.pick(FINDING).format(before=place(before), after=place(times > result.duration - tenth))

@@ -24,7 +24,10 @@ HIDDEN = ("{count} shorter spans are not shown", "no se muestran {count} tramos 
 
 
 def draw(result: RunResult, ax: Axes, *, look: Look | None = None, trace: int | None = None, pick: Pick = "slowest") -> None:
-    """The spans of *trace*, or of the slowest, slowest failed or median request; times count from the request's start."""
+    """The spans of *trace*, or of the slowest, slowest failed or median request; times count from the request's start.
+
+    Right of the dotted line, nobody waits any more for what is done there.
+    """
     look = look or Look()
     trace = choose(result, pick) if trace is None else trace
     every = tree(result, trace)
@@ -46,6 +49,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, trace: int | 
         if segment.span in rows:
             times = [1000 * (segment.start - zero), 1000 * (segment.end - zero)]
             chart.plot(times, [rows[segment.span] + 0.36] * 2, color=look.theme.ink, lw=2.5, solid_capstyle="butt", zorder=4)
+    chart.axvline(1000 * (every[0].end - zero), color=look.theme.muted, lw=1.2, ls=":", zorder=1)
     chart.set_xlabel(f"{look.words.pick(AXIS)} (ms)")
     _key(ax, look)
     heading(ax, look, title(look, "waterfall"), finding(trace, every, path, look, len(every) - len(nodes)), lift=20)

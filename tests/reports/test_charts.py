@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from reports.charts import CHARTS, figure, render
+from reports.charts import CHARTS, OF_A_RUN, figure, render
 from reports.charts.edges import edges
 from reports.charts.faults import bar, pack
 from reports.charts.heatmap import counts
@@ -136,7 +136,7 @@ def test_the_same_result_gives_the_same_svg(shop, tmp_path):
 
 def test_a_chart_that_does_not_apply_says_why_and_writes_nothing(tmp_path):
     """A run without requests has no outcomes: the reason is returned and there is no file."""
-    reasons = render(run_of(), list(CHARTS), tmp_path)
+    reasons = render(run_of(), OF_A_RUN, tmp_path)
     assert all(reasons.values())
     assert not list(tmp_path.iterdir())
     with pytest.raises(NotApplicable, match="no workload 'robots'; there are: shoppers"):
