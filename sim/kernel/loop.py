@@ -3,8 +3,9 @@
     time stands still  ──▶ run what is due now, first scheduled first run ──▶ nothing due: jump to the next time in the queue
 
 Four things can stand in SimPy's queue: a `Timer` (asyncio's `call_at`), an `asyncio.Future` (`sleep`: it is given its
-result when its time comes), a tuple of a callback and its arguments (`post`: cannot be cancelled), and SimPy's own events. What is due at the current time and was asked for at the current
-time is kept in a plain deque instead, since a heap is not needed to keep order there.
+result when its time comes), a tuple of a callback and its arguments (`post`: cannot be cancelled), and SimPy's own events.
+What is due at the current time and was asked for at the current time is kept in a plain deque instead, since a heap is not
+needed to keep order there.
 """
 
 from __future__ import annotations
@@ -230,8 +231,8 @@ class SimLoop(asyncio.BaseEventLoop):
                 elif kind is tuple:
                     if when > now:
                         env._now = now = when
-                    callback, args = event
-                    callback(*args)
+                    callback = event[0]
+                    callback(*event[1])
                 else:
                     if when > now:
                         env._now = now = when

@@ -81,8 +81,8 @@ def test_an_interrupt_comes_before_everything_else_of_its_time(loop):
 
 # a program is a tree: each node waits for its delay in its own way, notes its number, and then starts its children
 
-WAYS = ("call_later", "call_at", "after", "simpy", "call_soon")
-DELAYS = st.sampled_from([0, 0, 0.1, 0.2, 0.30000000000000004, 0.3, 1, 1e-20])
+WAYS = ("call_later", "call_at", "after", "post", "simpy", "call_soon")
+DELAYS = st.sampled_from([0, 0, 0.1, 0.125, 0.1875, 0.2, 0.30000000000000004, 0.3, 1, 5, 1e-20])
 NODE = st.recursive(
     st.tuples(st.sampled_from(WAYS), DELAYS, st.just([])),
     lambda children: st.tuples(st.sampled_from(WAYS), DELAYS, st.lists(children, max_size=4)),
