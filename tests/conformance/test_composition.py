@@ -3,7 +3,6 @@
 import asyncio
 import math
 
-
 from sim.kernel import SimLoop
 from sim.resilience import (
     AttemptTimeout,
