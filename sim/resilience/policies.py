@@ -13,6 +13,7 @@ from .client_throttle import ClientThrottleSpec
 from .deadline import DeadlineSpec
 from .fallback import FallbackSpec
 from .hedge import HedgeSpec
+from .idempotency import IdempotencySpec
 from .policy import PolicySpec
 from .pools import BulkheadPoolsSpec
 from .rate_limiter import RateLimiterSpec
@@ -22,6 +23,7 @@ from .timeout import TimeoutSpec
 
 POLICIES: dict[str, type[PolicySpec]] = {
     "fallback": FallbackSpec,
+    "idempotency": IdempotencySpec,
     "stale_cache": StaleCacheSpec,
     "deadline": DeadlineSpec,
     "retry": RetrySpec,
