@@ -74,6 +74,140 @@ def init(folder: Annotated[str, typer.Argument(metavar="DIR", help="Made if it d
         print(path)
 
 
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file.")],
+    faults: Annotated[list[str] | None, typer.Option("--faults", metavar="FILE", help="A fault plan; repeatable.")] = None,
+    no_faults: Annotated[bool, typer.Option("--no-faults", help="Leave out all faults.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Instead of the scenario's.", min=0)] = None,
+    duration: Annotated[str | None, typer.Option(metavar="D", help="Instead of the scenario's: 30s, 5m.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value; repeatable.")] = None,
+    variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; default out/NAME-SEED.")] = None,
+    output: Annotated[str, typer.Option("--format", metavar="text|json", help="What to print.")] = "text",
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write the figures, but no charts and no page.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Show the run while it goes on.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a run that is in DIR.")] = False,
+    log_format: Annotated[str, typer.Option("--log-format", metavar="jsonl|ecs", help="Field names of logs.jsonl.")] = "jsonl",
+    lang: Annotated[str, typer.Option(metavar="en|es", help="Language of summary and report.")] = "en",
+) -> None:
+    """Run a scenario: print how it went, write figures, traces, charts and a page."""
+    from reports.live import watching
+    from reports.session import Asked, perform, prepare
+    from reports.terminal import print_summary
+
+    one_of("--format", output, ("text", "json"))
+    one_of("--log-format", log_format, ("jsonl", "ecs"))
+    one_of("--lang", lang, ("en", "es"))
+    asked = Asked(scenario, faults or (), no_faults, seed, duration, overrides or (), variant, out, not no_report, force, log_format, lang)
+    loaded, place = prepare(asked)
+    for warning in loaded.warnings:
+        print(warning, file=sys.stderr)
+    with watching(loaded.scenario.name, live=live) as on_sample:
+        result = perform(asked, loaded, place, on_sample)
+    if output == "json":
+        print_json(result.summary)
+    else:
+        print_summary(result.summary, sys.stdout, folder=place, lang=lang)
+    raise typer.Exit(EXIT_OF[result.summary["verdict"]])
+
+
+@app.command()
+def replay(folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")]) -> None:
+    """Run what DIR says again, and compare."""
+    from reports import session
+
+    difference = session.replay(folder)
+    print("the same, to the last bit" if difference is None else difference)
+    raise typer.Exit(Exit.OK if difference is None else Exit.CHECK_FAILED)
+
+
+@app.command()
+def report(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")],
+    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+) -> None:
+    """Draw the charts and the page of a finished run again, and print its summary."""
+    from pathlib import Path
+
+    from reports import folder as folders
+    from reports.session import draw
+    from reports.terminal import print_summary
+
+    one_of("--lang", lang, ("en", "es"))
+    result = folders.read(folder)
+    draw(result, Path(folder), lang)
+    print_summary(result.summary, sys.stdout, folder=Path(folder), lang=lang)
+
+
+@app.command()
+def plot(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")],
+    charts: Annotated[list[str] | None, typer.Argument(metavar="CHART...", help="Which; without one, they are listed.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to; default DIR/charts.")] = None,
+    theme: Annotated[str, typer.Option(metavar="light|dark")] = "light",
+    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+) -> None:
+    """Draw charts of a finished run."""
+    from reports.plotting import listed, plotted
+
+    one_of("--theme", theme, ("light", "dark"))
+    one_of("--lang", lang, ("en", "es"))
+    lines = plotted(folder, charts, out, theme, lang) if charts else listed(lang)
+    for line in lines:
+        print(line)
+
+
+@app.command()
+def logs(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")],
+    trace: Annotated[str | None, typer.Option(metavar="ID", help="Of one request, by number or id.")] = None,
+    service: Annotated[str | None, typer.Option(metavar="NAME", help="Of one service or instance.")] = None,
+    level: Annotated[str | None, typer.Option(metavar="LEVEL", help="This level or worse: debug, info, warn, error.")] = None,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="With this anywhere in the line.")] = None,
+) -> None:
+    """Search the logs of a finished run."""
+    from reports.search import log_text
+    from reports.search import logs as found
+
+    for entry in found(folder, trace=trace, service=service, level=level, text=text):
+        print(log_text(entry))
+
+
+@app.command()
+def traces(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")],
+    slowest: Annotated[int, typer.Option(metavar="N", help="How many of the slowest.", min=1)] = 5,
+    failed: Annotated[bool, typer.Option("--failed", help="Of those that failed.")] = False,
+    trace: Annotated[str | None, typer.Option(metavar="ID", help="This one instead, by number or id.")] = None,
+) -> None:
+    """Print traces of a finished run as trees with durations."""
+    from reports.search import Traces
+
+    found = Traces(folder)
+    for number in [found.find(trace)] if trace is not None else found.slowest(slowest, failed=failed):
+        print(found.text(number))
+
+
+EXIT_OF = {"pass": Exit.OK, "fail": Exit.CHECK_FAILED, "baseline": Exit.BASELINE, "aborted": Exit.ABORTED, "interrupted": Exit.INTERRUPTED}
+
+
+def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse a value that an option does not know."""
+    from sim.errors import InvalidInput
+    from sim.mistakes import did_you_mean
+
+    if value not in known:
+        raise InvalidInput(f"{option} {value!r}: {did_you_mean(value, known)}")
+
+
+def print_json(value: object) -> None:
+    """One JSON document; what has no value is null."""
+    from reports.export.jsontext import dumps
+
+    print(dumps(value, indent=1))
+
+
 def main() -> None:
     """Run a command. What the user can mend ends with a message and code 2, our own bugs with a traceback and code 70."""
     from sim.errors import MesocosmError

@@ -1,0 +1,93 @@
+"""What `mesocosm run`, `replay` and `report` do: load, run, write, print, and say how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports import folder
+from sim.scenario.load import Loaded, load_scenario
+
+if TYPE_CHECKING:
+    from sim.lab.run import Progress
+    from sim.telemetry.result import RunResult
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `run`, as given on the command line."""
+
+    scenario: str
+    plans: Sequence[str] = ()
+    no_faults: bool = False
+    seed: int | None = None
+    duration: str | None = None
+    overrides: Sequence[str] = ()
+    variant: str | None = None
+    out: str | None = None
+    report: bool = True
+    force: bool = False
+    log_format: str = "jsonl"
+    lang: str = "en"
+    sample: float | None = None  # share of the traces that are written
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Overrides that have a name of their own."""
+        return {"duration": self.duration} if self.duration is not None else {}
+
+
+def prepare(asked: Asked) -> tuple[Loaded, Path]:
+    """The scenario, and the folder for its run, which is free; raise InvalidFile or FolderError before anything runs."""
+    loaded = load_scenario(asked.scenario, plans=asked.plans, variant=asked.variant, overrides=asked.overrides, options=asked.options,
+                           faults=not asked.no_faults)
+    seed = loaded.scenario.seed if asked.seed is None else asked.seed
+    name = loaded.scenario.name if asked.variant is None else f"{loaded.scenario.name}-{asked.variant}"
+    out = Path(asked.out) if asked.out is not None else Path("out") / f"{name}-{seed}"
+    folder.check_free(out, force=asked.force or asked.out is None)  # the default folder holds the last run of this name and seed
+    return loaded, out
+
+
+def perform(asked: Asked, loaded: Loaded, out: Path, on_sample: Callable[[Progress], None] | None = None) -> RunResult:
+    """Run, and write the folder."""
+    from sim.lab.run import run
+
+    result = run(loaded.scenario, asked.seed, variant=asked.variant, on_sample=on_sample)
+    save(asked, result, out)
+    return result
+
+
+def save(asked: Asked, result: RunResult, out: Path) -> None:
+    """Write everything about *result* into *out*."""
+    from reports.export.manifest import Origin
+    from reports.export.sampling import Sampling
+
+    origin = Origin(Path(asked.scenario), [Path(plan) for plan in asked.plans], list(asked.overrides),
+                    {**asked.options, **({"no_faults": True} if asked.no_faults else {})})
+    folder.write(result, out, force=asked.force or asked.out is None, origin=origin, log_format=asked.log_format,
+                 sampling=Sampling(head=asked.sample) if asked.sample is not None else None,
+                 also=[lambda place: draw(result, place, asked.lang)] if asked.report else [])
+
+
+def draw(result: RunResult, place: Path, lang: str = "en") -> None:
+    """Charts and page of *result*, into the folder *place*."""
+    from reports.charts import OF_A_RUN, render
+    from reports.page import write_page
+
+    render(result, OF_A_RUN, place / "charts", lang=lang)
+    write_page(result, place / "report.html", lang=lang)
+
+
+def replay(directory: str) -> str | None:
+    """Run what the folder *directory* says again; None if the digest is the same, else what differs first."""
+    from reports.differences import first_difference
+    from sim.lab.run import run
+
+    place = Path(directory)
+    about = folder.read_manifest(place)
+    loaded = load_scenario(place / "scenario.resolved.yaml")
+    result = run(loaded.scenario, about["seed"], variant=about["variant"])
+    return None if result.digest == about["digest"] else first_difference(folder.read(place), result)
