@@ -106,9 +106,13 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         """As `call_later`, for the simulation's own callbacks: no context variables are kept for it."""
-        when = self.env._now + delay
+        now = self.env._now
+        when = now + delay
         timer = Timer(callback, args, None, when, self)
-        self._schedule(when, timer)
+        if when > now:
+            heappush(self._queue, (when, NORMAL, self._number(), timer))
+        else:
+            self._schedule(when, timer)
         return timer
 
     def post(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
