@@ -85,6 +85,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "in flight": ("in flight", "en curso"),
     "current faults": ("faults now", "fallos ahora"),
     "none now": ("none", "ninguno"),
+    "breakers": ("breakers", "cortacircuitos"),
+    "none open": ("all closed", "todos cerrados"),
     # frame
     "warm-up": ("warm-up", "calentamiento"),
     "seed": ("seed {seed}", "semilla {seed}"),

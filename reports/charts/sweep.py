@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LINES = 7
+WIDE = 50  # from the least to the most: colours are then logarithmic
 FINDING = ("{cells} cells of {seeds}; bands: 95 % of the mean over seeds",
            "{cells} celdas de {seeds}; bandas: 95 % de la media entre semillas")
 MAP_FINDING = ("{cells} cells of {seeds}, mean over seeds", "{cells} celdas de {seeds}, media entre semillas")
@@ -47,7 +48,14 @@ def draw(cells: Sequence[Cell], ax: Axes, *, measure: str, look: Look | None = N
     seeds = len({cell.seed for cell in cells})
     how_many = look.words.pick(SEEDS[seeds > 1]).format(count=seeds)
     text = look.words.pick(MAP_FINDING if as_map else FINDING).format(cells=table[..., 0].size, seeds=how_many)
-    heading(ax, look, title or measure, text)
+    heading(ax, look, title or named(measure), text)
+
+
+def named(measure: str) -> str:
+    """`shoppers: latency p99` for `workloads.shoppers.latency_s.p99`."""
+    name, _, figure = measure.partition(".")[2].partition(".")
+    words = figure.replace("latency_s", "latency").replace("_s.", ".").replace(".", " ").replace("_", " ")
+    return f"{name}: {words}" if figure else measure
 
 
 def ordered(cells: Sequence[Cell], path: str) -> list[Any]:
@@ -104,22 +112,27 @@ def _lines(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[A
         top = float(np.nanmax(table)) if not np.isnan(table).all() else 1.0
         ax.set_ylim(min(0.0, float(np.nanmin(table))), top * 1.25 or 1.0)
         legend(ax, min(len(groups), MOST_LINES))
-        ax.get_legend().set_title(paths[1])  # type: ignore[union-attr]
+        key = ax.get_legend()
+        assert key is not None
+        key.set_title(paths[1])
+        key.set_alignment("left")
 
 
 def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any]], table: Any, measure: str, border: float | None) -> None:
     import numpy as np
+    from matplotlib.colors import LogNorm, Normalize
 
     mean, _ = mean_and_half_width(np.moveaxis(table, -1, 0))
     across, up = (np.arange(len(axis) + 1) - 0.5 for axis in axes)
-    mesh = ax.pcolormesh(across, up, np.ma.masked_invalid(mean.T), cmap=look.theme.heat_map)
+    low, high = float(np.nanmin(mean)), float(np.nanmax(mean))
+    norm = LogNorm(low, high) if low > 0 and high > WIDE * low else Normalize(low, high)
+    mesh = ax.pcolormesh(across, up, np.ma.masked_invalid(mean.T), cmap=look.theme.heat_map, norm=norm)
     ax.grid(False)
-    if border is not None and np.nanmin(mean) < border < np.nanmax(mean):
+    if border is not None and low < border < high:
         ax.contour(np.arange(len(axes[0])), np.arange(len(axes[1])), mean.T, levels=[border], colors=[look.theme.alarm], linewidths=2.5)
     if mean.size <= 120:
-        middle = (np.nanmin(mean) + np.nanmax(mean)) / 2
         for (column, row), value in np.ndenumerate(mean):
-            dark = (value > middle) == (look.theme.name == "light")
+            dark = (norm(value) > 0.5) == (look.theme.name == "light")
             ax.text(column, row, look.words.measure(_unit(measure), float(value)), ha="center", va="center", fontsize=SMALL - 1,
                     color="#FFFFFF" if dark else "#1F2328")
     ax.set_xticks(range(len(axes[0])), [str(value) for value in axes[0]])
@@ -136,7 +149,7 @@ def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any
 
 def _value_axis(axis: Any, look: Look, measure: str) -> None:
     axis.set_major_formatter(lambda value, _: look.words.measure(_unit(measure), value))
-    axis.set_label_text(measure)
+    axis.set_label_text(named(measure))
 
 
 def _unit(measure: str) -> str:

@@ -1,0 +1,195 @@
+"""While a run goes on: a progress line on stderr, or with `--live` a view of rates, percentiles, breakers and faults.
+
+Both are fed by the lab at each sample and show nothing where the stream is no terminal. Only this file asks what time it
+is in the real world, to reckon when the run will be done.
+
+    with watcher(sys.stderr, live=True) as watch:
+        run(scenario, on_sample=watch)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+from reports.terminal import plain, wants_colour
+from reports.texts import Words
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+REFRESH = 0.1  # seconds of real time between two pictures
+BAR = 28  # signs
+
+
+class Snapshot(Protocol):
+    """What the lab tells at each sample."""
+
+    at: float  # simulated seconds
+    duration: float
+    started: int  # requests, since the start
+    events: int  # of the kernel
+
+
+class Vitals(Snapshot, Protocol):
+    """A snapshot with what the live view shows: figures of the time since the sample before."""
+
+    window: float  # seconds
+    outcomes: Mapping[str, int]  # by name: requests that ended in the window
+    latency: Mapping[str, float | None]  # "p50", "p99": seconds, of those
+    in_flight: int
+    breakers: Mapping[str, str]  # by edge: "open", "half_open" or "closed", the worst of its instances
+    faults: Sequence[str]  # on at this time
+
+
+Watch = Callable[[Any], None]
+
+
+class Watcher(AbstractContextManager["Watcher"]):
+    """Called with each snapshot; this one shows nothing."""
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Take notice of *snapshot*."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """The run is over."""
+
+
+def watcher(stream: TextIO, *, live: bool = False, lang: str = "en", clock: Callable[[], float] = time.monotonic) -> Watcher:
+    """What suits *stream*: nothing where it is no terminal (or NO_COLOR or CI is set), a line, or with *live* the view."""
+    if not wants_colour(stream):
+        return Watcher()
+    return LiveView(stream, Words(lang), clock) if live else ProgressLine(stream, Words(lang), clock)
+
+
+class Pace:
+    """How far a run is and when it will be done, if it goes on at the speed it had so far."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.began = clock()
+
+    def line(self, snapshot: Snapshot, words: Words) -> str:
+        """`42 s of 180 s simulated · 1.2 s elapsed · 4 s left`."""
+        elapsed = self.clock() - self.began
+        share = snapshot.at / snapshot.duration if snapshot.duration else 1.0
+        parts = [words("progress", at=words.seconds(round(snapshot.at, 1)), duration=words.seconds(snapshot.duration)),
+                 words("elapsed", wall=words.seconds(round(elapsed, 1)))]
+        if share > 0:
+            parts.append(words("eta", eta=words.seconds(round(elapsed * (1 - share) / share, 1))))
+        return " · ".join(parts)
+
+
+class ProgressLine(Watcher):
+    """One line, rewritten in place, and wiped at the end."""
+
+    def __init__(self, stream: TextIO, words: Words, clock: Callable[[], float]) -> None:
+        self.stream, self.words, self.clock = stream, words, clock
+        self.pace = Pace(clock)
+        self.shown_at = -REFRESH
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Rewrite the line, at most ten times a second."""
+        now = self.clock() - self.pace.began
+        if now - self.shown_at < REFRESH:
+            return
+        self.shown_at = now
+        share = snapshot.at / snapshot.duration if snapshot.duration else 1.0
+        self.stream.write(f"\r\x1b[2K{bar(share)} {self.pace.line(snapshot, self.words)}")
+        self.stream.flush()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stream.write("\r\x1b[2K")
+        self.stream.flush()
+
+
+class LiveView(Watcher):
+    """A small dashboard in the terminal, for as long as the run lasts."""
+
+    def __init__(self, stream: TextIO, words: Words, clock: Callable[[], float]) -> None:
+        self.stream, self.words, self.clock = stream, words, clock
+        self.pace = Pace(clock)
+        self.shown_at = -REFRESH
+        self.rates: list[float] = []  # of requests answered, for the sparkline
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=self.stream, markup=False, highlight=False, emoji=False)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live.start()
+        return self
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        """Show *snapshot*, at most ten times a second; every one of them is in the sparkline."""
+        self.rates.append(_rate(snapshot, "ok") + _rate(snapshot, "degraded"))
+        now = self.clock() - self.pace.began
+        if self._live is not None and now - self.shown_at >= REFRESH:
+            self.shown_at = now
+            self._live.update(self.picture(snapshot), refresh=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def picture(self, snapshot: Snapshot) -> RenderableType:
+        """Progress, rates by outcome, latency, breakers that are not closed, faults that are on."""
+        from rich.table import Table
+        from rich.text import Text
+
+        words = self.words
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_row(bar(snapshot.at / snapshot.duration if snapshot.duration else 1.0), self.pace.line(snapshot, words))
+        table.add_row(words("requests"), self._outcomes(snapshot))
+        table.add_row("", Text(sparkline(self.rates, 60), style="green"))
+        latency: Mapping[str, float | None] = getattr(snapshot, "latency", {})
+        quantiles = "   ".join(f"{name} {words.seconds(value)}" for name, value in latency.items())
+        table.add_row(words("latency"), quantiles or "–")
+        table.add_row(words("in flight"), words.number(getattr(snapshot, "in_flight", 0)))
+        states: Mapping[str, str] = getattr(snapshot, "breakers", {})
+        troubled = [f"{plain(edge)} {state.replace('_', '-')}" for edge, state in states.items() if state != "closed"]
+        table.add_row(words("breakers"), Text(", ".join(troubled) or words("none open"), style="bold red" if troubled else "green"))
+        faults = [plain(name) for name in getattr(snapshot, "faults", ())]
+        table.add_row(words("current faults"), Text(", ".join(faults) or words("none now"), style="bold magenta" if faults else ""))
+        return table
+
+    def _outcomes(self, snapshot: Snapshot) -> Any:
+        from rich.text import Text
+
+        styles = {"ok": "green", "degraded": "cyan", "rejected": "yellow", "failed": "red"}
+        text = Text()
+        for name, style in styles.items():
+            text.append(f"{self.words.short(_rate(snapshot, name))}/s {self.words(name)}   ", style=style)
+        return text
+
+
+def _rate(snapshot: Snapshot, outcome: str) -> float:
+    """Requests per second that ended so in the snapshot's window."""
+    outcomes: Mapping[str, int] = getattr(snapshot, "outcomes", {})
+    window = float(getattr(snapshot, "window", 0.0))
+    return outcomes.get(outcome, 0) / window if window > 0 else 0.0
+
+
+def bar(share: float, width: int = BAR) -> str:
+    """`[#########-----]`."""
+    full = round(width * min(max(share, 0.0), 1.0))
+    return f"[{'#' * full}{'-' * (width - full)}]"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """The last *width* values as blocks, the highest of them as a full one."""
+    blocks = " ▁▂▃▄▅▆▇█"
+    shown = list(values)[-width:]
+    most = max(shown, default=0.0)
+    return "".join(blocks[round(8 * value / most)] if most > 0 else blocks[0] for value in shown)
