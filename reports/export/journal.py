@@ -1,7 +1,7 @@
 """A run as a Chaos Toolkit journal: the experiment (hypothesis, method), what was done when, and what it came to.
 
-Simulated seconds stand as dates from the epoch on. The experiment in it is valid for `chaos validate`; its activities
-run this program, so that it replays as it stands.
+Simulated seconds stand as dates from the epoch on. The experiment in it runs as it stands: `chaos run` in the folder judges
+what was measured again (see toolkit.py).
 """
 
 from __future__ import annotations
@@ -44,19 +44,20 @@ def _experiment(result: RunResult, checks: list[Mapping[str, Any]]) -> dict[str,
     }
 
 
-def _provider(what: str) -> dict[str, Any]:
-    return {"type": "process", "path": "mesocosm", "arguments": ["replay", ".", what]}
+def _provider(function: str, **arguments: str) -> dict[str, Any]:
+    return {"type": "python", "module": "reports.export.toolkit", "func": function, "arguments": arguments}
 
 
 def _probe(check: Mapping[str, Any]) -> dict[str, Any]:
     """*check* as a probe; an at-least or at-most bound is a range that is open at the other end."""
     bound = check["bound"]
     limits = [bound, 1e308] if check["op"] == "at_least" else [-1e308, bound]
-    return {"type": "probe", "name": check["name"], "tolerance": {"type": "range", "range": limits}, "provider": _provider(check["name"])}
+    tolerance = {"type": "range", "range": limits}
+    return {"type": "probe", "name": check["name"], "tolerance": tolerance, "provider": _provider("measured", check=check["name"])}
 
 
 def _action(fault: FaultInterval) -> dict[str, Any]:
-    return {"type": "action", "name": f"{fault.name} ({fault.kind})", "background": True, "provider": _provider(fault.name)}
+    return {"type": "action", "name": f"{fault.name} ({fault.kind})", "provider": _provider("happened", fault=fault.name)}
 
 
 def _done(fault: FaultInterval, duration: float) -> dict[str, Any]:
