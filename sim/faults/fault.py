@@ -1,12 +1,66 @@
-"""Base of all faults."""
+"""What all faults have: a name, a schedule, a ramp, and one context manager that heals on exit."""
 
 from __future__ import annotations
 
-from sim.spec import Spec
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, model_validator
+
+from sim.faults.injection import Injection
+from sim.faults.schedule import AnySchedule, Ramp
+from sim.spec import Mistake, Spec, invalid
+
+if TYPE_CHECKING:
+    from sim.faults.system import System
 
 
 class Fault(Spec):
-    """Something that goes wrong, at times that its schedule says."""
+    """Something that goes wrong, at times that its schedule says (without one: for the whole run).
 
+    *ramp* lets the kind's one `severity` rise and fall; a kind that has none cannot be ramped.
+    """
+
+    severity: ClassVar[str | None] = None
+    at_once: ClassVar[bool] = False  # it happens and is over: no `for`
     kind: str
-    name: str | None = None
+    name: str | None = Field(default=None, min_length=1, max_length=100)
+    schedule: AnySchedule | None = None
+    ramp: Ramp | None = None
+
+    @model_validator(mode="after")
+    def _can_be_done(self) -> Fault:
+        if self.ramp is not None and self.severity is None:
+            raise invalid(Mistake(("ramp",), f"{self.kind} has no severity that could rise and fall", "remove the ramp"))
+        schedule = self.schedule
+        if schedule is None:
+            return self
+        if schedule.lasts and self.own_length() is not None:
+            why = "happens and is over" if self.at_once else f"says itself how long it lasts ({self.length_field()})"
+            raise invalid(Mistake(("schedule",), f"{self.kind} {why}", "remove `for`"))
+        if schedule.repeats and not schedule.lasts and self.own_length() is None:
+            raise invalid(Mistake(("schedule",), "a fault that comes again and again must also end", "add `for`, for example `for: 10s`"))
+        return self
+
+    def own_length(self) -> float | None:
+        """Seconds that the fault lasts by its own fields, where it does not depend on the schedule."""
+        return 0.0 if self.at_once else None
+
+    def length_field(self) -> str:
+        """The field that `own_length` reads."""
+        return ""
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        """What does not fit the scenario, with places counted from the fault."""
+        return iter(())
+
+    @abstractmethod
+    def active(self, at: Injection) -> AbstractContextManager[None]:
+        """Do it while the block lasts. Write the names of what is hit into `at.targets`."""
+        raise NotImplementedError
+
+    def missed(self, at: Injection) -> str:
+        """Why the fault changed nothing, for a warning."""
+        return "it met nothing while it was on"

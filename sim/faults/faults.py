@@ -5,8 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from sim.faults.fault import Fault
+from sim.faults.http import HttpAbort
+from sim.faults.instances import InstanceKill, InstanceSlow
+from sim.faults.load import LoadSurge
+from sim.faults.network import NetworkDelay, NetworkPartition
 from sim.spec import ByKind
 
-FAULTS: dict[str, type[Fault]] = {}
+FAULTS: dict[str, type[Fault]] = {
+    "network.delay": NetworkDelay,
+    "network.partition": NetworkPartition,
+    "instance.kill": InstanceKill,
+    "instance.slow": InstanceSlow,
+    "http.abort": HttpAbort,
+    "load.surge": LoadSurge,
+}
 
 AnyFault = Annotated[Fault, ByKind("fault", lambda: FAULTS)]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from sim.faults.driver import Driver
 from sim.kernel import SimLoop
 from sim.lab.accounts import Account, accounts
+from sim.lab.experiment import Judge, Watch, verdict_of
+from sim.lab.measuring import Evidence
 from sim.lab.summary import SCHEMA, summarise
 from sim.model.world import World
 from sim.scenario.scenario import Scenario
+from sim.scenario.trial import refuse_unsound
 from sim.telemetry.result import Requests, RunResult, Spans
 from sim.workload.load import Load
 
@@ -34,11 +38,14 @@ class ConservationError(AssertionError):
     """Requests or calls went missing: our own bug."""
 
 
-def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = None, on_sample: Callable[[Progress], None] | None = None) -> RunResult:
+def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = None,
+        on_sample: Callable[[Progress], None] | None = None) -> RunResult:
     """Run *scenario* and return what it left. The same scenario and *seed* (default: the scenario's) give the same digest.
 
     KeyboardInterrupt ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
+    Raise InvalidInput where its faults or measures name what it does not have.
     """
+    refuse_unsound(scenario)
     with _fewer_collections():
         return _run(scenario, scenario.seed if seed is None else seed, variant, on_sample)
 
@@ -63,13 +70,16 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         loop.after(scenario.warmup, lambda: before.update(accounts(world)))
         for load in loads.values():
             loop.after(load.spec.start_after, load.start)
-        verdict = "pass"
-        with ExitStack() as active:
-            try:
-                _run_to_the_end(scenario, world, loads, on_sample)
-            except KeyboardInterrupt:
-                verdict = "interrupted"
-            active.close()
+        driver = Driver(world, {name: load.executor for name, load in loads.items()}, scenario.faults, scenario.duration)
+        driver.start()
+        verdict, stopped = "", None
+        try:
+            stopped = _run_to_the_end(scenario, world, loads, on_sample)
+        except KeyboardInterrupt:
+            verdict = "interrupted"
+        if stopped is not None:
+            verdict = "aborted"
+        warnings = driver.warn()
         after = accounts(world)
         for load in loads.values():
             load.record_unfinished()
@@ -77,28 +87,49 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         check_conservation(world, loads)
         requests, spans = Requests(world.recorder.requests.array()), Spans(world.recorder.spans.array())
         figures = summarise(world, loads, requests, spans, scenario.warmup, before, after)
+        samples, faults = world.recorder.samples.array(), driver.intervals()
+        evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events, capacity_of(world))
+        checks = Judge(scenario, evidence, faults, loop.time()).checks()
         wall = time.perf_counter() - began
         digest = world.recorder.digest()
         summary: dict[str, Any] = {
-            "schema": SCHEMA, "scenario": scenario.name, "variant": variant, "seed": seed, "digest": digest, "verdict": verdict,
+            "schema": SCHEMA, "scenario": scenario.name, "variant": variant, "seed": seed, "digest": digest,
+            "verdict": verdict or verdict_of(checks),
             "simulated_s": loop.time(), "warmup_s": scenario.warmup, "wall_s": wall, "events": loop.steps, **figures,
-            "checks": [], "faults": [],
+            "checks": checks, "warnings": warnings, "aborted": stopped,
+            "faults": [
+                {"name": fault.name, "kind": fault.kind, "targets": list(fault.targets), "from_s": fault.start, "until_s": fault.until}
+                for fault in faults
+            ],
         }
         return RunResult(
             name=scenario.name, title=scenario.title, variant=variant, seed=seed, duration=loop.time(), warmup=scenario.warmup,
-            names=world.recorder.names(), requests=requests, spans=spans, samples=world.recorder.samples.array(), events=world.recorder.events,
-            logs=world.recorder.logs, attributes=world.recorder.attributes, faults=(), summary=summary, digest=digest, wall_s=wall,
+            names=world.recorder.names(), requests=requests, spans=spans, samples=samples, events=world.recorder.events,
+            logs=world.recorder.logs, attributes=world.recorder.attributes, faults=faults, summary=summary, digest=digest, wall_s=wall,
             scenario=scenario.model_dump(mode="json", by_alias=True, exclude_none=True), description=describe(world),
         )
 
 
-def _run_to_the_end(scenario: Scenario, world: World, loads: Mapping[str, Load], on_sample: Callable[[Progress], None] | None) -> None:
+def _run_to_the_end(scenario: Scenario, world: World, loads: Mapping[str, Load],
+                    on_sample: Callable[[Progress], None] | None) -> dict[str, Any] | None:
+    """Run, and take a sample at each step; return which condition of `abort_if` ended it early, or None."""
     step = scenario.duration / SAMPLES
+    watch = Watch(scenario.abort_if, world.recorder, capacity_of(world), scenario.warmup, step)
     for number in range(1, SAMPLES + 1):
         world.loop.run_until(scenario.duration if number == SAMPLES else number * step)
         world.recorder.sample()
+        stopped = watch.step(world.loop.time())
+        if stopped is not None:
+            world.recorder.event("abort", **stopped)
+            return stopped
         if on_sample is not None:
             on_sample(Progress(world.loop.time(), scenario.duration, sum(load.started for load in loads.values()), world.loop.steps))
+    return None
+
+
+def capacity_of(world: World) -> dict[str, float]:
+    """Workers of each node, all its instances together."""
+    return {name: float(node.workers * len(node.instances)) for name, node in world.nodes.items()}
 
 
 def check_conservation(world: World, loads: Mapping[str, Load]) -> None:

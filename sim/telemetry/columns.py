@@ -60,13 +60,26 @@ class Rows:
         """Nothing is written from here on; a late writer is ignored."""
         self.write = lambda row: None
 
+    def since(self, first: int) -> Any:
+        """The rows from number *first* on, as an array of their own."""
+        import numpy as np
+
+        spilled = self._file.tell() // self.size if self._file is not None else 0
+        if first < spilled:
+            return self.array()[first:]
+        return np.frombuffer(bytes(self._buffer[(first - spilled) * self.size :]), dtype=self._dtype())
+
+    def _dtype(self) -> Any:
+        import numpy as np
+
+        return np.dtype([(name, "<" + kind) for name, kind in self.columns])
+
     def array(self) -> Any:
         """All rows, in the order in which they were written; read-only."""
         import numpy as np
 
-        dtype = np.dtype([(name, "<" + kind) for name, kind in self.columns])
         if self._file is None:
-            return np.frombuffer(bytes(self._buffer), dtype=dtype)
+            return np.frombuffer(bytes(self._buffer), dtype=self._dtype())
         self.spill(above=0)
         self._file.flush()
-        return np.memmap(self._file, dtype=dtype, mode="r")
+        return np.memmap(self._file, dtype=self._dtype(), mode="r")

@@ -1,0 +1,149 @@
+"""Runs the faults of a run: each schedule in a task of its own, each occurrence as one `with` block, and a line for whoever reads later.
+
+A fault that is not on costs one entry in the loop's queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sim.faults.fault import Fault
+from sim.faults.injection import RAMP_STEPS, Injection, Shared, Surgeable
+from sim.faults.schedule import WholeRun, Window
+from sim.telemetry.result import FaultInterval
+
+if TYPE_CHECKING:
+    from asyncio import Future, Task
+
+    from sim.kernel import SimLoop
+    from sim.model.world import World
+
+
+class Driver:
+    """All faults of one run of *duration* seconds. Start it before the first event of the run."""
+
+    def __init__(self, world: World, workloads: Mapping[str, Surgeable], faults: Sequence[Fault], duration: float) -> None:
+        self.world, self.workloads, self.duration = world, workloads, duration
+        self.shared = Shared()
+        self.plans = [Plan(self, fault, name) for fault, name in zip(faults, names_of(faults), strict=True)]
+        self._tasks: list[Task[None]] = []
+
+    def start(self) -> None:
+        """Let the schedules run."""
+        for plan in self.plans:
+            for follower in self.plans:
+                if follower.fault.schedule is not None and follower.fault.schedule.follows == plan.name:
+                    plan.followers.append(follower)
+        for plan in self.plans:
+            if plan.fault.schedule is None or plan.fault.schedule.follows is None:
+                self.spawn(plan.run(), plan.name)
+
+    def spawn(self, coroutine: Any, name: str) -> None:
+        """Run something beside the rest, to the end of the run."""
+        self._tasks.append(self.world.loop.create_task(coroutine, name=f"fault {name}"))
+
+    @property
+    def active(self) -> list[str]:
+        """The names of the faults that are on."""
+        return [plan.name for plan in self.plans if any(interval.until is None for interval in plan.intervals())]
+
+    def intervals(self) -> list[FaultInterval]:
+        """Every time that a fault was on, by start."""
+        return sorted((interval for plan in self.plans for interval in plan.intervals()), key=lambda interval: interval.start)
+
+    def warn(self) -> list[dict[str, Any]]:
+        """At the end: a warning, also as an event, for each fault that changed nothing, with the reason."""
+        found = [{"name": plan.name, "fault": plan.fault.kind, "why": why} for plan in self.plans if (why := plan.missed()) is not None]
+        for warning in found:
+            self.world.recorder.event("fault.missed", **warning)
+        return found
+
+
+class Plan:
+    """One fault of the run and the times that it was on."""
+
+    def __init__(self, driver: Driver, fault: Fault, name: str) -> None:
+        self.driver, self.fault, self.name = driver, fault, name
+        self.followers: list[Plan] = []
+        self.occurrences: list[tuple[Injection, FaultInterval]] = []
+        streams = driver.world.streams
+        self._times = streams[f"fault {name} times"]
+        self._rng = streams[f"fault {name}"]
+
+    def intervals(self) -> Iterator[FaultInterval]:
+        """When it was on."""
+        return (interval for _, interval in self.occurrences)
+
+    async def run(self, since: float = 0.0) -> None:
+        """Follow the schedule, whose times count from *since*."""
+        loop = self.driver.world.loop
+        schedule = self.fault.schedule or WholeRun()
+        for window in schedule.windows(self._times, self.driver.duration):
+            await _sleep_until(loop, since + window.start)
+            self.driver.spawn(self._once(window), self.name)
+
+    async def _once(self, window: Window) -> None:
+        """Be on for one window, then let the faults that come after this one begin."""
+        world = self.driver.world
+        start, fault = world.loop.time(), self.fault
+        length = window.length if fault.own_length() is None else fault.own_length()
+        until = None if length is None else start + length
+        injection = Injection(self.name, world, self.driver.workloads, self.driver.shared, self._rng, start, until, fault.ramp)
+        with fault.active(injection):
+            number = len(self.occurrences)
+            targets = tuple(injection.targets)
+            self.occurrences.append((injection, FaultInterval(self.name, fault.kind, targets, start, None)))
+            world.recorder.event("fault.on", name=self.name, fault=fault.kind, targets=list(targets))
+            await self._last(injection, until)
+        if until is not None and not world.recorder.sealed:
+            self.occurrences[number] = (injection, FaultInterval(self.name, fault.kind, targets, start, world.loop.time()))
+            world.recorder.event("fault.off", name=self.name, fault=fault.kind, targets=list(targets), seen=injection.seen,
+                                 hits=injection.hits)
+            for follower in self.followers:
+                self.driver.spawn(follower.run(world.loop.time()), follower.name)
+
+    async def _last(self, injection: Injection, until: float | None) -> None:
+        """Wait until the end, and step along the ramps on the way."""
+        loop = self.driver.world.loop
+        if injection.ramp is not None:
+            for begin, end in injection.ramp.ends(injection.start, until):
+                for step in range(1, RAMP_STEPS + 1):
+                    await _sleep_until(loop, begin + (end - begin) * step / RAMP_STEPS)
+                    injection.step()
+        if until is None:
+            await loop.create_future()
+        else:
+            await _sleep_until(loop, until)
+
+    def missed(self) -> str | None:
+        """Why the fault changed nothing, or None if it did."""
+        if not self.occurrences:
+            return f"its schedule has no time within the run's {self.driver.duration:g} s"
+        if any(injection.hits for injection, _ in self.occurrences):
+            return None
+        if all(not injection.targets for injection, _ in self.occurrences):
+            return "nothing in the system fits its target"
+        return self.fault.missed(self.occurrences[-1][0])
+
+
+async def _sleep_until(loop: SimLoop, when: float) -> None:
+    """Wait for an exact time; `sleep` would round."""
+    if when > loop.time():
+        come: Future[None] = loop.create_future()
+        timer = loop.call_at(when, come.set_result, None)
+        try:
+            await come
+        finally:
+            timer.cancel()
+
+
+def names_of(faults: Sequence[Fault]) -> list[str]:
+    """The faults' names; one without a name is called after its kind, and a second one of a name has a number."""
+    used: dict[str, int] = {}
+    names = []
+    for fault in faults:
+        name = fault.name or fault.kind
+        used[name] = used.get(name, 0) + 1
+        names.append(name if used[name] == 1 else f"{name}#{used[name]}")
+    return names

@@ -1,0 +1,149 @@
+"""Faults of requests, done where the request reaches the instance, before its queue: what a sidecar of the mesh does."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from sim.faults.fault import Fault
+from sim.faults.injection import Injection
+from sim.faults.system import System
+from sim.faults.targets import SELECTORS, Group
+from sim.model.messages import Exchange, Request, Response
+from sim.model.paths import METHODS, compile_pattern
+from sim.spec import Mistake, Spec, did_you_mean, invalid
+from sim.units import Share
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+
+Arrive = Callable[[Exchange], None]
+
+
+class Match(Spec):
+    """Which requests: by method, path (`/charges*`, `/orders/{id}`) and headers (`*` stands for any text). What is not given fits all."""
+
+    method: str | None = None
+    path: str | None = Field(default=None, pattern=r"^[/*]")
+    headers: dict[str, str] = Field(default={})
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, method: str | None) -> str | None:
+        if method is not None and method not in METHODS:
+            raise invalid(Mistake((), f"{method!r} is no method", did_you_mean(method.upper(), METHODS)))
+        return method
+
+    @cached_property
+    def _path(self) -> re.Pattern[str] | None:
+        return None if self.path is None else compile_pattern(self.path)
+
+    def fits(self, request: Request) -> bool:
+        """Whether *request* is meant."""
+        if self.method is not None and request.method != self.method:
+            return False
+        if self._path is not None and not self._path.fullmatch(request.path.partition("?")[0]):
+            return False
+        return all(fnmatchcase(request.headers.get(name.lower(), ""), wanted) for name, wanted in self.headers.items())
+
+
+class RequestTarget(Group):
+    """Requests to a service, instance, zone or kind of node; or those on one *link* `caller->callee` only. *match* narrows them down."""
+
+    link: str | None = Field(default=None, pattern=r"^\S+->\S+$")
+    match: Match | None = None
+
+    def _must_select(self) -> bool:
+        return self.link is None
+
+    @model_validator(mode="after")
+    def _link_or_group(self) -> RequestTarget:
+        if self.link is not None and any(getattr(self, name) is not None for name in SELECTORS):
+            raise invalid(Mistake(("link",), "a link names its service already", "remove `link`, or the other selector"))
+        return self
+
+    @property
+    def caller(self) -> str | None:
+        """Whose requests alone are meant."""
+        caller = self.link.partition("->")[0] if self.link is not None else "*"
+        return None if caller == "*" else caller
+
+    def fits(self, instance: Instance) -> bool:
+        if self.link is not None:
+            callee = self.link.partition("->")[2]
+            return callee == "*" or instance.node.name == callee
+        return super().fits(instance)
+
+    def mistakes(self, system: System, at: tuple[str, ...] = ("target",)) -> Iterator[Mistake]:
+        if self.link is None:
+            yield from super().mistakes(system, at)
+            return
+        caller, _, callee = self.link.partition("->")
+        yield from system.unknown((*at, "link"), "service or workload", caller, {*system.services, *system.workloads, "*"})
+        yield from system.unknown((*at, "link"), "service", callee, {*system.services, "*"})
+
+
+class RequestFault(Fault):
+    """A fault of single requests: with *probability*, of those that the target's `match` fits."""
+
+    severity: ClassVar[str] = "probability"
+    target: RequestTarget
+    probability: Share = 1.0
+
+    @abstractmethod
+    def spoil(self, exchange: Exchange, instance: Instance, proceed: Arrive, at: Injection) -> None:
+        """The request was chosen; *proceed* lets it go on to the instance."""
+        raise NotImplementedError
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        chosen = self.target.picked(at.world, at.rng)
+        at.targets.extend(instance.name for instance in chosen)
+        if self.target.mode == "all":
+            at.targets[:] = [self.target.link or self.target.text()] if chosen else []
+        with ExitStack() as hooks:
+            for instance in chosen:
+                hooks.enter_context(instance.intercepted(self._interceptor(instance, at)))
+            yield
+
+    def _interceptor(self, instance: Instance, at: Injection) -> Callable[[Exchange, Arrive], None]:
+        caller, match = self.target.caller, self.target.match
+
+        def intercept(exchange: Exchange, proceed: Arrive) -> None:
+            if (caller is not None and exchange.client.caller != caller) or (match is not None and not match.fits(exchange.request)):
+                proceed(exchange)
+                return
+            at.seen += 1
+            if at.happens(self.probability * at.strength):
+                at.hits += 1
+                self.spoil(exchange, instance, proceed, at)
+            else:
+                proceed(exchange)
+
+        return intercept
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        return self.target.mistakes(system)
+
+    def missed(self, at: Injection) -> str:
+        where = ", ".join(at.targets)
+        if at.seen:
+            return f"of {at.seen} requests to {where} chance hit none (probability {100 * self.probability:g}%)"
+        return f"no request to {where} " + ("fitted `match`" if self.target.match is not None else "came") + " while it was on"
+
+
+class HttpAbort(RequestFault):
+    """The request is answered with *status* and never reaches the service."""
+
+    kind: Literal["http.abort"] = "http.abort"
+    status: int = Field(default=503, ge=400, le=599)
+
+    def spoil(self, exchange: Exchange, instance: Instance, proceed: Arrive, at: Injection) -> None:
+        instance.reply(exchange, Response(self.status))

@@ -1,0 +1,161 @@
+"""One time that a fault is on: what it picked, how strong it is now, what it touched, and how it shares a part with other faults."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from sim.faults.schedule import Ramp
+    from sim.model.world import World
+    from sim.streams import Stream
+
+RAMP_STEPS = 20  # in which a severity that has to be set, and is not asked for, follows a ramp
+
+
+class Surgeable(Protocol):
+    """A workload whose rate, or number of users, can be multiplied."""
+
+    def surge(self, factor: float) -> None: ...
+
+
+class Layers:
+    """What all faults together do to one number of one part: they come and go in any order, and the last one leaves it as it was.
+
+    *combine* makes one number of the layers, in the order of their size, so that who came first makes no difference.
+    """
+
+    def __init__(self, base: float, combine: Callable[[list[float]], float], apply: Callable[[float], None]) -> None:
+        self.base, self._combine, self._apply = base, combine, apply
+        self._layers: dict[object, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def lay(self, key: object, value: float) -> None:
+        """Add the layer *key*, or change it."""
+        self._layers[key] = value
+        self._settle()
+
+    def lift(self, key: object) -> None:
+        """Take the layer *key* away."""
+        del self._layers[key]
+        self._settle()
+
+    def _settle(self) -> None:
+        self._apply(self._combine([self.base, *sorted(self._layers.values())]) if self._layers else self.base)
+
+
+class Holds:
+    """Several faults keep one part in a state: the first one brings it there, the last one lets it go."""
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self._begin, self._end = begin, end
+        self._holders: dict[object, None] = {}
+
+    def hold(self, key: object) -> None:
+        """*key* keeps it from here on."""
+        first = not self._holders
+        self._holders[key] = None
+        if first:
+            self._begin()
+
+    def release(self, key: object) -> None:
+        """*key* no longer keeps it."""
+        del self._holders[key]
+        if not self._holders:
+            self._end()
+
+
+class Shared:
+    """The layers and holds of one run, by part and by what is done to it."""
+
+    def __init__(self) -> None:
+        self._layers: dict[tuple[int, str], Layers] = {}
+        self._holds: dict[tuple[int, str], Holds] = {}
+        self._parts: list[object] = []  # kept alive, so that no id is used twice
+
+    def layers(self, part: object, what: str, base: Callable[[], float], apply: Callable[[float], None],
+               combine: Callable[[list[float]], float] = math.prod) -> Layers:
+        """The layers on *what* of *part*; *base()* is asked for when the first is laid."""
+        key = (id(part), what)
+        found = self._layers.get(key)
+        if found is None or not len(found):
+            found = self._layers[key] = Layers(base(), combine, apply)
+            self._parts.append(part)
+        return found
+
+    def holds(self, part: object, what: str, begin: Callable[[], None], end: Callable[[], None]) -> Holds:
+        """The holds on *what* of *part*."""
+        key = (id(part), what)
+        if key not in self._holds:
+            self._holds[key] = Holds(begin, end)
+            self._parts.append(part)
+        return self._holds[key]
+
+
+class Injection:
+    """One occurrence of a fault, from *start* to *until* (None: the end of the run). *rng* is the fault's own stream.
+
+    *targets* are the names of what it picked. *seen* counts what passed it (messages, requests, instances), *hits* what it changed.
+    """
+
+    def __init__(self, name: str, world: World, workloads: Mapping[str, Surgeable], shared: Shared, rng: Stream,
+                 start: float, until: float | None, ramp: Ramp | None) -> None:
+        self.name, self.world, self.workloads, self.shared, self.rng = name, world, workloads, shared, rng
+        self.start, self.until, self.ramp = start, until, ramp
+        self.targets: list[str] = []
+        self.seen = self.hits = 0
+        self._steps: list[Callable[[float], None]] = []
+
+    @property
+    def strength(self) -> float:
+        """0..1: how much of the fault's severity counts now, by its ramp."""
+        if self.ramp is None:
+            return 1.0
+        return self.ramp.strength(self.world.loop.time(), self.start, self.until)
+
+    def happens(self, probability: float) -> bool:
+        """Draw from the fault's own stream; no ramp comes into it."""
+        return probability >= 1.0 or self.rng.random() < probability
+
+    # for severities that have to be set
+
+    @contextmanager
+    def following(self, apply: Callable[[float], None]) -> Iterator[None]:
+        """Call *apply(strength)* now, and at each step of the ramp while the block lasts."""
+        self._steps.append(apply)
+        apply(self.strength)
+        try:
+            yield
+        finally:
+            self._steps.remove(apply)
+
+    def step(self) -> None:
+        """The ramp has gone on."""
+        strength = self.strength
+        for apply in list(self._steps):
+            apply(strength)
+
+    @contextmanager
+    def layer(self, part: Any, what: str, value: Callable[[float], float], *, base: Callable[[], float], apply: Callable[[float], None],
+              combine: Callable[[list[float]], float] = math.prod) -> Iterator[None]:
+        """Lay *value(strength)* on *what* of *part* while the block lasts, together with what other faults lay on it."""
+        layers = self.shared.layers(part, what, base, apply, combine)
+        try:
+            with self.following(lambda strength: layers.lay(self, value(strength))):
+                yield
+        finally:
+            layers.lift(self)
+
+    @contextmanager
+    def hold(self, part: Any, what: str, begin: Callable[[], None], end: Callable[[], None]) -> Iterator[None]:
+        """Keep *part* in a state while the block lasts; *end* is called when no other fault keeps it there either."""
+        holds = self.shared.holds(part, what, begin, end)
+        holds.hold(self)
+        try:
+            yield
+        finally:
+            holds.release(self)

@@ -1,0 +1,96 @@
+"""Faults of instances: killed, out of service, standing still, slow.
+
+                  queued                 in service              new requests      answers on their way back
+    kill          connection reset       connection reset        refused           arrive
+    unavailable   served                 served                  refused           arrive
+    pause         wait                   stand still, end late   wait unanswered   arrive; those not yet sent wait
+    slow          served, later          as drawn at its start   served, slower    arrive
+
+A killed instance comes back empty, after its start-up time. Faults of one kind on one instance are counted: the last one to end
+lets it go. An instance that was restarted is a new process: a pause that was laid on the old one is over.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from sim.faults.fault import Fault
+from sim.faults.injection import Injection
+from sim.faults.system import System
+from sim.faults.targets import InstanceTarget
+from sim.spec import Mistake
+from sim.units import Duration
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+
+
+class InstanceFault(Fault):
+    """A fault of instances, picked anew each time that it is on."""
+
+    target: InstanceTarget
+
+    @abstractmethod
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        """Hit one instance while the block lasts."""
+        raise NotImplementedError
+
+    def candidates(self, at: Injection) -> list[Instance]:
+        """Whom the target's mode picks from."""
+        return self.target.members(at.world)
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        with ExitStack() as struck:
+            for instance in self.target.pick(self.candidates(at), at.rng):
+                at.targets.append(instance.name)
+                at.seen += 1
+                at.hits += 1
+                struck.enter_context(self.strike(instance, at))
+            yield
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        return self.target.mistakes(system)
+
+
+class InstanceKill(InstanceFault):
+    """The process is gone at once, and with it all that it was doing.
+
+    It starts again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks,
+    picks from those that live.
+    """
+
+    kind: Literal["instance.kill"] = "instance.kill"
+    restart_after: Duration | None = None
+
+    def own_length(self) -> float | None:
+        return self.restart_after
+
+    def length_field(self) -> str:
+        return "restart_after"
+
+    def candidates(self, at: Injection) -> list[Instance]:
+        everyone = super().candidates(at)
+        return everyone if self.target.mode == "all" else [instance for instance in everyone if instance.up]
+
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        instance.kill()  # also one that another fault has killed and that was started since
+        return at.hold(instance, "killed", instance.kill, instance.start)
+
+
+class InstanceSlow(InstanceFault):
+    """Everything that the instance computes takes *factor* times as long: a gray replica, alive and useless."""
+
+    severity: ClassVar[str] = "factor"
+    kind: Literal["instance.slow"] = "instance.slow"
+    factor: float = Field(gt=0, le=1e6)
+
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        return at.layer(instance, "slowness", lambda strength: 1 + (self.factor - 1) * strength,
+                        base=lambda: instance.slowness, apply=partial(setattr, instance, "slowness"))

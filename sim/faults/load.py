@@ -1,0 +1,46 @@
+"""Faults of load: more users than usual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from sim.faults.fault import Fault
+from sim.faults.injection import Injection
+from sim.faults.system import System
+from sim.spec import Mistake, Spec
+
+
+class WorkloadTarget(Spec):
+    """One workload, by name; without a name all of them."""
+
+    workload: str | None = None
+
+
+class LoadSurge(Fault):
+    """Rates, or numbers of users, are multiplied by *factor*. Several surges at once multiply each other."""
+
+    severity: ClassVar[str] = "factor"
+    kind: Literal["load.surge"] = "load.surge"
+    target: WorkloadTarget = Field(default_factory=WorkloadTarget)
+    factor: float = Field(ge=0, le=10_000)
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        wanted = self.target.workload
+        with ExitStack() as surges:
+            for name, workload in at.workloads.items():
+                if wanted in (None, name):
+                    at.targets.append(name)
+                    at.seen += 1
+                    at.hits += 1
+                    surges.enter_context(at.layer(workload, "surge", lambda strength: 1 + (self.factor - 1) * strength,
+                                                  base=lambda: 1.0, apply=workload.surge))
+            yield
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        if self.target.workload is not None:
+            yield from system.unknown(("target", "workload"), "workload", self.target.workload, system.workloads)

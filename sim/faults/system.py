@@ -1,0 +1,62 @@
+"""What a fault's targets are checked against: the parts of a scenario by name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sim.spec import Mistake, did_you_mean
+
+if TYPE_CHECKING:
+    from sim.faults.fault import Fault
+    from sim.model.node import NodeSpec
+
+
+@dataclass(frozen=True)
+class System:
+    """Names in a scenario. *services* with their specs; *fault_names* of all plans together."""
+
+    services: Mapping[str, NodeSpec]
+    workloads: Collection[str] = ()
+    zones: Collection[str] = ()
+    fault_names: Collection[str] = ()
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of nodes that there are."""
+        return {spec.word for spec in self.services.values()}
+
+    def unknown(self, loc: tuple[str, ...], what: str, name: str, known: Collection[str]) -> Iterator[Mistake]:
+        """A mistake if *name* is not among the *known*."""
+        if name not in known:
+            yield Mistake(loc, f"no {what} {name!r} in this scenario", did_you_mean(name, known) or f"the scenario has no {what}s")
+
+
+def check_fault_plan(faults: Sequence[Fault], system: System) -> list[Mistake]:
+    """Everything in *faults* that does not fit *system*; places begin with the index of the fault."""
+    found: list[Mistake] = []
+    seen: set[str] = set()
+    for number, fault in enumerate(faults):
+        wrong = list(fault.mistakes(system))
+        if fault.name is not None:
+            if fault.name in seen:
+                wrong.append(Mistake(("name",), f"another fault is called {fault.name!r}", "give each fault a name of its own"))
+            seen.add(fault.name)
+        follows = fault.schedule.follows if fault.schedule is not None else None
+        if follows is not None:
+            wrong += system.unknown(("schedule", "after"), "fault", follows, system.fault_names)
+        found += [Mistake((number, *mistake.loc), mistake.what, mistake.cure, mistake.at_key) for mistake in wrong]
+    return [*found, *_circles(faults)]
+
+
+def _circles(faults: Sequence[Fault]) -> Iterator[Mistake]:
+    """Faults that wait for each other."""
+    after = {fault.name: fault.schedule.follows for fault in faults if fault.name and fault.schedule is not None and fault.schedule.follows}
+    for number, fault in enumerate(faults):
+        at, steps = after.get(fault.name or ""), 0
+        while at is not None and at != fault.name and steps <= len(after):
+            at, steps = after.get(at), steps + 1
+        if at is not None and at == fault.name:
+            yield Mistake((number, "schedule", "after"), f"{fault.name!r} waits for itself to end",
+                          "let one fault of the circle come `at` a time")

@@ -1,0 +1,146 @@
+"""Judges a run: the steady state before, during and after the faults, the checks, and what must stop it at once.
+
+    warm-up ─▶ before ─▶ first fault ─ grace ─▶ during ─▶ last fault ends ─ grace ─▶ after ─▶ end
+                │ fails: verdict `baseline`       └─────── fails: verdict `fail` ───────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sim.lab.measuring import Evidence, measured
+from sim.lab.recovery import metastable, recovery_time
+from sim.scenario.measures import AbortIf, Asked, Check, within
+from sim.scenario.scenario import Scenario
+from sim.telemetry.recorder import Recorder
+from sim.telemetry.result import FaultInterval
+
+LEAST_LOOK = 1.0  # seconds that abort_if looks back at least, so that a step without a request is no verdict
+BEFORE, DURING, AFTER = "before", "during", "after"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the run in which the steady state is judged."""
+
+    name: str
+    start: float
+    until: float
+
+
+def phases(intervals: Sequence[FaultInterval], warmup: float, end: float, grace: float) -> list[Phase]:
+    """Before, during and after the faults; without those whose time is up before it begins. With no faults all of it is `before`."""
+    if not intervals:
+        return [Phase(BEFORE, warmup, end)]
+    first = min(interval.start for interval in intervals)
+    last = max(end if interval.until is None else interval.until for interval in intervals)
+    three = [
+        Phase(BEFORE, warmup, first),
+        Phase(DURING, max(first, warmup) + grace, last),
+        Phase(AFTER, max(last, warmup) + grace, end),
+    ]
+    return [phase for phase in three if phase.until > phase.start]
+
+
+class Judge:
+    """What a finished run comes to. *end* is when it ended, in seconds."""
+
+    def __init__(self, scenario: Scenario, evidence: Evidence, intervals: Sequence[FaultInterval], end: float) -> None:
+        self.scenario, self.evidence, self.intervals, self.end = scenario, evidence, intervals, end
+
+    def checks(self) -> list[dict[str, Any]]:
+        """The entries of summary.json's `checks`: the steady state, phase by phase, and then the checks."""
+        return [*self._steady(), *self._windows()]
+
+    def _steady(self) -> Iterator[dict[str, Any]]:
+        for asked in self.scenario.steady_state:
+            for phase in phases(self.intervals, self.scenario.warmup, self.end, asked.grace):
+                name = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
+                yield from self._entries(asked, name, measured(self.evidence, asked, phase.start, phase.until), phase)
+
+    def _windows(self) -> Iterator[dict[str, Any]]:
+        for check in self.scenario.checks:
+            start = self.scenario.warmup if check.from_ is None else check.from_
+            until = self.end if check.until is None else min(check.until, self.end)
+            window = Phase("window", start, max(start, until))
+            yield from self._entries(check, check.title, self._measured(check, window), window)
+
+    def _measured(self, check: Check, window: Phase) -> float | None:
+        if check.measure == "recovery_time":
+            return recovery_time(self.evidence, self.scenario.steady_state, self.intervals, self.end)
+        if check.measure == "metastable":
+            return metastable(self.evidence, list(self.scenario.workloads), self.intervals, self.scenario.warmup, self.end)
+        return measured(self.evidence, check, window.start, window.until)
+
+    @staticmethod
+    def _entries(asked: Asked, name: str, value: float | None, window: Phase) -> Iterator[dict[str, Any]]:
+        """One entry for each bound; what could not be measured has not held."""
+        bounds = list(asked.bounds())
+        for key, bound in bounds:
+            yield {
+                "name": name if len(bounds) == 1 else f"{name} ({key.replace('_', ' ')})",
+                "passed": value is not None and within(value, key, bound), "measured": value, "op": key, "bound": bound,
+                "from_s": window.start, "until_s": window.until, "measure": asked.measure, "of": asked.of, "phase": window.name,
+            }
+
+
+def verdict_of(checks: Sequence[Mapping[str, Any]]) -> str:
+    """`pass`, `baseline` if the system was not well before anything happened, or `fail`."""
+    failed = [check for check in checks if not check["passed"]]
+    if any(check["phase"] == BEFORE for check in failed):
+        return "baseline"
+    return "fail" if failed else "pass"
+
+
+class Watch:
+    """Judges `abort_if` at each sampling step of a run."""
+
+    def __init__(self, conditions: Sequence[AbortIf], recorder: Recorder, capacity: dict[str, float], warmup: float, step: float) -> None:
+        self._recorder, self._capacity, self._warmup = recorder, capacity, warmup
+        self._conditions = list(conditions)
+        self._look = {id(one): max(step, LEAST_LOOK if one.over is None else one.over) for one in conditions}
+        self._since: dict[int, float] = {}  # since when a condition has held
+        self._recent = Recent(recorder, max(self._look.values(), default=0.0))
+
+    def step(self, now: float) -> dict[str, Any] | None:
+        """Call after each sample; what stops the run, or None."""
+        if not self._conditions:
+            return None
+        evidence = self._recent.evidence(now, self._capacity)
+        if now <= self._warmup:
+            return None
+        for number, condition in enumerate(self._conditions):
+            value = measured(evidence, condition, max(now - self._look[id(condition)], self._warmup), now)
+            if value is None:  # nothing ended: that changes nothing
+                continue
+            if not all(within(value, key, bound) for key, bound in condition.bounds()):
+                self._since.pop(number, None)
+            elif now - self._since.setdefault(number, now) >= condition.for_:
+                return {"name": condition.title, "measure": condition.measure, "of": condition.of, "measured": value, "at_s": now}
+        return None
+
+
+class Recent:
+    """The rows of the last *keep* seconds of a run that goes on."""
+
+    def __init__(self, recorder: Recorder, keep: float) -> None:
+        self._recorder, self._keep = recorder, keep
+        self._seen = {"requests": 0, "spans": 0, "samples": 0}
+        self._chunks: dict[str, list[tuple[float, Any]]] = {name: [] for name in self._seen}
+
+    def evidence(self, now: float, capacity: dict[str, float]) -> Evidence:
+        """What can be measured now."""
+        requests, spans, samples = (self._rows(name, now) for name in self._seen)
+        return Evidence(self._recorder.names(), requests, spans, samples, self._recorder.events, capacity, by_end=True)
+
+    def _rows(self, name: str, now: float) -> Any:
+        import numpy as np
+
+        table, chunks = getattr(self._recorder, name), self._chunks[name]
+        chunks.append((now, table.since(self._seen[name])))
+        self._seen[name] = len(table)
+        while chunks[0][0] < now - self._keep:
+            chunks.pop(0)
+        return np.concatenate([rows for _, rows in chunks])
