@@ -53,9 +53,9 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
-        return "a list"
+        return "a list" if value else "an empty list"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -125,9 +125,10 @@ def _one_of(context: Mapping[str, Any], value: object) -> tuple[str, str]:
 
 
 def _length(context: Mapping[str, Any], value: object) -> tuple[str, str]:
-    if "min_length" in context:
-        return f"at least {context['min_length']} long", ""
-    return f"at most {context['max_length']} long", ""
+    at_least = "min_length" in context
+    number = context["min_length" if at_least else "max_length"]
+    unit = "a text of {} character" if isinstance(value, str) else "a list of {} item"
+    return unit.format(number) + ("" if number == 1 else "s") + (" or more" if at_least else " or less"), ""
 
 
 def _plain(words: str, cure: str = "") -> Callable[[Mapping[str, Any], object], tuple[str, str]]:

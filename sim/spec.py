@@ -90,9 +90,9 @@ class Kinds:
             found = mistakes(error, cls=cls)
             raise invalid(*(wrong if keys.intersection(wrong.loc[:1]) else replace(wrong, loc=at + wrong.loc) for wrong in found)) from None
 
-    def _unknown(self, word: object, at: str, at_key: bool = False) -> PydanticCustomError:
+    def _unknown(self, word: object, at: Loc = (), at_key: bool = False) -> PydanticCustomError:
         cure = f"{did_you_mean(str(word), self.table())}\n`mesocosm kinds {self.group}` describes them all"
-        return invalid(Mistake((at,), f"unknown {self.what} kind {shown(word)}", cure, at_key))
+        return invalid(Mistake(at, f"unknown {self.what} kind {shown(word)}", cure, at_key))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -116,14 +116,15 @@ class ByKind(Kinds):
         if isinstance(value, Spec):
             return value
         if not isinstance(value, Mapping):
-            empty = "write {} if all its defaults are meant" if value is None and self.default else "write `key: value` lines"
-            raise invalid(Mistake((), f"a {self.what} is a mapping{'' if self.default else f' with a `{self.key}`'}, not {shown(value)}", empty))
+            cure = "write {} if all its defaults are meant" if value is None and self.default else "write `key: value` lines"
+            wanted = "a mapping" if self.default else f"a mapping with a `{self.key}`"
+            raise invalid(Mistake((), f"a {self.what} is {wanted}, not {shown(value)}", cure))
         kind = value.get(self.key, self.default)
         if kind is None:
             raise invalid(Mistake((), f"a {self.what} needs a `{self.key}`", f"one of: {', '.join(sorted(self.table()))}"))
         cls = self.table().get(kind) if isinstance(kind, str) else None
         if cls is None:
-            raise self._unknown(kind, self.key)
+            raise self._unknown(kind, (self.key,))
         return self._inner(cls, {self.key: kind, **value})
 
     def dump(self, value: Spec) -> Any:
@@ -146,15 +147,17 @@ class OneKey(Kinds):
         if isinstance(value, Spec):
             return value
         table = self.table()
-        if isinstance(value, str) and value in table:
+        if isinstance(value, str):
+            if value not in table:
+                raise self._unknown(value)
             value = {value: {}}
         if not isinstance(value, Mapping) or not value:
-            wrong = f"a {self.what} is written by its one key, not {shown(value) if value != {} else 'an empty mapping'}"
+            wrong = f"a {self.what} is written by its one key, not {shown(value)}"
             raise invalid(Mistake((), wrong, f"for example `{next(iter(table))}: ...`; one of: {', '.join(sorted(table))}"))
         key = next((k for k in value if k in table), next(iter(value)))
         cls = table.get(key)
         if cls is None:
-            raise self._unknown(key, key, at_key=True)
+            raise self._unknown(key, (key,), at_key=True)
         extra = [k for k in value if k != key and k not in cls.beside]
         if extra:
             cure = f"put {extra[0]!r} inside the value of {key!r}, or write it as an item of its own"

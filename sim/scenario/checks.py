@@ -29,14 +29,18 @@ class Report:
         self.sound: list[str] = []
 
     @property
+    def problems(self) -> list[Problem]:
+        """In the order of the files."""
+        return in_order(self.wrong.problems)
+
+    @property
     def invalid(self) -> bool:
         """A file cannot be used."""
-        return any(not problem.warning for problem in self.wrong.problems)
+        return any(not problem.warning for problem in self.problems)
 
     def lines(self) -> Iterator[str]:
         """What to print."""
-        for problem in in_order(self.wrong.problems):
-            yield problem.render()
+        yield from (problem.render() for problem in self.problems)
         yield from self.sound
 
 

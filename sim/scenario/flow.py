@@ -20,7 +20,7 @@ from sim.workload.executors import WorkloadSpec
 from .calls import Directory, Operation
 from .times import own_time, query_time, steps_of, steps_time
 
-MOST_CALLS = 1e10  # where the reckoning ends: a run of that many calls is refused anyway
+BEYOND_RECKONING = 1e15  # calls
 NEGLIGIBLE = 1e-6
 ROUNDS = 10_000
 
@@ -134,7 +134,7 @@ class Flow:
             if not wave:
                 return demand
             wave = self._next_wave(wave, demand)
-            if sum(demand.calls.values()) > MOST_CALLS:
+            if sum(demand.calls.values()) > BEYOND_RECKONING:
                 return None
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
@@ -16,7 +16,6 @@ def wrong_references(scenario: Scenario) -> Iterator[Mistake]:
     """Every name that leads nowhere, or to the wrong kind of thing."""
     directory = Directory(scenario)
     yield from _calls(scenario, directory)
-    yield from _uses(scenario, directory)
     yield from _workloads(scenario)
     yield from _links(scenario)
     yield from _zones(scenario)
@@ -29,10 +28,11 @@ def unknown(loc: Loc, what: str, name: str, known: Iterable[str], at_key: bool =
 
 def _calls(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
     for name, spec in directory.nodes.items():
-        for reference in references(spec, ("services", name)):
-            wrong = _wrong_call(reference, directory)
-            if wrong is not None:
-                yield wrong
+        made = list(references(spec, ("services", name)))
+        wrong = [mistake for reference in made if (mistake := _wrong_call(reference, directory)) is not None]
+        called = {reference.target.node for reference in made} if _calls_are_known(spec) and not wrong else set(directory.nodes)
+        yield from wrong
+        yield from _uses(spec, ("services", name, "uses"), called, directory)
 
 
 def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:
@@ -65,15 +65,12 @@ def _endpoints(directory: Directory, target: Target) -> Iterable[str]:
     return getattr(spec, "endpoints", None) or [f"{target.method} {route.path}" for route in getattr(spec, "routes", ())]
 
 
-def _uses(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
-    for name, spec in directory.nodes.items():
-        called = {reference.target.node for reference in references(spec, ())}
-        for dependency in spec.uses:
-            loc = ("services", name, "uses", dependency)
-            if dependency not in directory.nodes:
-                yield unknown(loc, "service", dependency, directory.nodes, at_key=True)
-            elif dependency not in called and _calls_are_known(spec):
-                yield Mistake(loc, f"{name!r} never calls {dependency!r}", "remove it, or add the call", at_key=True)
+def _uses(spec: NodeSpec, loc: Loc, called: Collection[str], directory: Directory) -> Iterator[Mistake]:
+    for dependency in spec.uses:
+        if dependency not in directory.nodes:
+            yield unknown((*loc, dependency), "service", dependency, directory.nodes, at_key=True)
+        elif dependency not in called:
+            yield Mistake((*loc, dependency), f"{loc[1]!r} never calls {dependency!r}", "remove it, or add the call", at_key=True)
 
 
 def _calls_are_known(spec: NodeSpec) -> bool:

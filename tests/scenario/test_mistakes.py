@@ -1,0 +1,190 @@
+"""Every mistake in a scenario is told with its place, its cause and a cure. `¦` marks the place in what replaces a part of shop.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.scenario.checks import check_files
+from sim.scenario.load import load_scenario
+from sim.scenario.problems import InvalidFile, Problem
+
+SHOP = (Path(__file__).parent / "shop.yaml").read_text()
+
+MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
+    # units
+    ("warmup: 5s", "warmup: ¦5", "a duration needs a unit", "'5ms' or '5s'"),
+    ("warmup: 5s", "warmup: ¦5 sec", "'5 sec' is no duration", "a number and its unit"),
+    ("warmup: 5s", "warmup: ¦-5s", "'-5s' is no duration", "a number and its unit"),
+    ("warmup: 5s", "warmup: ¦12:30", "'12:30' is no duration", "'1m30s'"),
+    ("warmup: 5s", "warmup: ¦1e300s", "'1e300s' is no duration", "a number and its unit"),
+    ("warmup: 5s", "warmup: ¦99999999999999999999s", "beyond anything", ""),
+    ("duration: 60s", "duration: ¦0s", "should be more than 0, not '0s'", ""),
+    ("duration: 60s", "duration: ¦[60s]", "should be a duration, not a list", "a number and its unit"),
+    ("duration: 60s", "duration:¦", "should be a duration, not nothing", "a number and its unit"),
+    ("rate: 100/s", "rate: ¦100", "a rate needs a unit", "'100/s'"),
+    ("rate: 100/s", "rate: ¦100ms", "'100ms' is no rate", "'40/s'"),
+    ("rate: 100/s", "rate: ¦0/s", "should be more than 0", ""),
+    ("rate: 100/s", "rate: ¦.nan", "nan is no rate", "'5/s'"),
+    ("rate: 100/s", "rate: ¦.inf", "inf is no rate", "'5/s'"),
+    ("loss: 0.1%", "loss: ¦0.1", "a share needs a unit", "'0.1%'"),
+    ("loss: 0.1%", "loss: ¦120%", "more than all of it", "between 0% and 100%"),
+    ("bandwidth: 100Mbit", "bandwidth: ¦100MB", "is no bandwidth", "'100Mbit'"),
+    ("size: 2KiB", "size: ¦2k", "is no size", "'64KiB'"),
+    # values
+    ("seed: 7", "seed: ¦-1", "should be at least 0, not -1", ""),
+    ("seed: 7", "seed: ¦7.5", "should be a whole number, not 7.5", ""),
+    ("seed: 7", "seed: ¦'7'", "should be a whole number, not '7'", "remove the quotes"),
+    ("seed: 7", "seed: ¦yes", "should be a whole number, not 'yes'", ""),
+    ("seed: 7", "seed: ¦99999999999999999999", "should be less than", ""),
+    ("instances: 3", "instances: ¦-3", "should be at least 0, not -3", ""),
+    ("instances: 3", "instances: ¦1000000000", "should be at most 100,000", ""),
+    ("workers: 16", "workers: ¦0", "should be at least 1, not 0", ""),
+    ("workers: 16", "workers: ¦many", "should be a whole number, not 'many'", ""),
+    ("title: A small shop", "title: ¦5", "should be text, not 5", "in quotes: '5'"),
+    ("title: A small shop", "title: ¦true", "should be text, not true", "in quotes: 'true'"),
+    ("order: fifo", "order: ¦fifi", "should be 'fifo', 'lifo', 'priority' or 'codel'", "did you mean 'fifo'?"),
+    ("weight: 9, send", "weight: ¦0, send", "should be more than 0, not 0", ""),
+    ("weight: 9, send", "weight: ¦.nan, send", "should be", ""),
+    ("weight: 9, send", "weight: ¦1" + "0" * 400 + ", send", "should be", ""),
+    ("status: 503", "status: ¦200", "should be at least 400, not 200", ""),
+    ("quorum: 1", "quorum: ¦0", "should be at least 1, not 0", ""),
+    ("s: 1.1", "s: ¦-1", "should be at least 0, not -1", ""),
+    ("services:\n", "services: ¦5\nx:\n", "should be a mapping, not 5", "`key: value`"),
+    ("    mix:\n", "    mix: ¦[]\n    x:\n", "should be a list of 1 item or more, not an empty list", ""),
+    ("    mix:\n", "    mix: ¦{}\n    x:\n", "should be a list, not an empty mapping", "`- item`"),
+    ("name: shop", "name: ¦''", "should be a text of 1 character or more", ""),
+    ("mail: {kind: external, latency: 80ms, error_rate: 0.5%}", "mail:¦", "a service is a mapping, not nothing", "write {}"),
+    ("- return: {status: 200, size: 2KiB}", "- ¦{}", "a step is written by its one key", "one of: "),
+    ("- return: {status: 200, size: 2KiB}", "- ¦7", "a step is written by its one key, not 7", "one of: "),
+    # unknown words
+    ("seed: 7", "¦sede: 7", "unknown key 'sede'", "did you mean 'seed'?"),
+    ("workers: 16", "¦worker: 16", "unknown key 'worker'", "did you mean 'workers'?"),
+    ("jitter: 2ms", "¦jiter: 2ms", "unknown key 'jiter'", "did you mean 'jitter'?"),
+    ("max_attempts: 3", "¦max_atempts: 3", "unknown key 'max_atempts'", "did you mean 'max_attempts'?"),
+    ("status: 503", "¦code: 503", "unknown key 'code'", "share, status"),
+    ("kind: database", "kind: ¦databse", "unknown service kind 'databse'", "did you mean 'database'?"),
+    ("kind: network.delay", "kind: ¦network.latancy", "unknown fault kind 'network.latancy'", "mesocosm kinds faults"),
+    ("executor: constant-arrival-rate", "executor: ¦constant-rate", "unknown workload kind 'constant-rate'", "mesocosm kinds executors"),
+    ("- work: {exponential: 4ms}", "- ¦wrok: {exponential: 4ms}", "unknown step kind 'wrok'", "did you mean 'work'?"),
+    ("- work: {exponential: 4ms}", "- work: {¦exponental: 4ms}", "unknown distribution kind 'exponental'", "did you mean 'exponential'?"),
+    ("- timeout: 400ms", "- ¦timout: 400ms", "unknown policy kind 'timout'", "did you mean 'timeout'?"),
+    ("balancer: round_robin", "balancer: ¦roundrobin", "unknown balancer kind 'roundrobin'", "did you mean 'round_robin'?"),
+    (
+        "- call: payments POST /charges", "- call: payments POST /charges\n          ¦sleep: 1ms",
+        "a step has one key; this one has call, sleep", "item of its own",
+    ),
+    # missing
+    ("duration: 60s\n", "", "'duration' is missing", "add `duration: ...` here"),
+    ("    to: gateway\n", "", "'to' is missing", "add `to: ...` here"),
+    ("    rate: 100/s\n", "", "'rate' is missing", "add `rate: ...` here"),
+    ("kind: network.delay", "title: x", "a fault needs a `kind`", "network.delay"),
+    ("p99: 2ms", "mean: 2ms", "a lognormal is given by", ""),
+    # names that lead nowhere
+    ("- call: payments POST", "- call: ¦paymets POST", "there is no service 'paymets'", "did you mean 'payments'?"),
+    ("POST /charges\n", "POST /charge\n", "'payments' has no endpoint 'POST /charge'", "did you mean 'POST /charges'?"),
+    ("- call: payments POST /charges", "- call: ¦POST /charges", "names no service", "write 'payments POST /charges'"),
+    ("- call: payments POST /charges", "- call: ¦payments PAST /charges", "'PAST' is no method", ""),
+    ("- call: payments POST /charges", "- call: ¦orders-db POST /x", "is a database, which has no endpoints", "write `query: orders-db`"),
+    ("        - query: orders-db", "        - query: ¦orders-bd", "there is no database 'orders-bd'", "did you mean 'orders-db'?"),
+    ("        - query: orders-db", "        - query: ¦payments", "'payments' is a service, not a database", "kind: database"),
+    ("- cache: order-cache", "- cache: ¦orders-db", "'orders-db' is a database, not a cache", "`query: ...`"),
+    ("to: orders, timeout", "to: ¦oders, timeout", "there is no service 'oders'", "did you mean 'orders'?"),
+    ("GET orders/orders/mine", "¦GET ordrs/orders/mine", "there is no service 'ordrs'", "did you mean 'orders'?"),
+    ("to: gateway", "to: ¦gatway", "there is no service 'gatway'", "did you mean 'gateway'?"),
+    ("      payments:\n        balancer", "      ¦payment:\n        balancer", "there is no service 'payment'", "did you mean 'payments'?"),
+    ("      payments:\n        balancer", "      ¦mail:\n        balancer", "'orders' never calls 'mail'", "add the call"),
+    ("    orders->payments: {l", "    ¦orders->paymnts: {l", "there is no service or workload 'paymnts'", "did you mean 'payments'?"),
+    ("    orders->payments: {l", "    ¦orders-payments: {l", "'orders-payments' is no link", "caller->callee"),
+    ("zone: spread", "zone: ¦c", "there is no zone 'c'", "a, b"),
+    ("  zones: {a: {}, b: {}}\n", "", "no zones to spread over", "zones: {a: {}, b: {}}"),
+    ("target: {link: orders->payments}", "target: {link: ¦ordres->payments}", "no service or workload 'ordres'", "did you mean 'orders'?"),
+    ("schedule: {at: 20s, for: 10s}", "schedule: {after: ¦quick, for: 10s}", "no fault 'quick'", "known: slow"),
+    ("  shoppers:\n", "  ¦orders:\n", "'orders' is the name of a service too", "another name"),
+    # what cannot be run
+    (
+        "[{work: {exponential: 4ms}}]", "[{call: ¦orders POST /orders}]",
+        "calls go round without end: orders POST /orders -> payments POST /charges", "choose",
+    ),
+    ("rate: 100/s", "rate: 100000000/s", "about 6,000,000,000 requests in 60s; the limit is 1,000,000,000", "lower its rate"),
+    ("warmup: 5s", "warmup: ¦61s", "leaves nothing of a run of 60s", "shorter than `duration`"),
+    (
+        "[{work: {exponential: 4ms}}]", "[{repeat: {times: 10000, do: [{repeat: {times: 10000, do: [{query: orders-db}]}}]}}]",
+        "calls; the limit is", "repeat",
+    ),
+    # variants and YAML itself
+    ("naive: {services.orders.uses", "naive: {¦services.oders.uses", "there is no 'oders' in 'services'", "did you mean 'orders'?"),
+    ("[{timeout: 1s}]}", "[{timeout: ¦1}]}", "a duration needs a unit", "'1ms' or '1s'"),
+    ("warmup: 5s", "seed: 8", "'seed' stands here a second time", "line 4"),
+    ("title: A small shop", "title: A small¦: shop: really", "':' that cannot be here", "quote"),
+    ("  zones: {a: {}, b: {}}", "  zones: ¦{a: {}, b: {}", "this '{' is not closed", "missing before line"),
+    ("seed: 7", "seed: ¦*seed", "*seed names nothing", "&seed"),
+    ("seed: 7", "seed: ¦!!python/object:os.system x", "unknown tag", "remove it"),
+]
+
+
+def broken(tmp_path, old: str, new: str) -> tuple[Path, tuple[int, int] | None]:
+    """shop.yaml with *old* replaced, and the place of the mark."""
+    assert old in SHOP
+    text = SHOP.replace(old, new, 1)
+    before, mark, _ = text.partition("¦")
+    path = tmp_path / "shop.yaml"
+    path.write_text(text.replace("¦", ""))
+    return path, (before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1) if mark else None
+
+
+def problems_in(path: Path) -> list[Problem]:
+    return [problem for problem in check_files([str(path)]).problems if not problem.warning]
+
+
+def test_the_shop_itself_is_sound(tmp_path):
+    """What the mistakes below are made in has none, and nothing doubtful."""
+    path, _ = broken(tmp_path, "seed: 7", "seed: 8")
+    report = check_files([str(path)])
+    assert not report.problems, "\n".join(report.lines())
+    assert list(report.lines()) == [f"{path}: a sound scenario: 6 services, 1 workload, 1 fault, 1 variant"]
+
+
+@pytest.mark.parametrize(("old", "new", "what", "cure"), MISTAKES, ids=[f"{i} {mistake[2][:40]}" for i, mistake in enumerate(MISTAKES)])
+def test_a_mistake_is_told_with_place_cause_and_cure(tmp_path, old, new, what, cure):
+    """Exactly one problem, where the mark stands, that says what is wrong and how to mend it."""
+    path, place = broken(tmp_path, old, new)
+    found = problems_in(path)
+    texts = "\n".join(problem.render() for problem in found)
+    assert [what in problem.what for problem in found if "unknown key 'x'" not in problem.what] == [True], texts
+    problem = next(problem for problem in found if what in problem.what)
+    assert cure in problem.cure, texts
+    assert place is None or (problem.line, problem.col) == place, texts
+    assert problem.path == str(path)
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
+    """Sorted by line, whatever kind they are of."""
+    text = SHOP
+    for old, new in (("seed: 7", "seed: x"), ("workers: 16", "wrkers: 16"), ("- timeout: 400ms", "- timeout: 400"), ("rate: 100/s", "rate: 5")):
+        text = text.replace(old, new)
+    path = tmp_path / "shop.yaml"
+    path.write_text(text)
+    found = problems_in(path)
+    assert [problem.line for problem in found] == sorted(problem.line for problem in found)
+    assert len(found) == 4
+
+
+def test_a_wrong_option_is_named_by_itself(tmp_path):
+    """`--set` and `--duration` have no line: the option is the place."""
+    path, _ = broken(tmp_path, "seed: 7", "seed: 8")
+    with pytest.raises(InvalidFile) as caught:
+        load_scenario(path, overrides=["services.orders.workers=0", "services.oders.workers=1"], options={"duration": "5"})
+    assert [problem.path for problem in caught.value.problems] == ["--set services.oders.workers=1"]
+    with pytest.raises(InvalidFile) as caught:
+        load_scenario(path, overrides=["services.orders.workers=0"], options={"duration": "5"})
+    assert {problem.path for problem in caught.value.problems} == {"--set services.orders.workers=0", "--duration 5"}
+
+
+def test_all_plans_and_the_scenario_are_told_at_once(tmp_path):
+    """Mistakes in several files come in one report, each with its file."""
+    path, _ = broken(tmp_path, "seed: 7", "seed: x")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("faults:\n- {kind: network.delay, target: {link: a->b}}\n")
+    with pytest.raises(InvalidFile) as caught:
+        load_scenario(path, plans=[plan])
+    assert [problem.path for problem in caught.value.problems] == [str(plan), str(path)]
