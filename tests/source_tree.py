@@ -90,7 +90,13 @@ def _named(source: Source, text: str) -> str | None:
     if "." in text and text in sources():
         return text
     sibling = f"{source.package}.{text}"
-    return sibling if sibling in sources() and "import_module(" in ast.unparse(source.tree) else None
+    return sibling if sibling in sources() and source.package in _loading_by_name() else None
+
+
+@cache
+def _loading_by_name() -> set[str]:
+    """The packages in which something calls `import_module`."""
+    return {source.package for source in sources().values() if "import_module(" in ast.unparse(source.tree)}
 
 
 def told(wrong: Iterable[str]) -> None:

@@ -46,6 +46,9 @@ GROUPS: dict[str, Group] = {
     "keys": Group("Ways to draw a key", "{kind}: ...", "sim.model.keys", "KEYS"),
     "executors": Group("Workloads: who calls, and when", "executor: {kind}", "sim.workload.executors", "EXECUTORS"),
     "faults": Group("What goes wrong, and when", "kind: {kind}", "sim.faults.faults", "FAULTS"),
+    "schedules": Group("When a fault lasts", "schedule: {{kind}: ...}", "sim.faults.schedule", "SCHEDULES"),
+    "limits": Group("Ways to adapt a concurrency limit", "algorithm: {{kind}: ...}", "sim.resilience.adaptive_concurrency", "LIMITS"),
+    "shedders": Group("Ways to shed load before a queue", "load_shedder: {{kind}: ...}", "sim.resilience.admission", "SHEDDERS"),
 }
 
 
