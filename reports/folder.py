@@ -135,7 +135,7 @@ _CURES = {
     errno.ENOTDIR: ("a part of this path is a file, not a folder", "choose another place with --out"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with --out"),
     errno.ENOTEMPTY: ("somebody else has just written here", "give another folder with --out"),
-    errno.EEXIST: ("somebody else has just written here", "give another folder with --out"),
+    errno.EEXIST: ("a part of this path is a file, not a folder", "choose another place with --out"),
 }
 
 

@@ -153,10 +153,12 @@ class Traces:
     def text(self, number: int) -> str:
         """The trace for people: a tree, and for each span its status, its duration, and where it lies in the whole."""
         roots = self.trees(number)
-        start, end = min(span.start for span in roots), max(span.end for span in roots)
-        what = f"request {number}" if number < BACKGROUND else "background work"
-        head = f"{what}  trace {self.ids.trace(number)}  at {start:.3f} s, {_duration(end - start)}"
         drawn = list(_drawn(roots))
+        start, answered = min(span.start for span in roots), max(span.end for span in roots)
+        end = max(span.end for _, span in drawn)
+        what = f"request {number}" if number < BACKGROUND else "background work"
+        later = f"; work went on for {_duration(end - answered)}" if end > answered else ""
+        head = f"{what}  trace {self.ids.trace(number)}  at {start:.3f} s, {_duration(answered - start)}{later}"
         width = max(len(branch) + len(span.title) for branch, span in drawn[:MOST_SPANS])
         lines = [_line(branch, span, width, start, end) for branch, span in drawn[:MOST_SPANS]]
         if len(drawn) > MOST_SPANS:

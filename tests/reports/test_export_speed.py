@@ -1,0 +1,39 @@
+"""A million spans: ten seconds for all formats, and memory that does not grow with the text."""
+
+import time
+import tracemalloc
+
+import numpy as np
+
+from reports import folder
+from reports.export import chrome, jaeger, logs, otlp
+from reports.export.sampling import Sampling
+from tests.reports.export_runs import everything, repeated, shop
+
+MILLION = 1_000_000
+
+
+def test_a_million_spans_are_exported_in_ten_seconds(tmp_path):
+    """The whole folder as a run writes it: every span in the tables and the metrics, a sample in the traces and the logs."""
+    run = repeated(shop(), -(-MILLION // len(shop().spans)))
+    began = time.perf_counter()
+    folder.write(run, tmp_path / "run", sampling=Sampling(limit=50_000))
+    assert time.perf_counter() - began < 10
+    assert len(np.load(tmp_path / "run/spans.npz")["id"]) == len(run.spans) >= MILLION
+
+
+def test_memory_does_not_grow_with_the_file():
+    """Three times the traces take the same memory for text: a chunk of it is held at a time. Beyond that a few bytes a span."""
+    for format_ in (otlp, jaeger, chrome, logs):
+        small, large = (_peak(format_, turns) for turns in (500, 1500))
+        assert (large - small) / (1000 * len(shop().spans)) < 100, format_.__name__
+
+
+def _peak(format_, turns):
+    traces = everything(repeated(shop(), turns))
+    tracemalloc.start()
+    for _ in format_.lines(traces):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
