@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reports import folder
 from reports.export import columns
 from reports.export.ids import Ids
-from reports.export.logs import ECS
+from reports.export.logs import ECS, ECS_DURATION
 from reports.export.traces import BACKGROUND, trace_numbers
 from sim.errors import TargetNotFound
 from sim.mistakes import did_you_mean
@@ -50,11 +50,18 @@ def logs(
         for line in file:
             if (trace_id and trace_id not in line) or (text and text not in line):
                 continue
-            entry = {PLAIN.get(key, key): value for key, value in json.loads(line).items()}
+            entry = _in_our_words(json.loads(line))
             if service and service not in (entry["service"], entry["instance"]):
                 continue
             if entry["level"] in levels or entry["level"] not in LEVELS:
                 yield entry
+
+
+def _in_our_words(line: Mapping[str, Any]) -> dict[str, Any]:
+    entry = {PLAIN.get(key, key): value for key, value in line.items()}
+    if ECS_DURATION in entry:
+        entry["duration_ms"] = entry.pop(ECS_DURATION) / 1e6
+    return entry
 
 
 def _level(level: str | None) -> int:

@@ -31,6 +31,7 @@ ECS = {
     "path": "url.path", "status": "http.response.status_code", "response_size": "http.response.body.bytes", "remote_ip": "client.ip",
     "user_agent": "user_agent.original", "error": "error.type",
 }
+ECS_DURATION = "event.duration"  # nanoseconds, where ours has duration_ms
 FORMATS = ("jsonl", "ecs")
 Rename = Callable[[str], str]
 
@@ -90,7 +91,7 @@ class _AccessLog:
     def _duration(self) -> Callable[[float], str]:
         if self.rename("time") == "time":
             return lambda milliseconds: f'"duration_ms":{milliseconds:.3f}'
-        return lambda milliseconds: f'"event.duration":{round(milliseconds * 1e6)}'  # ECS: in nanoseconds
+        return lambda milliseconds: f'"{ECS_DURATION}":{round(milliseconds * 1e6)}'
 
     def _response_size(self, span: int) -> Any:
         """Bytes, where it was recorded."""
