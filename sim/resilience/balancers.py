@@ -26,5 +26,5 @@ BALANCERS: dict[str, type[BalancerSpec]] = {
 
 __all__ = [
     "BALANCERS", "AnyBalancer", "Balancer", "BalancerSpec", "Host", "LeastRequest", "Maglev", "PeakEwma", "PowerOfTwoChoices",
-    "Random", "RingHash", "RoundRobin", "SlowStart", "Weighted", "ZoneAware",
+    "Random", "RingHash", "RoundRobin", "RoundRobinSpec", "SlowStart", "Weighted", "ZoneAware",
 ]
