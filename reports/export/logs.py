@@ -11,6 +11,8 @@ import heapq
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sim.errors import InvalidInput
+from sim.mistakes import did_you_mean
 from sim.telemetry.codes import Outcome, SpanKind, status_text
 
 from .addresses import address
@@ -37,7 +39,12 @@ Rename = Callable[[str], str]
 
 
 def lines(traces: Traces, log_format: str = "jsonl") -> Iterator[str]:
-    """All lines in the order of time; at one instant what a service logged stands between its request's start and end."""
+    """All lines in the order of time; at one instant what a service logged stands between its request's start and end.
+
+    *log_format* is one of FORMATS; raise InvalidInput for another.
+    """
+    if log_format not in FORMATS:
+        raise InvalidInput(f"no log format {log_format!r}: {did_you_mean(log_format, FORMATS)}")
     rename: Rename = (lambda key: key) if log_format == "jsonl" else (lambda key: ECS.get(key, key))
     opening = "" if log_format == "jsonl" else '"ecs.version":"8.11",'
     merged = heapq.merge(_AccessLog(traces, rename).lines(), _app_lines(traces.result, traces.ids, rename), key=lambda timed: timed[:2])

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from reports.export import logs
+from sim.errors import InvalidInput
 from tests.reports.export_runs import everything, repeated, shop
 
 
@@ -92,6 +93,12 @@ def test_elastics_names():
     assert (line["http.response.status_code"], line["url.path"], line["error.type"]) == (503, "/orders", "503")
     assert len(line["trace.id"]) == 32
     assert len(found) == 17
+
+
+def test_a_format_that_does_not_exist():
+    """Is answered with those that do."""
+    with pytest.raises(InvalidInput, match="no log format 'logfmt': known: ecs, jsonl"):
+        entries(shop(), "logfmt")
 
 
 def test_a_run_without_spans_has_only_its_own_lines():
