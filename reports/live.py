@@ -3,19 +3,20 @@
 Both are fed by the lab at each sample and show nothing where the stream is no terminal. Only this file asks what time it
 is in the real world, to reckon when the run will be done.
 
-    with watcher(sys.stderr, live=True) as watch:
+    with watching(scenario.name, live=True) as watch:
         run(scenario, on_sample=watch)
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
-from reports.terminal import plain, wants_colour
+from reports.terminal import columns, encodable, plain, wants_colour
 from reports.texts import Words
 
 if TYPE_CHECKING:
@@ -46,9 +47,6 @@ class Vitals(Snapshot, Protocol):
     faults: Sequence[str]  # on at this time
 
 
-Watch = Callable[[Any], None]
-
-
 class Watcher(AbstractContextManager["Watcher"]):
     """Called with each snapshot; this one shows nothing."""
 
@@ -62,48 +60,58 @@ class Watcher(AbstractContextManager["Watcher"]):
         """The run is over."""
 
 
-def watcher(stream: TextIO, *, live: bool = False, lang: str = "en", clock: Callable[[], float] = time.monotonic) -> Watcher:
-    """What suits *stream*: nothing where it is no terminal (or NO_COLOR or CI is set), a line, or with *live* the view."""
+def watching(name: str, *, live: bool = False, lang: str = "en", stream: TextIO | None = None,
+             clock: Callable[[], float] = time.monotonic) -> Watcher:
+    """A watcher of the run *name* that suits *stream* (default stderr).
+
+    It shows nothing where that is no terminal, or NO_COLOR or CI is set; else a line, or with *live* the view.
+    """
+    stream = stream or sys.stderr
     if not wants_colour(stream):
         return Watcher()
-    return LiveView(stream, Words(lang), clock) if live else ProgressLine(stream, Words(lang), clock)
+    pace = Pace(plain(name), Words(lang), clock)
+    return LiveView(stream, pace) if live else ProgressLine(stream, pace)
 
 
 class Pace:
     """How far a run is and when it will be done, if it goes on at the speed it had so far."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
+    def __init__(self, name: str, words: Words, clock: Callable[[], float]) -> None:
+        self.name, self.words, self.clock = name, words, clock
         self.began = clock()
+        self._shown_at = -REFRESH
 
-    def line(self, snapshot: Snapshot, words: Words) -> str:
-        """`42 s of 180 s simulated · 1.2 s elapsed · 4 s left`."""
-        elapsed = self.clock() - self.began
+    def due(self) -> bool:
+        """Whether it is time for the next picture."""
+        now = self.clock() - self.began
+        if now - self._shown_at < REFRESH:
+            return False
+        self._shown_at = now
+        return True
+
+    def line(self, snapshot: Snapshot) -> str:
+        """`[####----] checkout · 42 s of 180 s simulated · 1.2 s elapsed · 4 s left`."""
+        words, elapsed = self.words, self.clock() - self.began
         share = snapshot.at / snapshot.duration if snapshot.duration else 1.0
-        parts = [words("progress", at=words.seconds(round(snapshot.at, 1)), duration=words.seconds(snapshot.duration)),
+        parts = [self.name, words("progress", at=words.seconds(round(snapshot.at, 1)), duration=words.seconds(snapshot.duration)),
                  words("elapsed", wall=words.seconds(round(elapsed, 1)))]
         if share > 0:
             parts.append(words("eta", eta=words.seconds(round(elapsed * (1 - share) / share, 1))))
-        return " · ".join(parts)
+        return f"{bar(share)} {' · '.join(parts)}"
 
 
 class ProgressLine(Watcher):
     """One line, rewritten in place, and wiped at the end."""
 
-    def __init__(self, stream: TextIO, words: Words, clock: Callable[[], float]) -> None:
-        self.stream, self.words, self.clock = stream, words, clock
-        self.pace = Pace(clock)
-        self.shown_at = -REFRESH
+    def __init__(self, stream: TextIO, pace: Pace) -> None:
+        self.stream, self.pace = stream, pace
 
     def __call__(self, snapshot: Snapshot) -> None:
         """Rewrite the line, at most ten times a second."""
-        now = self.clock() - self.pace.began
-        if now - self.shown_at < REFRESH:
-            return
-        self.shown_at = now
-        share = snapshot.at / snapshot.duration if snapshot.duration else 1.0
-        self.stream.write(f"\r\x1b[2K{bar(share)} {self.pace.line(snapshot, self.words)}")
-        self.stream.flush()
+        if self.pace.due():
+            line = encodable(self.pace.line(snapshot)[: columns(self.stream) - 1], self.stream.encoding or "ascii")
+            self.stream.write(f"\r\x1b[2K{line}")
+            self.stream.flush()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stream.write("\r\x1b[2K")
@@ -113,10 +121,8 @@ class ProgressLine(Watcher):
 class LiveView(Watcher):
     """A small dashboard in the terminal, for as long as the run lasts."""
 
-    def __init__(self, stream: TextIO, words: Words, clock: Callable[[], float]) -> None:
-        self.stream, self.words, self.clock = stream, words, clock
-        self.pace = Pace(clock)
-        self.shown_at = -REFRESH
+    def __init__(self, stream: TextIO, pace: Pace) -> None:
+        self.stream, self.pace, self.words = stream, pace, pace.words
         self.rates: list[float] = []  # of requests answered, for the sparkline
         self._live: Live | None = None
 
@@ -132,9 +138,7 @@ class LiveView(Watcher):
     def __call__(self, snapshot: Snapshot) -> None:
         """Show *snapshot*, at most ten times a second; every one of them is in the sparkline."""
         self.rates.append(_rate(snapshot, "ok") + _rate(snapshot, "degraded"))
-        now = self.clock() - self.pace.began
-        if self._live is not None and now - self.shown_at >= REFRESH:
-            self.shown_at = now
+        if self._live is not None and self.pace.due():
             self._live.update(self.picture(snapshot), refresh=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -148,9 +152,11 @@ class LiveView(Watcher):
 
         words = self.words
         table = Table.grid(padding=(0, 2))
+        table.title = self.pace.line(snapshot)
+        table.title_justify = "left"
+        table.title_style = ""
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_row(bar(snapshot.at / snapshot.duration if snapshot.duration else 1.0), self.pace.line(snapshot, words))
         table.add_row(words("requests"), self._outcomes(snapshot))
         table.add_row("", Text(sparkline(self.rates, 60), style="green"))
         latency: Mapping[str, float | None] = getattr(snapshot, "latency", {})

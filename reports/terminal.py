@@ -42,7 +42,7 @@ def summary_text(summary: Mapping[str, Any], *, folder: Path | None = None, lang
 def print_summary(summary: Mapping[str, Any], stream: TextIO, *, folder: Path | None = None, lang: str = "en") -> None:
     """Write the summary to *stream* as it can take it: coloured or plain, its own width or 100, Unicode or ASCII."""
     colour = wants_colour(stream)
-    width = max(PLAIN_WIDTH, min(_columns(stream), 140)) if colour else PLAIN_WIDTH
+    width = max(PLAIN_WIDTH, min(columns(stream), 140)) if colour else PLAIN_WIDTH
     text = summary_text(summary, folder=folder, lang=lang, colour=colour, width=width)
     stream.write(encodable(text, stream.encoding or "ascii"))
 
@@ -66,7 +66,8 @@ def plain(name: object) -> str:
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign).startswith("C") else sign for sign in str(name))
 
 
-def _columns(stream: TextIO) -> int:
+def columns(stream: TextIO) -> int:
+    """How wide the terminal is, or 100."""
     try:
         return os.get_terminal_size(stream.fileno()).columns
     except OSError:

@@ -157,13 +157,13 @@ def time_axis(ax: Axes, look: Look, result: RunResult, window: tuple[float, floa
 
 def seconds_axis(axis: Any, look: Look) -> None:
     """Ticks of a logarithmic axis of seconds, each with its own unit: 1 ms, 10 ms, 1 s."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low) if low > 0 else 9
     axis.set_major_locator(LogLocator(base=10, subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: look.words.seconds(value)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def end_labels(ax: Axes, look: Look, labels: Iterable[tuple[float, str, str]], x: float = 1.0) -> None:

@@ -5,19 +5,24 @@ from types import SimpleNamespace
 
 import pytest
 
-from reports.live import LiveView, ProgressLine, Watcher, bar, sparkline, watcher
+from reports.live import LiveView, Pace, ProgressLine, Watcher, bar, sparkline, watching
 from reports.texts import Words
 
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A stream that says it is a terminal."""
+    """A stream that says it is a terminal and takes Unicode."""
     for name in ("NO_COLOR", "CI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    stream = io.StringIO()
-    stream.isatty = lambda: True
-    return stream
+
+    class Terminal(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self):
+            return True
+
+    return Terminal()
 
 
 class Clock:
@@ -39,7 +44,7 @@ def test_nothing_is_shown_where_there_is_no_terminal():
     """A pipe gets not a single byte, live or not."""
     stream = io.StringIO()
     for live in (False, True):
-        with watcher(stream, live=live) as watch:
+        with watching("shop", stream=stream, live=live) as watch:
             watch(snapshot(50.0))
         assert type(watch) is Watcher
     assert stream.getvalue() == ""
@@ -48,18 +53,18 @@ def test_nothing_is_shown_where_there_is_no_terminal():
 def test_the_line_tells_simulated_time_wall_time_and_what_is_left(terminal):
     """After a quarter of the run in 2 s, 6 s are left; the line is wiped at the end."""
     clock = Clock()
-    with watcher(terminal, clock=clock) as watch:
+    with watching("shop", stream=terminal, clock=clock) as watch:
         assert type(watch) is ProgressLine
         clock.now = 102.0
         watch(snapshot(25.0))
-        assert "[#######---------------------] 25 s of 100 s simulated · 2 s elapsed · 6 s left" in terminal.getvalue()
+        assert "[#######---------------------] shop · 25 s of 100 s simulated · 2 s elapsed · 6 s left" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[2K")
 
 
 def test_the_line_is_rewritten_ten_times_a_second_at_most(terminal):
     """Six hundred samples in a blink are one line."""
     clock = Clock()
-    watch = ProgressLine(terminal, Words(), clock)
+    watch = ProgressLine(terminal, Pace("shop", Words(), clock))
     for number in range(600):
         clock.now = 100.0 + number / 10_000
         watch(snapshot(number / 6))
@@ -70,7 +75,7 @@ def test_the_live_view_shows_rates_percentiles_breakers_and_faults(terminal):
     """Per second of the window; closed breakers are not named; names cannot move the cursor."""
     from rich.console import Console
 
-    view = LiveView(terminal, Words(), Clock())
+    view = LiveView(terminal, Pace("shop", Words(), Clock()))
     console = Console(file=io.StringIO(), width=120, markup=False)
     picture = view.picture(snapshot(30.0, window=0.5, outcomes={"ok": 90, "failed": 5}, latency={"p50": 0.012, "p99": 1.5}, in_flight=77,
                                     breakers={"orders->payments": "half_open", "a->b": "closed"}, faults=["slow\x1b[2J"]))
@@ -87,7 +92,7 @@ def test_the_live_view_leaves_the_terminal_as_it_was(terminal):
     clock = Clock()
 
     def interrupted():
-        with watcher(terminal, live=True, clock=clock) as watch:
+        with watching("shop", stream=terminal, live=True, clock=clock) as watch:
             clock.now += 1
             watch(snapshot(10.0))
             raise KeyboardInterrupt
