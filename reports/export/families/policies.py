@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.states import breakers as breaker_stays
-from reports.export.counting import HTTP_BOUNDS, Labelled, counts, histograms, under_way
+from reports.export.counting import HTTP_BOUNDS, Labelled, counts, distinct, histograms, under_way
 from reports.export.openmetrics import Family, labels_text
 from sim.telemetry.codes import Outcome
 
@@ -71,7 +71,8 @@ def _states(measured: Measured, edges: set[tuple[str, str]]) -> Iterator[tuple[s
     times, names = measured.grid.times, measured.names
     calls = _on(measured, measured.calls, edges).rows
     stays = breaker_stays(measured.result)
-    for node, peer, instance in np.unique(calls[["node", "peer", "instance"]]).tolist():
+    callers, _ = distinct([calls[column] for column in ("node", "peer", "instance")])
+    for node, peer, instance in callers:
         edge, who = f"{names.nodes[node]}->{names.nodes[peer]}", names.instances[instance] or names.nodes[node]
         states = np.full(len(times), STATES.index("closed"))
         for stay in stays.get((edge, who), ()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from reports.export.counting import DB_BOUNDS, HTTP_BOUNDS, histograms
+from reports.export.counting import DB_BOUNDS, HTTP_BOUNDS, distinct, histograms
 from reports.export.openmetrics import Family, labels_text
 from reports.export.semantics import KEY_COLUMNS
 
@@ -55,10 +55,10 @@ def _target_info(measured: Measured) -> Family:
     import numpy as np
 
     names, description = measured.names, measured.result.description
-    pairs = np.unique(measured.served.rows[["node", "instance"]])
+    pairs, _ = distinct([measured.served.rows[column] for column in ("node", "instance")])
     always = np.ones(len(measured.grid), dtype=int)
     series = []
-    for node, instance in pairs.tolist():
+    for node, instance in pairs:
         about = description.get(names.nodes[node], {})
         labels = {
             "job": names.nodes[node], "instance": names.instances[instance], "service_version": about.get("version"),
