@@ -47,7 +47,10 @@ def _await_event(event: simpy.Event) -> Generator[Any, None, Any]:
         if not event._ok:
             raise event._value
         return event._value
-    future = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    if getattr(loop, "env", None) is not event.env:
+        raise RuntimeError(f"{event!r} belongs to another environment than the one of this loop: make it with loop.env")
+    future = loop.create_future()
 
     def settle(happened: simpy.Event) -> None:
         if future.done():

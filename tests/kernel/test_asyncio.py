@@ -333,11 +333,11 @@ def test_async_generators_are_finalised(loop):
             if number == 2:
                 break
         await asyncio.sleep(5)
-        for name in ("open first", "open second"):
-            held.append(numbers(name))
+        for number in range(20):
+            held.append(numbers(f"open {number}"))
             await anext(held[-1])
 
     loop.run_until_complete(main())
     assert log == [("left early", 1)]
     loop.close()
-    assert log[1:] == [("open first", 6), ("open second", 6)]
+    assert log[1:] == [(f"open {number}", 6) for number in range(20)]

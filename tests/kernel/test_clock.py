@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import queue
 import subprocess
 import sys
 import threading
@@ -155,6 +156,14 @@ def test_a_real_event_loop_inside_the_block_keeps_its_clock(loop):
         before, after = asyncio.run(main())
         assert monotonic() == 0
     assert after - before >= 0.002
+
+
+def test_the_standard_librarys_own_waiting_stays_real(loop):
+    """`queue.get(timeout=...)` would wait for ever on a clock that stands still."""
+    with virtual_clock(loop):
+        assert queue.time() > 0  # the name under which `queue` imported `time.monotonic`
+        with pytest.raises(queue.Empty):
+            queue.Queue().get(timeout=0.001)
 
 
 def test_a_name_that_was_imported_inside_tells_real_time_afterwards(loop):

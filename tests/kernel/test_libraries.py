@@ -1,8 +1,10 @@
 """Libraries that know nothing of the simulation run on it as they are."""
 
 import asyncio
+import contextvars
 import subprocess
 import sys
+import threading
 
 import anyio
 import httpx
@@ -123,10 +125,28 @@ with SimLoop() as loop:
     assert (ran.stdout, ran.stderr) == ("1.0 1\n", "")
 
 
+def test_what_a_threaded_function_sets_its_caller_does_not_see(loop):
+    """Context variables go in and do not come out, inline as in a real thread; errors come out."""
+    user = contextvars.ContextVar("user", default="nobody")
+
+    def work(fails):
+        assert user.get() == "ann"
+        user.set("set in the thread")
+        if fails:
+            raise ValueError("broken")
+
+    async def main():
+        user.set("ann")
+        await anyio.to_thread.run_sync(work, False)
+        with pytest.raises(ValueError, match="broken"):
+            await anyio.to_thread.run_sync(work, True)
+        return user.get()
+
+    assert loop.run_until_complete(main()) == "ann"
+
+
 def test_anyio_keeps_its_threads_on_other_loops():
     """A real loop beside the simulation still gets real worker threads."""
-    import threading
-
     with SimLoop() as loop:
         loop.run_until_complete(anyio.to_thread.run_sync(threading.current_thread))
     assert anyio.run(anyio.to_thread.run_sync, threading.current_thread) is not threading.current_thread()

@@ -49,6 +49,19 @@ def test_asyncios_runner_takes_the_loop():
     assert cancelled == [10]
 
 
+def test_asyncios_debug_mode_changes_nothing(loop):
+    """`PYTHONASYNCIODEBUG` and `-X dev` run the same program."""
+    loop.set_debug(True)
+
+    async def main():
+        async with asyncio.timeout(9), asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(2))
+            group.create_task(asyncio.to_thread(int))
+        return loop.time()
+
+    assert loop.run_until_complete(main()) == 2
+
+
 def test_run_until_leaves_the_clock_exactly_there(loop):
     """What is due at that time still runs, what is due later does not, and the next call goes on from there."""
     log = []

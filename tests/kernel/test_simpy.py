@@ -246,6 +246,18 @@ def test_stores_and_conditions_can_be_awaited(loop):
     assert loop.run_until_complete(main()) == 3
 
 
+def test_an_event_of_another_environment_is_refused(loop):
+    """It would never happen here: neither one of plain SimPy, nor one of this loop on asyncio's own."""
+
+    async def main(event):
+        await event
+
+    with pytest.raises(RuntimeError, match="another environment"):
+        loop.run_until_complete(main(simpy.Environment().timeout(1)))
+    with pytest.raises(RuntimeError, match="another environment"):
+        asyncio.run(main(loop.env.timeout(1)))
+
+
 def test_the_environment_is_run_by_the_loop_alone(loop):
     """`env.run` and `env.step` would take timers out of the queue that they do not know; the error says what to call."""
     for wrong in (loop.env.run, loop.env.step, lambda: loop.env.run(until=5)):
