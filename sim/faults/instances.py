@@ -94,3 +94,21 @@ class InstanceSlow(InstanceFault):
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         return at.layer(instance, "slowness", lambda strength: 1 + (self.factor - 1) * strength,
                         base=lambda: instance.slowness, apply=partial(setattr, instance, "slowness"))
+
+
+class InstanceUnavailable(InstanceFault):
+    """New requests are refused and health checks fail; what the instance has, it finishes."""
+
+    kind: Literal["instance.unavailable"] = "instance.unavailable"
+
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        return at.hold(instance, "unavailable", partial(instance.set_unavailable, True), partial(instance.set_unavailable, False))
+
+
+class InstancePause(InstanceFault):
+    """The process stands still, as under SIGSTOP: it is there, accepts connections, and does nothing (see sim.model.pause)."""
+
+    kind: Literal["instance.pause"] = "instance.pause"
+
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        return at.hold(instance, "paused", instance.pause, instance.resume)

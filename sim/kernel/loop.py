@@ -156,6 +156,25 @@ class SimLoop(asyncio.BaseEventLoop):
         for left, future in frozen:
             self._schedule(self.env._now + left, future)
 
+    def hold(self, wanted: Callable[[Any], bool]) -> list[tuple[float, Any]]:
+        """Take everything that *wanted* chooses (timers, sleeps, posts) out of what is due and out of the queue; with each, its time,
+        in order. For `release`."""
+        held = [(self.env._now, event) for event in self._due if wanted(event)]
+        held += [(entry[0], entry[3]) for entry in sorted(self._queue, key=lambda entry: entry[:3]) if wanted(entry[3])]
+        out = {id(event) for _, event in held}
+        kept = [event for event in self._due if id(event) not in out]
+        self._due.clear()
+        self._due.extend(kept)
+        self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
+        heapify(self._queue)
+        return held
+
+    def release(self, held: list[tuple[float, Any]]) -> None:
+        """Put back what was held: at its time, or now if that has passed, in the old order."""
+        for when, event in held:
+            if not is_dead(event):
+                self._schedule(when, event)
+
     def forget_dead(self) -> None:
         """Rebuild the queue without what has been cancelled; a timer calls this when that is more than half of it."""
         self._queue[:] = [entry for entry in self._queue

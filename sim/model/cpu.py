@@ -22,6 +22,7 @@ class Cpu:
         self._loop = loop
         self.cores = cores
         self.speed = speed
+        self._standing = False
         self._virtual = 0.0
         self._since = loop.time()
         self._jobs: list[tuple[float, int, Future[None]]] = []
@@ -50,8 +51,22 @@ class Cpu:
         self.speed = speed
         self._arm()
 
+    def stop(self) -> None:
+        """Stand still."""
+        self._advance()
+        self._standing = True
+        self._arm()
+
+    def go_on(self) -> None:
+        """Go on, at the speed that is set."""
+        self._advance()
+        self._standing = False
+        self._arm()
+
     @property
     def _rate(self) -> float:
+        if self._standing:
+            return 0.0
         return self.speed * min(1.0, self.cores / len(self._jobs)) if self._jobs else 0.0
 
     def _advance(self) -> None:

@@ -12,11 +12,11 @@ length of the pause, and answers leave after it.
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import CancelledError, Task
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ from sim.model.client import Client, UseSpec
 from sim.model.cpu import Cpu
 from sim.model.messages import Exchange, Response
 from sim.model.network import LOST, LinkFailed
+from sim.model.pause import Pause
+from sim.model.place import PLACE, Place
 from sim.model.queues import QUEUES
 from sim.resilience.policy import PolicySpec
 from sim.streams import Stream
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 SERVER, OK, DEGRADED, FAILED, REJECTED = int(SpanKind.SERVER), int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 CANCELLED = int(Reason.CANCELLED)
+Hook = Callable[[Exchange, Callable[[Exchange], None]], None]
 DONE = Response(200)
 
 
@@ -63,17 +66,21 @@ class Instance:
         self.waiting = Level(now)
         self.up = True
         self.accepting = True
-        self.paused = False
         self.draining = False
+        self.pause_now: Pause | None = None
+        self._open = True  # started, and not yet told to stop
+        self._unavailable = False
+        self._starts = 0
         self.serving: dict[Exchange, None] = {}
-        self._hooks: list[Callable[[Exchange, Callable[[Exchange], None]], None]] = []
-        self._held: list[Callable[[], None]] = []  # what waits for the end of a pause
-        self._frozen: list[tuple[float, asyncio.Future[object]]] = []
+        self._hooks: list[Hook] = []
         self.rejected = 0
         self.wasted = 0.0  # seconds of work that nobody waited for
         self.worked = 0.0  # seconds of work altogether
         self.healthy = True  # up, and takes requests
+        self.clients: list[Client] = []
         self._clients: dict[str, Client] = {}
+        self._context = copy_context()
+        self._context.run(PLACE.set, Place(self, None, 0, 0))  # all code of this instance runs in copies of it
         self._streams: Counter[str] = Counter()
         cores = node.cores
         self.cpu = Cpu(self.loop, cores) if cores is not None else None
@@ -84,17 +91,32 @@ class Instance:
         *policies* of its own (a gateway's route) gets a client of its own."""
         use = self.node.spec.uses.get(callee) or UseSpec()
         if policies:
-            return self.world.client(self.node.name, self, callee, use.model_copy(update={"policies": [*policies, *use.policies]}))
+            return self._new_client(callee, use.model_copy(update={"policies": [*policies, *use.policies]}))
         if callee not in self._clients:
-            self._clients[callee] = self.world.client(self.node.name, self, callee, use)
+            self._clients[callee] = self._new_client(callee, use)
         return self._clients[callee]
+
+    def _new_client(self, callee: str, use: UseSpec) -> Client:
+        client = self.world.client(self.node.name, self, callee, use)
+        self.clients.append(client)
+        return client
+
+    def context(self) -> Context:
+        """For a task that belongs to this instance and to no request."""
+        return self._context.copy()
 
     def stream(self, purpose: str) -> Stream:
         """A stream of its own for each that asks, in the order of asking."""
         self._streams[purpose] += 1
         return self.world.streams[f"{self.name} {purpose} {self._streams[purpose]}"]
 
+    @property
+    def paused(self) -> bool:
+        """It stands still."""
+        return self.pause_now is not None
+
     def _changed(self) -> None:
+        self.accepting = self._open and not self._unavailable
         self.healthy = self.up and self.accepting and not self.draining
         self.node.changed()
 
@@ -102,8 +124,8 @@ class Instance:
 
     def arrive(self, exchange: Exchange) -> None:
         """A request has come over the link."""
-        if self.paused:
-            self._held.append(lambda: self.arrive(exchange))
+        if self.pause_now is not None:
+            self.pause_now.hold(exchange, partial(self.arrive, exchange))
             return
         exchange.arrived = self.env._now
         if not (self.up and self.accepting):
@@ -139,8 +161,8 @@ class Instance:
         self.answer(exchange, response)
 
     @contextmanager
-    def intercepted(self, hook: Callable[[Exchange, Callable[[Exchange], None]], None]) -> Iterator[None]:
-        """Let *hook(exchange, proceed)* have each request that is sent while the block lasts, before it arrives; the last laid has it first."""
+    def intercepted(self, hook: Hook) -> Iterator[None]:
+        """Let *hook(exchange, proceed)* have each request that is sent while the block lasts, before it arrives; the last has it first."""
         self._hooks.append(hook)
         self.arrive = self._arrive_through_hooks  # type: ignore[method-assign]
         try:
@@ -153,7 +175,7 @@ class Instance:
     def _arrive_through_hooks(self, exchange: Exchange) -> None:
         proceed: Callable[[Exchange], None] = partial(Instance.arrive, self)
         for hook in self._hooks:
-            proceed = partial(hook, proceed=proceed)
+            proceed = partial(_hooked, hook, proceed)
         proceed(exchange)
 
     def _start(self, exchange: Exchange) -> None:
@@ -162,20 +184,22 @@ class Instance:
         exchange.started = now
         exchange.span = self.recorder.next_span()
         self.serving[exchange] = None
-        exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name)
+        exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name, context=self._context.copy())
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
             response = await self.handle(exchange) or DONE
         except CancelledError:  # killed, or told that the caller has gone
-            self._leave(exchange, self.env._now)
-            self._record(exchange, CANCELLED, FAILED)
+            if exchange in self.serving:
+                self._give_up(exchange)
             return
         except Exception as error:  # of the service's own code: a 500, never the end of the run
             self.world.handler_failed(self, exchange, error)
             response = Response(500, error=error, reason=int(Reason.ERROR))
         if exchange.degraded:
             response = _degraded(response)
+        if exchange not in self.serving:  # killed, and its code did not want to know
+            return
         now = self.env._now
         self._leave(exchange, now)
         status, request = response.status, exchange.request
@@ -184,6 +208,10 @@ class Instance:
             self.node.index, exchange.client.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER,
             (DEGRADED if response.degraded else OK) if status < 400 else REJECTED if response.rejected else FAILED))
         self.answer(exchange, response)
+
+    def _give_up(self, exchange: Exchange) -> None:
+        self._leave(exchange, self.env._now)
+        self._record(exchange, CANCELLED, FAILED)
 
     def _leave(self, exchange: Exchange, now: float) -> None:
         """Give the worker to the next in line."""
@@ -195,11 +223,11 @@ class Instance:
         self.busy.change(-1, now)
         if self.waiting.value:
             self._serve_next()
-        if self.draining and not self.serving:
+        if self.draining and self.up and not self.serving:
             self.world.drained(self)
 
     def _serve_next(self) -> None:
-        while self.waiting.value and self.busy.value < self.workers and self.up and not self.paused:
+        while self.waiting.value and self.busy.value < self.workers and self.up and self.pause_now is None:
             exchange = self.queue.pop()
             self.waiting.change(-1, self.env._now)
             if self.node.admission is None or self.node.dequeued(self, exchange):
@@ -213,8 +241,8 @@ class Instance:
 
     def answer(self, exchange: Exchange, response: Response) -> None:
         """Send *response* back over the link."""
-        if self.paused:
-            self._held.append(lambda: self.answer(exchange, response))
+        if self.pause_now is not None:
+            self.pause_now.hold(exchange, partial(self.answer, exchange, response))
             return
         client = exchange.client
         link = client.back
@@ -238,8 +266,11 @@ class Instance:
 
     def caller_gone(self, exchange: Exchange) -> None:
         """The caller has left, and this transport tells: stop working for it."""
-        if exchange in self.serving:
+        if self.pause_now is not None:
+            self.pause_now.hold(exchange, partial(self.caller_gone, exchange))
+        elif exchange in self.serving:
             exchange.task.cancel()
+            exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self.serving else None)  # it never began
         elif self.queue.remove(exchange):
             self.waiting.change(-1, self.env._now)
 
@@ -251,59 +282,62 @@ class Instance:
             return
         self.up = False
         self.node.killed(self)
-        self._frozen.clear()
-        self._held.clear()
-        self.paused = False
+        pause, self.pause_now = self.pause_now, None
+        lost = {exchange: None for exchange, _ in pause.held if exchange.client.source is not self} if pause is not None else {}
+        if pause is not None:
+            pause.end()
         for exchange in self.queue.drain():
             self.waiting.change(-1, self.env._now)
-            self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
+            lost[exchange] = None
         for exchange in list(self.serving):
             exchange.task.cancel()
+            self._give_up(exchange)
+            lost[exchange] = None
+        for exchange in lost:
             self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
         self._changed()
 
     def start(self) -> None:
-        """It runs again, empty; after the node's start-up time it takes requests."""
-        if self.up:
+        """It runs again, empty; after the node's start-up time it takes requests. One that is taken out of service stays out."""
+        if self.up or self.draining:
             return
         self.up = True
-        self.accepting = False
-        self.loop.post(self.node.startup, self._ready)
+        self.accepting = self._open = False
+        self._starts += 1
+        self.loop.post(self.node.startup, self._ready, self._starts)
 
-    def _ready(self) -> None:
-        if self.up and not self.draining:
+    def _ready(self, start: int) -> None:
+        if self.up and start == self._starts and not self.draining:
             self.node.boot(self)
 
     def set_accepting(self, accepting: bool) -> None:
         """Refuse new requests, or take them again; what it has goes on."""
-        self.accepting = accepting
+        self._open = accepting
+        self._changed()
+
+    def set_unavailable(self, unavailable: bool) -> None:
+        """Refuse new requests whatever else is said, or no longer so; what it has goes on."""
+        self._unavailable = unavailable
         self._changed()
 
     def pause(self) -> None:
-        """Stand still: what is in work stops, arrivals and answers wait."""
-        if self.paused or not self.up:
-            return
-        self.paused = True
-        mine = {id(exchange.task._fut_waiter) for exchange in self.serving}
-        self._frozen = self.loop.freeze(lambda future: id(future) in mine)
-        if self.cpu is not None:
-            self.cpu.set_speed(0.0)
-        self._changed()
+        """Stand still: what is in work stops, arrivals and answers wait. Discovery does not see it: it is up, and silent."""
+        if self.pause_now is None and self.up:
+            self.pause_now = Pause(self)
 
     def resume(self) -> None:
         """Go on where it stood."""
-        if not self.paused:
+        pause, self.pause_now = self.pause_now, None
+        if pause is None:
             return
-        self.paused = False
-        self.loop.thaw(self._frozen)
-        if self.cpu is not None:
-            self.cpu.set_speed(1.0)
-        self._frozen = []
-        held, self._held = self._held, []
-        for act in held:
+        pause.end()
+        for _, act in pause.held:
             act()
         self._serve_next()
-        self._changed()
+
+
+def _hooked(hook: Hook, proceed: Callable[[Exchange], None], exchange: Exchange) -> None:
+    hook(exchange, proceed)
 
 
 def _degraded(response: Response) -> Response:

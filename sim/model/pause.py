@@ -1,0 +1,85 @@
+"""An instance that stands still, as under SIGSTOP or a long collection of garbage, and goes on later.
+
+    its sleeps (work that it does)          end later by the length of the pause
+    its timers, also timeouts of policies   those that come due wait for the end of it, then fire in their order: the clock went on
+    answers to calls that it has made       wait in its socket
+    new requests                            wait in its socket; so does the word that a caller has gone
+    answers of its own                      cannot be ready; those that are, wait
+
+What belongs to the instance is known by the context in which its code runs (sim.model.place), so that everything that a handler
+has started stands still with it.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sim.kernel import Timer
+from sim.model.client import Client
+from sim.model.place import PLACE
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+    from sim.model.messages import Exchange
+
+NETWORK = (Client.answered, Client.broken)
+
+
+class Pause:
+    """It begins as it is made; call `end`, once."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.held: list[tuple[Exchange, Callable[[], None]]] = []  # what has come meanwhile
+        loop = instance.loop
+        self._sleeps = loop.freeze(self._sleeps_here)
+        self._others = loop.hold(self._belongs)
+        for client in instance.clients:
+            client.answered = partial(self._later, client, Client.answered)  # type: ignore[method-assign]
+            client.broken = partial(self._later, client, Client.broken)  # type: ignore[method-assign]
+        if instance.cpu is not None:
+            instance.cpu.stop()
+
+    def hold(self, exchange: Exchange, act: Callable[[], None]) -> None:
+        """Do *act* when the pause is over."""
+        self.held.append((exchange, act))
+
+    def end(self) -> None:
+        """What was in work goes on; what has come meanwhile is for the instance to do."""
+        instance = self.instance
+        for client in instance.clients:
+            del client.answered, client.broken
+        instance.loop.thaw(self._sleeps)
+        instance.loop.release(self._others)
+        if instance.cpu is not None:
+            instance.cpu.go_on()
+
+    # what belongs to the instance
+
+    def _later(self, client: Client, deliver: Callable[[Exchange, Any], None], exchange: Exchange, what: Any) -> None:
+        """The network brings something to *client*; it may have been sent during a pause and come after it."""
+        pause = self.instance.pause_now
+        if pause is None:
+            deliver(exchange, what)
+        else:
+            pause.hold(exchange, partial(deliver, exchange, what))
+
+    def _here(self, context: Context | None) -> bool:
+        place = context.get(PLACE) if context is not None else None
+        return place is not None and place.instance is self.instance
+
+    def _sleeps_here(self, future: Future[Any]) -> bool:
+        return any(self._here(context) for _, context in future._callbacks or ())  # type: ignore[attr-defined]
+
+    def _belongs(self, entry: Any) -> bool:
+        kind = type(entry)
+        if kind is tuple:
+            callback, args = entry
+            return callback in NETWORK and args[0].client.source is self.instance
+        if kind is Timer:
+            return self._here(entry.context)
+        return kind is Future and self._sleeps_here(entry)
