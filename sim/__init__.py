@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sim.model.handlers import Service, health_check, route
     from sim.model.messages import Request, Response
     from sim.model.world import World
-    from sim.scenario.load import load
+    from sim.scenario.load import load, loads
     from sim.scenario.scenario import Scenario
     from sim.telemetry.result import RunResult
 
@@ -31,10 +31,11 @@ _HOMES = {
     "World": "sim.model.world",
     "health_check": "sim.model.handlers",
     "load": "sim.scenario.load",
+    "loads": "sim.scenario.load",
     "route": "sim.model.handlers",
     "run": "sim.lab.run",
 }
-__all__ = ["Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "load", "route", "run"]
+__all__ = ["Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "load", "loads", "route", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -72,11 +72,14 @@ def validated(document: Document, cls: type[S]) -> S:
 def load_document(path: str | os.PathLike[str]) -> Document:
     """Read the file at *path*; raise InvalidFile with everything that is wrong with it as YAML."""
     name = os.fspath(path)
-    source = Source(name, ())
-    text = _text(name, _bytes(name))
+    return document_of(name, _text(name, _bytes(name)))
+
+
+def document_of(name: str, text: str) -> Document:
+    """The document written as *text*, with problems placed in *name*; raise InvalidFile with everything that is wrong with it as YAML."""
     root = parse(text, Source(name, tuple(text.splitlines())))
     if root is None or (root.entries is None and root.items is None and root.value is None):
-        refuse(Place(source, 1, 1), "the file is empty", "`mesocosm init DIR` writes an example to start from")
+        refuse(Place(Source(name, ()), 1, 1), "the file is empty", "`mesocosm init DIR` writes an example to start from")
     if root.entries is None:
         refuse(root.place, f"a file holds a mapping, and this is {root.noun}", "begin with `name: ...`")
     return Document(name, root)

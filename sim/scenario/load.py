@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .checks import Plan, problems_of
-from .documents import Document, load_document, validated
+from .documents import Document, document_of, load_document, validated
 from .overrides import Patch, option_patch, patched, set_option, variant_patches
-from .problems import Collected, Problem
+from .problems import Collected, Problem, refuse_any
 from .scenario import FaultPlan, Scenario
 
 FilePath = str | os.PathLike[str]
@@ -31,6 +31,14 @@ class Loaded:
 def load(path: FilePath) -> Scenario:
     """The scenario in the file at *path*; raise InvalidFile with everything that is wrong with it."""
     return load_scenario(path).scenario
+
+
+def loads(text: str, name: str = "<text>") -> Scenario:
+    """The scenario written as *text*; raise InvalidFile with everything that is wrong with it, placed in *name*."""
+    document = document_of(name, text)
+    scenario = validated(document, Scenario)
+    refuse_any(problems_of(scenario, document, ()))
+    return scenario
 
 
 def load_scenario(

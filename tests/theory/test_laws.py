@@ -1,0 +1,81 @@
+"""Operational laws: identities that hold in every run, whatever the distributions."""
+
+import numpy as np
+import pytest
+
+from sim.telemetry.codes import Outcome, SpanKind
+
+from .runs import simulate, station
+
+BUSY = """
+name: busy
+duration: 200s
+network: {default: {latency: {lognormal: {median: 1ms, p99: 20ms}}, loss: 1%}}
+services:
+  front:
+    instances: 2
+    workers: 4
+    queue: {limit: 8, order: lifo}
+    uses: {back: {policies: [{retry: {max_attempts: 3, backoff: {initial: 10ms, max: 100ms}, on: [timeout, 5xx]}}, {timeout: 150ms}]}}
+    endpoints: {GET /: [{work: {exponential: 20ms}}, {call: back GET /}]}
+  back:
+    workers: 3
+    queue: {limit: 5}
+    endpoints: {GET /: [{work: {gamma: {mean: 40ms, cv: 2}}}, {fail: {share: 5%}}]}
+workloads:
+  users: {executor: constant-arrival-rate, rate: 60/s, to: front, timeout: 1s, mix: [{send: GET /}]}
+"""
+
+
+def test_v1_littles_law_is_exact_where_the_system_starts_and_ends_empty():
+    """The integral of the number in the system is the sum of the times in it, to rounding."""
+    text = station(0.8, "{exponential: 1s}", duration=20_000, warmup=0).replace("constant-arrival-rate, rate: 0.8/s, arrivals: poisson",
+                                                                                    "ramping-arrival-rate, start_rate: 0.8/s, "
+                                                                                    "stages: [{duration: 15000s, target: 0.8/s}, {duration: 1ms, target: 0/s}]")
+    result = simulate(text)
+    assert result.summary["requests"]["unfinished"] == 0 and result.summary["requests"]["ok"] > 10_000
+    server = result.spans.of(SpanKind.SERVER)
+    in_system = result.summary["services"]["server"]["in_system_mean"] * result.duration
+    assert in_system == pytest.approx(float(server.duration.sum()), rel=1e-9)
+    waiting = result.summary["services"]["server"]["queue_mean"] * result.duration
+    assert waiting == pytest.approx(float(server.queued.astype(float).sum()), rel=1e-6)  # waits are kept in single precision
+
+
+def test_v1_littles_law_holds_for_the_workload_too():
+    """Users under way, integrated, are the sum of their latencies."""
+    result = simulate(station(20, "{exponential: 30ms}", duration=300, warmup=0).replace("constant-arrival-rate, rate: 20/s, arrivals: poisson",
+                      "ramping-arrival-rate, start_rate: 20/s, stages: [{duration: 200s, target: 20/s}, {duration: 1ms, target: 0/s}]"))
+    series = result.series("users", "in_flight")
+    area = float((series.mean.astype(float) * np.diff(series.at, prepend=0.0)).sum())
+    assert area == pytest.approx(float(result.requests.latency.sum()), rel=1e-5)  # samples are kept in single precision
+
+
+def test_v3_nothing_is_lost_between_the_edges_of_a_busy_system():
+    """Per edge: what was called ended or is under way; what was sent arrived, was lost, or is on its way; attempts are first tries and retries."""
+    result = simulate(BUSY)
+    totals = result.summary["requests"]
+    assert totals["started"] == sum(totals[outcome.name.lower()] for outcome in Outcome)
+    assert totals["failed"] > 0 and totals["rejected"] > 0
+    client, server = result.spans.of(SpanKind.CLIENT), result.spans.of(SpanKind.SERVER)
+    names = result.names.nodes
+    calls = client[(client.node == names.index("front")) & (client.peer == names.index("back"))]
+    attempts = int(calls.attempt.sum())
+    edge = result.summary["calls"]["front->back"]
+    assert edge["calls"] == len(calls) and edge["attempts"] == attempts
+    assert attempts == len(calls) + edge["retries"]
+    arrived = len(server[server.node == names.index("back")])
+    assert 0 <= attempts - arrived <= 20  # what is still on its way, or served, when the run ends
+
+
+def test_v5_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    """The digest depends on the seed alone."""
+    assert simulate(BUSY, seed=7).digest == simulate(BUSY, seed=7).digest != simulate(BUSY, seed=8).digest
+
+
+def test_v5_a_service_that_nobody_calls_changes_no_other_figure():
+    """Streams are asked for by name, so a new part moves nobody else's dice."""
+    bystander = BUSY.replace("workloads:", "  aside:\n    workers: 2\n    endpoints: {GET /: [{work: {exponential: 1s}}]}\nworkloads:")
+    before, after = simulate(BUSY).summary, simulate(bystander).summary
+    after["services"].pop("aside")
+    for part in ("requests", "workloads", "services", "calls"):
+        assert before[part] == after[part]

@@ -1,0 +1,103 @@
+"""Single stations against their closed forms. Tolerances: Student's 99.9 % interval of the replications plus 1-4 %, seeds fixed."""
+
+import math
+
+import pytest
+
+from .formulas import erlang_b, erlang_c, mm_c_k
+from .runs import latency, of, replicate, simulate, station
+
+
+@pytest.mark.parametrize("load", [0.5, 0.7, 0.8])
+def test_v7_latency_sneaks_up(load):
+    """M/M/1: the mean time in the system is 1/(1-rho)."""
+    mean, half = replicate(station(load, "{exponential: 1s}", duration=25_000, warmup=500), latency)
+    assert mean == pytest.approx(1 / (1 - load), abs=half + 0.03 / (1 - load))
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("load", "expected"), [(0.9, 10.0), (0.95, 20.0)])
+def test_v7_near_saturation(load, expected):
+    """The same near saturation, where it takes millions of requests."""
+    mean, half = replicate(station(load, "{exponential: 1s}", duration=200_000, warmup=10_000), latency)
+    assert mean == pytest.approx(expected, abs=half + 0.03 * expected) and half < 0.25 * expected
+
+
+@pytest.mark.parametrize(("servers", "load"), [(2, 1.6), (5, 4.0), (10, 8.0), (20, 16.0)])
+def test_v9_erlang_c(servers, load):
+    """M/M/c: how many wait, and how long."""
+    text = station(load, "{exponential: 1s}", workers=servers, duration=50_000 / load, warmup=200)
+    results = [simulate(text, seed) for seed in (1, 2, 3)]
+    waited = [float((result.spans.of(2).queued > 0).mean()) for result in results]
+    waits = [latency(result) - 1 for result in results]
+    expected = erlang_c(servers, load)
+    assert sum(waited) / 3 == pytest.approx(expected, abs=0.02)
+    assert sum(waits) / 3 == pytest.approx(expected / (servers - load), rel=0.08)
+
+
+@pytest.mark.parametrize("service", ["1s", "{exponential: 1s}", "{gamma: {mean: 1s, cv: 2}}"])
+@pytest.mark.parametrize(("servers", "load"), [(2, 1.0), (5, 3.0), (10, 8.0), (10, 10.0)])
+def test_v11_erlang_b_is_insensitive_to_the_service_law(servers, load, service):
+    """M/G/c/c turns away the same share for constant, exponential and bursty service."""
+    text = station(load, service, workers=servers, queue=0, duration=60_000 / load, warmup=100)
+    result = simulate(text)
+    counts = of(result, "workloads", "users")
+    assert counts["rejected"] / counts["started"] == pytest.approx(erlang_b(servers, load), abs=0.008)
+    assert set(counts["by_status"]) == {"200", "503"}
+
+
+@pytest.mark.parametrize(("queue", "load"), [(10, 8.0), (10, 12.0), (0, 12.0)])
+def test_v13_a_bulkhead_with_a_queue(queue, load):
+    """M/M/10/K: a queue of ten buys success for latency."""
+    result = simulate(station(load, "{exponential: 1s}", workers=10, queue=queue, duration=8_000, warmup=100))
+    blocked, in_system = mm_c_k(10, 10 + queue, load)
+    counts = of(result, "workloads", "users")
+    assert counts["rejected"] / counts["started"] == pytest.approx(blocked, abs=0.01)
+    assert latency(result) == pytest.approx(in_system, rel=0.02)
+
+
+@pytest.mark.parametrize("service", ["1s", "{exponential: 1s}", "{lognormal: {mean: 1s, cv: 1.5}}"])
+def test_v15_unbounded_concurrency_is_poisson(service):
+    """M/G/inf: the number in service has mean and variance of the load, for any service law."""
+    result = simulate(station(20, service, workers=10**6, duration=6_000, warmup=0))
+    series = result.series("server", "busy")
+    assert float(series.mean[10:].mean()) == pytest.approx(20, rel=0.02)
+    spans = result.spans.of(2)
+    moments = _moments_of_level(spans.start, spans.end, 100, 5_900)
+    assert moments[0] == pytest.approx(20, rel=0.02) and moments[1] == pytest.approx(20, rel=0.06)
+
+
+def _moments_of_level(starts, ends, since, until):
+    """Time-weighted mean and variance of how many intervals are open."""
+    import numpy as np
+
+    times = np.concatenate([starts, ends])
+    steps = np.concatenate([np.ones(len(starts)), -np.ones(len(ends))])
+    order = np.argsort(times, kind="stable")
+    times, level = times[order], np.cumsum(steps[order])
+    inside = (times[:-1] >= since) & (times[1:] <= until)
+    weights, values = np.diff(times)[inside], level[:-1][inside]
+    mean = float((weights * values).sum() / weights.sum())
+    return mean, float((weights * (values - mean) ** 2).sum() / weights.sum())
+
+
+@pytest.mark.parametrize(("size", "kind", "expected"), [(1, "fixed", 5.0), (2, "fixed", 7.5), (5, "fixed", 15.0), (5, "geometric", 25.0)])
+def test_v17_batches_wait_for_each_other(size, kind, expected):
+    """M^[X]/M/1 at rho 0.8: the mean time in the system follows the batch's second moment."""
+    text = station(0.8, "{exponential: 1s}", duration=60_000, warmup=1_000, arrivals=f"arrivals: batch, batch_size: {size}, batch_sizes: {kind}")
+    mean, half = replicate(text, latency)
+    assert mean == pytest.approx(expected, abs=half + 0.05 * expected)
+
+
+def test_processor_sharing_has_the_same_mean_as_fifo_and_no_memory_of_the_service_law():
+    """M/G/1-PS: mean time in the system is 1/(1-rho) for any service law (Kleinrock, Queueing Systems II, 4.4)."""
+    for service in ("1s", "{exponential: 1s}", "{gamma: {mean: 1s, cv: 2}}"):
+        text = station(0.7, service, workers=10**6, duration=15_000, warmup=500, more="cpu: {cores: 1}")
+        mean, half = replicate(text, latency, seeds=5)
+        assert mean == pytest.approx(1 / 0.3, abs=half + 0.15)
+
+
+def test_waiting_is_exponential_in_its_tail():
+    """M/M/1: the time in the system is exponential with rate 1-rho, so its p99 is ln(100)/(1-rho)."""
+    mean, half = replicate(station(0.7, "{exponential: 1s}", duration=30_000, warmup=500), lambda result: latency(result, "p99"))
+    assert mean == pytest.approx(math.log(100) / 0.3, abs=half + 0.6)
