@@ -15,16 +15,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from sim.distributions import TimeDistribution
 from sim.model.failures import pass_on
 from sim.model.keys import AnyKeys
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Request, Response
 from sim.model.paths import Target, parse_target, template
-from sim.spec import OneKey, Spec
-from sim.units import Share, Size
+from sim.spec import Mistake, OneKey, Spec, invalid, shown
+from sim.units import Noun, Share, Size
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
@@ -36,17 +35,20 @@ def _read_target(value: Any) -> Any:
     if isinstance(value, Target):
         return value
     if not isinstance(value, str):
-        raise PydanticCustomError("call", "a call is a text: {cure}", {"cure": "write 'payments POST /charges' or 'POST payments/charges'"})
+        raise invalid(Mistake((), f"a call is a text, not {shown(value)}", "write 'payments POST /charges' or 'POST payments/charges'"))
     try:
         return parse_target(value)
     except ValueError as error:
-        raise PydanticCustomError("call", "{message}", {"message": str(error)}) from None
+        cause, _, cure = str(error).rpartition(": ")
+        raise invalid(Mistake((), cause, cure)) from None
 
 
 CallTarget = Annotated[
     Target,
     BeforeValidator(_read_target),
     PlainSerializer(lambda target: f"{target.node} {target.method} {target.path}" if target.node else f"{target.method} {target.path}", return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["payments POST /charges"]}),
+    Noun("call"),
 ]
 
 
