@@ -16,6 +16,7 @@ from .hints import absurd, doubtful
 from .overrides import patched, variant_patches
 from .problems import Collected, Problem, in_order, refuse_any
 from .references import wrong_references
+from .trial import check_measures
 
 Plan = tuple[Document, Sequence[Fault]]  # faults, and where they are written
 SCENARIO_KEYS = frozenset({"services", "workloads", "duration", "network", "checks", "steady_state", "variants"})
@@ -92,7 +93,8 @@ def _check_plan(document: Document, scenarios: list[Scenario], report: Report) -
 
 def problems_of(scenario: Scenario, document: Document, plans: Sequence[Plan] = ()) -> list[Problem]:
     """What a valid *scenario* and fault *plans* for it say that cannot be, and what they can hardly mean (as warnings)."""
-    problems = [*_placed(wrong_references(scenario), document), *fault_problems(scenario, [(document, scenario.faults), *plans])]
+    wrong = [*wrong_references(scenario), *check_measures(scenario)]
+    problems = [*_placed(wrong, document), *fault_problems(scenario, [(document, scenario.faults), *plans])]
     if problems:
         return problems
     flow = Flow(scenario)

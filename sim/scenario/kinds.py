@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 from sim.errors import InvalidInput
 from sim.mistakes import did_you_mean
@@ -21,6 +22,16 @@ WIDTH = 110
 
 
 @dataclass(frozen=True)
+class KindDoc:
+    """One kind: what it is for, how it is written, its fields."""
+
+    name: str
+    text: str
+    how: str
+    fields: tuple[FieldDoc, ...] = ()
+
+
+@dataclass(frozen=True)
 class Group:
     """Kinds that stand in one place of a scenario; *table* is loaded when it is asked for. *how* shows how one is written."""
 
@@ -29,13 +40,28 @@ class Group:
     module: str
     table: str
 
-    def kinds(self) -> Mapping[str, type[Spec]]:
+    def kinds(self) -> Mapping[str, Any]:
         """By the name that YAML uses."""
-        table: Mapping[str, type[Spec]] = getattr(import_module(self.module), self.table)
+        table: Mapping[str, Any] = getattr(import_module(self.module), self.table)
         return table
+
+    def describe(self, name: str) -> KindDoc:
+        """The kind called *name*."""
+        cls = self.kinds()[name]
+        return KindDoc(name, inspect.getdoc(cls) or "", _how(self.how, name, cls), tuple(documented(cls)))
+
+
+class Measures(Group):
+    """What can be asked for: no specs, but lines of a table."""
+
+    def describe(self, name: str) -> KindDoc:
+        measure = self.kinds()[name]
+        of = f"; of a {' or '.join(measure.of)}" if measure.of else ""
+        return KindDoc(name, f"{measure.text}{of}", f"{self.how.replace('{kind}', name)} {measure.unit.example}")
 
 
 GROUPS: dict[str, Group] = {
+    "files": Group("Whole files", "{kind} file", "sim.scenario.scenario", "FILES"),
     "services": Group("Nodes under `services`", "kind: {kind}", "sim.model.services", "SERVICES"),
     "steps": Group("Steps of an endpoint, one after another", "- {kind}: ...", "sim.model.steps", "STEPS"),
     "policies": Group("Policies of a dependency, outermost first", "- {kind}: ...", "sim.resilience.policies", "POLICIES"),
@@ -45,6 +71,8 @@ GROUPS: dict[str, Group] = {
     "distributions": Group("Distributions of times", "{kind}: ...", "sim.distributions", "DISTRIBUTIONS"),
     "keys": Group("Ways to draw a key", "{kind}: ...", "sim.model.keys", "KEYS"),
     "executors": Group("Workloads: who calls, and when", "executor: {kind}", "sim.workload.executors", "EXECUTORS"),
+    "judgements": Group("What must hold", "{kind}: [{...}]", "sim.scenario.measures", "JUDGEMENTS"),
+    "measures": Measures("What can be asked for", "measure: {kind}, at_least:", "sim.scenario.measures", "MEASURES"),
     "faults": Group("What goes wrong, and when", "kind: {kind}", "sim.faults.faults", "FAULTS"),
     "schedules": Group("When a fault lasts", "schedule: {{kind}: ...}", "sim.faults.schedule", "SCHEDULES"),
     "limits": Group("Ways to adapt a concurrency limit", "algorithm: {{kind}: ...}", "sim.resilience.adaptive_concurrency", "LIMITS"),
@@ -52,24 +80,8 @@ GROUPS: dict[str, Group] = {
 }
 
 
-@dataclass(frozen=True)
-class KindDoc:
-    """One kind: what it is for, how it is written, its fields."""
-
-    name: str
-    text: str
-    how: str
-    fields: tuple[FieldDoc, ...]
-
-
-def described(group: Group) -> Iterator[KindDoc]:
-    """Every kind of a group, in the order of its table."""
-    for name, cls in group.kinds().items():
-        yield KindDoc(name, inspect.getdoc(cls) or "", _how(group, name, cls), tuple(documented(cls)))
-
-
-def _how(group: Group, name: str, cls: type[Spec]) -> str:
-    how = group.how.replace("{kind}", name)
+def _how(how: str, name: str, cls: type[Spec]) -> str:
+    how = how.replace("{kind}", name)
     if cls.shorthand is not None:
         how = how.replace("...", f"<{cls.shorthand}>, or {name}: {{...}}")
     beside = ", ".join(f"`{key}`" for key in cls.beside)
@@ -82,12 +94,12 @@ Selection = dict[str, list[KindDoc]]  # by group
 def selected(word: str | None) -> Selection:
     """All groups, the group called *word*, or every kind of that name; raise InvalidInput if there is none."""
     if word is None or word in GROUPS:
-        return {name: list(described(group)) for name, group in GROUPS.items() if word in (None, name)}
+        return {name: [group.describe(kind) for kind in group.kinds()] for name, group in GROUPS.items() if word in (None, name)}
     having = {name: group for name, group in GROUPS.items() if word in group.kinds()}
     if not having:
         known = {*GROUPS, *(kind for group in GROUPS.values() for kind in group.kinds())}
         raise InvalidInput(f"no group and no kind is called {word!r}\n    {did_you_mean(word, known)}")
-    return {name: [kind for kind in described(group) if kind.name == word] for name, group in having.items()}
+    return {name: [group.describe(word)] for name, group in having.items()}
 
 
 def as_text(selection: Selection) -> str:

@@ -213,3 +213,6 @@ def measure_mistakes(asked: Asked, parts: Mapping[str, str], edges: set[str]) ->
         yield Mistake(("of",), f"there is no {' or '.join(wanted)} {of!r}", did_you_mean(of, known))
     elif kind not in wanted:
         yield Mistake(("of",), f"{asked.measure} is of a {' or '.join(wanted)}, and {of!r} is a {kind}", did_you_mean(of, known))
+
+
+JUDGEMENTS: dict[str, type[Asked]] = {"steady_state": SteadyState, "checks": Check, "abort_if": AbortIf}  # where a scenario asks

@@ -49,6 +49,9 @@ class Problem:
     source_line: str | None = None
     warning: bool = False
 
+    def __str__(self) -> str:
+        return self.render()
+
     def render(self) -> str:
         """Several lines of plain text; nothing in it can confuse a terminal."""
         place = f"{self.path}:{self.line}:{self.col}" if self.line else self.path

@@ -52,3 +52,6 @@ class Scenario(Spec):
     def nodes(self) -> dict[str, NodeSpec]:
         """The services by name."""
         return dict(self.services)
+
+
+FILES: dict[str, type[Scenario | FaultPlan]] = {"scenario": Scenario, "faults": FaultPlan}  # what a file can hold

@@ -14,18 +14,16 @@ from sim.mistakes import did_you_mean
 from sim.spec import Kinds, Spec
 
 from .fields import kinds_in
+from .scenario import FILES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(what: str) -> dict[str, Any]:
     """The schema of a `scenario` or of a plan of `faults`; raise InvalidInput for anything else."""
-    from .scenario import FaultPlan, Scenario
-
-    roots: dict[str, type[Spec]] = {"scenario": Scenario, "faults": FaultPlan}
-    if what not in roots:
-        raise InvalidInput(f"there is no schema of {what!r}\n    {did_you_mean(what, roots)}")
-    return json_schema(roots[what], f"mesocosm {what}")
+    if what not in FILES:
+        raise InvalidInput(f"there is no schema of {what!r}\n    {did_you_mean(what, FILES)}")
+    return json_schema(FILES[what], f"mesocosm {what}")
 
 
 def json_schema(root: type[Spec], title: str) -> dict[str, Any]:

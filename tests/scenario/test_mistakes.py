@@ -73,6 +73,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
         "- call: payments POST /charges", "- call: payments POST /charges\n          ¦sleep: 1ms",
         "a step has one key; this one has call, sleep", "item of its own",
     ),
+    ("- call: payments POST /charges", "- call: ¦5", "a call is a text, not 5", "'payments POST /charges'"),
     # missing
     ("duration: 60s\n", "", "'duration' is missing", "add `duration: ...` here"),
     ("    to: gateway\n", "", "'to' is missing", "add `to: ...` here"),
@@ -83,7 +84,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("- call: payments POST", "- call: ¦paymets POST", "there is no service 'paymets'", "did you mean 'payments'?"),
     ("POST /charges\n", "POST /charge\n", "'payments' has no endpoint 'POST /charge'", "did you mean 'POST /charges'?"),
     ("- call: payments POST /charges", "- call: ¦POST /charges", "names no service", "write 'payments POST /charges'"),
-    ("- call: payments POST /charges", "- call: ¦payments PAST /charges", "'PAST' is no method", ""),
+    ("- call: payments POST /charges", "- call: ¦payments PAST /charges", "'PAST' is no method", "did you mean POST?"),
     ("- call: payments POST /charges", "- call: ¦orders-db POST /x", "is a database, which has no endpoints", "write `query: orders-db`"),
     ("        - query: orders-db", "        - query: ¦orders-bd", "there is no database 'orders-bd'", "did you mean 'orders-db'?"),
     ("        - query: orders-db", "        - query: ¦payments", "'payments' is a service, not a database", "kind: database"),
@@ -99,7 +100,12 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("  zones: {a: {}, b: {}}\n", "", "no zones to spread over", "zones: {a: {}, b: {}}"),
     ("target: {link: orders->payments}", "target: {link: ¦ordres->payments}", "no service or workload 'ordres'", "did you mean 'orders'?"),
     ("schedule: {at: 20s, for: 10s}", "schedule: {after: ¦quick, for: 10s}", "no fault 'quick'", "known: slow"),
-    ("  shoppers:\n", "  ¦orders:\n", "'orders' is the name of a service too", "another name"),
+    ("  mail: {kind", "  shoppers: {kind", "'shoppers' is the name of a service too", "another name"),
+    # judgements
+    ("measure: success_ratio", "measure: ¦sucess_ratio", "unknown measure 'sucess_ratio'", "did you mean 'success_ratio'?"),
+    ("of: shoppers", "of: ¦shopers", "'shopers'", "did you mean 'shoppers'?"),
+    ("at_least: 99%", "at_least: ¦0.99", "should be a share, not 0.99", "99%"),
+    ("at_least: 99%", "at_leest: 99%", "unknown key 'at_leest'", "did you mean 'at_least'?"),
     # what cannot be run
     (
         "[{work: {exponential: 4ms}}]", "[{call: ¦orders POST /orders}]",
@@ -141,7 +147,7 @@ def test_the_shop_itself_is_sound(tmp_path):
     path, _ = broken(tmp_path, "seed: 7", "seed: 8")
     report = check_files([str(path)])
     assert not report.problems, "\n".join(report.lines())
-    assert list(report.lines()) == [f"{path}: a sound scenario: 6 services, 1 workload, 1 fault, 1 variant"]
+    assert list(report.lines()) == [f"{path}: a sound scenario: 6 services, 1 workload, 1 check, 1 fault, 1 variant"]
 
 
 @pytest.mark.parametrize(("old", "new", "what", "cure"), MISTAKES, ids=[f"{i} {mistake[2][:40]}" for i, mistake in enumerate(MISTAKES)])
@@ -159,9 +165,8 @@ def test_a_mistake_is_told_with_place_cause_and_cure(tmp_path, old, new, what, c
 
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
     """Sorted by line, whatever kind they are of."""
-    text = SHOP
-    for old, new in (("seed: 7", "seed: x"), ("workers: 16", "wrkers: 16"), ("- timeout: 400ms", "- timeout: 400"), ("rate: 100/s", "rate: 5")):
-        text = text.replace(old, new)
+    text = SHOP.replace("seed: 7", "seed: x").replace("workers: 16", "wrkers: 16")
+    text = text.replace("- timeout: 400ms", "- timeout: 400").replace("rate: 100/s", "rate: 5")
     path = tmp_path / "shop.yaml"
     path.write_text(text)
     found = problems_in(path)

@@ -1,0 +1,130 @@
+"""What `check` says of sound files: nothing, or warnings about what can hardly be meant."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.scenario.checks import check_files
+from sim.scenario.flow import Flow
+from sim.scenario.load import load
+from sim.scenario.template import FILES, write_template
+
+SHOP = (Path(__file__).parent / "shop.yaml").read_text()
+
+
+def report(tmp_path, *changes: tuple[str, str]):
+    text = SHOP
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "shop.yaml"
+    path.write_text(text)
+    return check_files([str(path)])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("          - timeout: 400ms", "          - timeout: 2s", "not below the deadline"),
+        (
+            "          - circuit_breaker: {sliding_window: {calls: 20}, failure_rate_threshold: 50%}\n",
+            "          - fallback: {status: 200}\n",
+            "the fallback is inside the retry",
+        ),
+        ("          - deadline: 1500ms\n", "          - circuit_breaker: {}\n", "the retry is inside the circuit breaker"),
+        ("send: POST /api/orders", "send: PATCH /api/orders", "does not listen on 'PATCH /api/orders'"),
+        ("send: POST /api/orders", "send: POST /orders", "does not listen on 'POST /orders'"),
+        ("to: orders, timeout: 2s", "to: payments, timeout: 2s", "passes it on to 'payments', which has no endpoint 'POST /orders'"),
+        ("rate: 100/s", "rate: 100000/s", "workers would be busy"),
+    ],
+)
+def test_what_can_hardly_be_meant_is_a_warning(tmp_path, old, new, what):
+    """It has a place, and it does not make the file invalid."""
+    found = report(tmp_path, (old, new))
+    assert not found.invalid
+    assert any(what in problem.what for problem in found.problems)
+    assert all(" warning: " in problem.render().splitlines()[0] for problem in found.problems)
+
+
+def test_services_in_python_may_call_whom_they_like(tmp_path):
+    """Without steps nobody can tell whom a service calls, so its `uses` are believed."""
+    steps = SHOP[SHOP.index("    endpoints:\n      POST /orders") : SHOP.index("  payments:\n    endpoints")]
+    assert not report(tmp_path, (steps, "")).invalid
+
+
+def test_a_cycle_that_may_end_is_allowed(tmp_path):
+    """One call in ten goes back: that ends."""
+    loop = "[{choose: [{weight: 9, do: []}, {weight: 1, do: [{call: orders POST /orders}]}]}]"
+    assert not report(tmp_path, ("[{work: {exponential: 4ms}}]", loop)).invalid
+
+
+def test_a_cycle_that_multiplies_is_refused(tmp_path):
+    """Three times one chance in two to come back: that does not end, although each way may."""
+    maybe = "{choose: [{weight: 1, do: []}, {weight: 1, do: [{call: orders POST /orders}]}]}"
+    found = report(tmp_path, ("[{work: {exponential: 4ms}}]", f"[{maybe}, {maybe}, {maybe}]"))
+    assert found.invalid
+    assert "calls without number" in found.problems[0].what
+
+
+def test_long_chains_need_no_deep_stack(tmp_path):
+    """Two thousand services in a row are checked like any others."""
+    last = 2000
+    services = "".join(f"  s{i}: {{endpoints: {{GET /: [{{call: s{i + 1} GET /}}]}}}}\n" for i in range(last))
+    path = tmp_path / "chain.yaml"
+    load = "{w: {rate: 1/s, to: s0, mix: [{send: GET /}]}}"
+    path.write_text(f"name: chain\nduration: 1s\nservices:\n{services}  s{last}: {{}}\nworkloads: {load}\n")
+    assert list(check_files([str(path)]).lines()) == [f"{path}: a sound scenario: {last + 1} services, 1 workload"]
+
+
+def test_the_arithmetic_of_a_chain(tmp_path):
+    """Rates follow the weights; times add up what is worked, asked and travelled."""
+    path = tmp_path / "sums.yaml"
+    path.write_text("""
+name: sums
+duration: 10s
+network: {default: {latency: 1ms}}
+services:
+  front:
+    endpoints:
+      GET /a: [{work: 10ms}, {call: back GET /b}, {parallel: [[{sleep: 5ms}], [{query: db}]]}]
+      GET /c: [{repeat: {times: 3, do: [{call: back GET /b}]}}, {fail: {share: 25%}}, {work: 8ms}, {return: {}}, {work: 1h}]
+  back: {endpoints: {GET /b: [{choose: [{weight: 1, do: [{work: 4ms}]}, {weight: 3, do: [{query: {database: db, time: 8ms}}]}]}]}}
+  db: {kind: database, query: 20ms}
+workloads:
+  w: {rate: 40/s, to: front, mix: [{weight: 3, send: GET /a}, {weight: 1, send: GET /c}]}
+""")
+    flow = Flow(load(path))
+    demand = flow.demand(lambda workload: 40.0)
+    calls = {str(operation): times for operation, times in demand.calls.items()}
+    assert calls == pytest.approx({"front GET /a": 30, "front GET /c": 10, "back GET /b": 60, "db POST /read": 75})
+    back = 0.25 * 0.004 + 0.75 * (0.002 + 0.008)
+    times = {str(operation): flow.time(operation) for operation in demand.calls}
+    assert times["back GET /b"] == pytest.approx(back)
+    assert times["front GET /a"] == pytest.approx(0.010 + 0.002 + back + 0.022)
+    assert times["front GET /c"] == pytest.approx(3 * (0.002 + back) + 0.75 * 0.008)
+    assert demand.busy["db"] == pytest.approx(30 * 0.020 + 45 * 0.008)
+
+
+def test_the_template_is_sound_and_runs_under_its_faults(tmp_path):
+    """What `init` writes has no problem, and its plan fits its scenario."""
+    paths = [str(path) for path in write_template(tmp_path / "new")]
+    assert [Path(path).name for path in paths] == list(FILES)
+    found = check_files(paths)
+    assert not found.problems, "\n".join(found.lines())
+    assert "its targets found in 'my-shop'" in found.sound[1]
+
+
+def test_a_plan_is_checked_against_the_scenario_beside_it(tmp_path):
+    """Alone its targets cannot be looked up; with a scenario they are."""
+    plan, shop = tmp_path / "plan.yaml", tmp_path / "shop.yaml"
+    plan.write_text("faults:\n- {kind: network.delay, target: {link: orders->nobody}, latency: 1s}\n")
+    shop.write_text(SHOP)
+    assert not check_files([str(plan)]).invalid
+    (problem,) = check_files([str(plan), str(shop)]).problems
+    assert (problem.path, problem.line, problem.col) == (str(plan), 2, 40)
+
+
+def test_every_file_is_told_even_if_the_first_is_no_scenario(tmp_path):
+    """Problems of all files, in the order in which they were named."""
+    found = check_files([str(tmp_path / "none.yaml"), str(tmp_path)])
+    assert [problem.path for problem in found.problems] == [str(tmp_path / "none.yaml"), str(tmp_path)]
