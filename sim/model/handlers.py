@@ -40,6 +40,7 @@ from sim.resilience.saga import Saga
 from sim.streams import Stream
 
 if TYPE_CHECKING:
+    from sim.model.client import Client
     from sim.model.instance import Instance
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ class Service:
     _config: Mapping[str, Any]
     _background: dict[asyncio.Task[Any], None]
     _meters: dict[tuple[str, str], Meter]
+    _clients: dict[str, Client]
     _alive: bool = True
 
     @classmethod
@@ -89,6 +91,7 @@ class Service:
         service._config = config
         service._meters = meters
         service._background = {}
+        service._clients = {}
         service.log = Log(instance)
         service.__init__()  # type: ignore[misc]
         return service
@@ -103,7 +106,8 @@ class Service:
 
     def spawn(self, job: Coroutine[Any, Any, Any], name: str = "background") -> asyncio.Task[Any]:
         """Run *job* beside the requests, until it ends or the instance does. An error in it is recorded."""
-        task = self._instance.loop.create_task(self._guarded(job), name=f"{self._instance.name} {name}")
+        instance = self._instance
+        task = instance.loop.create_task(self._guarded(job), name=f"{instance.name} {name}", context=instance.context())
         self._background[task] = None
         task.add_done_callback(lambda done: self._background.pop(done, None))
         return task
@@ -123,6 +127,11 @@ class Service:
     def _check_alive(self) -> None:
         if not self._alive:
             raise CancelledError(f"{self.instance_name} was killed")
+
+    def _client(self, callee: str) -> Client:
+        """The way to *callee*, looked up once; raise TargetNotFound."""
+        client = self._clients[callee] = self._instance.client(callee)
+        return client
 
     # who and when
 
@@ -174,7 +183,7 @@ class Service:
         """
         self._check_alive()
         instance = self._instance
-        client = instance.client(callee)
+        client = self._clients.get(callee) or self._client(callee)
         place = PLACE.get(None)
         trace, parent, exchange = (place.trace, place.span, place.exchange) if place is not None else (0, 0, None)
         if priority is None:
@@ -196,7 +205,7 @@ class Service:
         """
         self._check_alive()
         instance = self._instance
-        client = instance.client(self.database_name(database))
+        client = self._clients.get(database) or self._client(database)
         place = PLACE.get(None)
         trace, parent = (place.trace, place.span) if place is not None else (0, 0)
         word = "write" if write else "read"
@@ -208,10 +217,6 @@ class Service:
         if type(result) is Failed:
             raise result.error
         return result  # type: ignore[no-any-return]
-
-    def database_name(self, name: str) -> str:
-        """The database that the code calls *name*; a process that holds several services may keep all in one."""
-        return name
 
     @asynccontextmanager
     async def transaction(self, database: str) -> AsyncIterator[list[Callable[[Tables], Any]]]:

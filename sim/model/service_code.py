@@ -121,7 +121,6 @@ class CodeService(Node):
             process.spawn(self._stop(instance, process), "stop")
 
     async def _stop(self, instance: Instance, process: Service) -> None:
-        PLACE.set(Place(instance, None, 0, 0))
         try:
             await process.stop()
         finally:
@@ -137,7 +136,6 @@ class CodeService(Node):
         process.spawn(self._start(instance, process), "start")
 
     async def _start(self, instance: Instance, process: Service) -> None:
-        PLACE.set(Place(instance, None, 0, 0))
         await process.start()
         if process._alive and not instance.draining:
             instance.set_accepting(True)
