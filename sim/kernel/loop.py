@@ -2,35 +2,31 @@
 
     time stands still  ──▶ run what is due now, first scheduled first run ──▶ nothing due: jump to the next time in the queue
 
-Four things can stand in SimPy's queue: a `Timer` (asyncio's `call_at`), an `asyncio.Future` (`sleep`: it is given its
-result when its time comes), a tuple of a callback and its arguments (`post`: cannot be cancelled), and SimPy's own events.
-What is due at the current time and was asked for at the current time is kept in a plain deque instead, since a heap is not
-needed to keep order there.
+How something gets into the queue is in schedule.py; here is how it is taken out and run, what becomes of tasks and of errors,
+and how it all ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import warnings
 from asyncio import Future
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context, copy_context
-from heapq import heapify, heappop, heappush
+from contextvars import Context
+from heapq import heappop
 from itertools import count
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import simpy
 
-from sim.kernel.environment import NORMAL, Environment
-from sim.kernel.problems import Deadlock, NotSimulated, SimulationError, source_name
+from sim.kernel.problems import Deadlock, SimulationError, source_name
 from sim.kernel.refused import refuse
+from sim.kernel.schedule import Schedule
 from sim.kernel.tasks import InOrder, NumberedTask
 from sim.kernel.threads import run_worker_threads_inline
-from sim.kernel.timers import Timer, is_dead
+from sim.kernel.timers import Timer
 
 T = TypeVar("T")
 new_task, init_task = NumberedTask.__new__, NumberedTask.__init__
@@ -38,7 +34,7 @@ FOREVER = sys.float_info.max  # seconds: what is due later than this, at infinit
 GRACE = 60.0  # simulated seconds that cancelled tasks have for their cleaning up when the loop is closed
 
 
-class SimLoop(asyncio.BaseEventLoop):
+class SimLoop(Schedule):
     """An asyncio loop on simulated time, in seconds from *start*. *seed* is only named in error messages.
 
     An error that nobody handles ends the run as a SimulationError, unless a handler of the user's own was set; when nothing
@@ -50,14 +46,8 @@ class SimLoop(asyncio.BaseEventLoop):
     """
 
     def __init__(self, seed: int = 0, start: float = 0.0) -> None:
-        super().__init__()
+        super().__init__(start)
         self.seed = seed
-        self._thread_id: int | None = None
-        self._due: deque[Any] = deque()
-        self.env = Environment(self._due, start)
-        self._queue: list[Any] = self.env._queue
-        self._number = self.env._eid.__next__
-        self.dead = 0  # cancelled timers that still stand in the queue
         self._failure: SimulationError | None = None
         self._kept: dict[int, NumberedTask] = {}  # by number: asyncio itself holds its tasks only weakly
         self._failed: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()  # when each failed, in seconds
@@ -76,111 +66,6 @@ class SimLoop(asyncio.BaseEventLoop):
                 self.raise_unhandled()
         finally:
             self.close()
-
-    # time and timers
-
-    def time(self) -> float:
-        """Simulated seconds."""
-        return self.env._now
-
-    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
-        timer = Timer(callback, args, context if context is not None else copy_context(), self.env._now, self)
-        self._due.append(timer)
-        return timer
-
-    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
-        if self._thread_id not in (None, threading.get_ident()):
-            raise NotSimulated("a callback from another thread", "threads live in real time; use tasks")
-        return self.call_soon(callback, *args, context=context)
-
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
-        return self.call_at(self.env._now + delay, callback, *args, context=context)
-
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
-        timer = Timer(callback, args, context if context is not None else copy_context(), when, self)
-        if when > self.env._now:
-            heappush(self._queue, (when, NORMAL, self._number(), timer))
-        else:
-            self._schedule(when, timer)
-        return timer
-
-    def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """As `call_later`, for the simulation's own callbacks: no context variables are kept for it."""
-        now = self.env._now
-        when = now + delay
-        timer = Timer(callback, args, None, when, self)
-        if when > now:
-            heappush(self._queue, (when, NORMAL, self._number(), timer))
-        else:
-            self._schedule(when, timer)
-        return timer
-
-    def post(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
-        """As `after`, for what is never cancelled: a message that is on its way. The cheapest thing that can be scheduled."""
-        now = self.env._now
-        if now + delay > now:  # in line what `_schedule` does, for the path that every message takes
-            heappush(self._queue, (now + delay, NORMAL, self._number(), (callback, args)))
-        else:
-            self._schedule(now + delay, (callback, args))
-
-    def sleep(self, delay: float) -> Future[None]:
-        """A future that is done after *delay* seconds; what `asyncio.sleep` does, with less in between."""
-        future: Future[None] = Future(loop=self)
-        now = self.env._now
-        if now + delay > now:
-            heappush(self._queue, (now + delay, NORMAL, self._number(), future))
-        else:
-            self._schedule(now + delay, future)
-        return future
-
-    def _schedule(self, when: float, event: Any) -> None:
-        now = self.env._now
-        if when > now:
-            heappush(self._queue, (when, NORMAL, self._number(), event))
-        elif when != when:
-            raise ValueError("a time that is not a number (NaN) never comes: check how the delay was computed")
-        else:
-            self._due.append(event)
-
-    def freeze(self, wanted: Callable[[Future[Any]], bool]) -> list[tuple[float, Future[Any]]]:
-        """Take the sleeps that *wanted* chooses out of the queue; with each, the seconds that were left. For `thaw`."""
-        entries = sorted(self._queue, key=lambda entry: entry[:3])
-        frozen = [(when - self.env._now, event) for when, _, _, event in entries if type(event) is Future and wanted(event)]
-        out = {id(future) for _, future in frozen}
-        self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
-        heapify(self._queue)
-        return frozen
-
-    def thaw(self, frozen: list[tuple[float, Future[Any]]]) -> None:
-        """Let frozen sleeps go on from where they stood."""
-        for left, future in frozen:
-            self._schedule(self.env._now + left, future)
-
-    def hold(self, wanted: Callable[[Any], bool]) -> list[tuple[float, Any]]:
-        """Take everything that *wanted* chooses (timers, sleeps, posts) out of what is due and out of the queue; with each, its time,
-        in order. For `release`."""
-        held = [(self.env._now, event) for event in self._due if wanted(event)]
-        held += [(entry[0], entry[3]) for entry in sorted(self._queue, key=lambda entry: entry[:3]) if wanted(entry[3])]
-        out = {id(event) for _, event in held}
-        kept = [event for event in self._due if id(event) not in out]
-        self._due.clear()
-        self._due.extend(kept)
-        self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
-        heapify(self._queue)
-        return held
-
-    def release(self, held: list[tuple[float, Any]]) -> None:
-        """Put back what was held: at its time, or now if that has passed, in the old order."""
-        for when, event in held:
-            if not is_dead(event):
-                self._schedule(when, event)
-
-    def forget_dead(self) -> None:
-        """Rebuild the queue without what has been cancelled; a timer calls this when that is more than half of it."""
-        self._queue[:] = [entry for entry in self._queue
-                          if (entry[3].callback is not None if type(entry[3]) is Timer else not is_dead(entry[3]))]
-        heapify(self._queue)
-        self.dead = 0
 
     # running
 

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.kernel.loop import SimLoop
+    from sim.kernel.schedule import Schedule
 
 
 COMPACT_ABOVE = 64  # dead timers; below that a rebuild costs more than it frees
@@ -23,7 +23,9 @@ class Timer:
 
     __slots__ = ("args", "callback", "context", "loop", "time")
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None, time: float, loop: SimLoop) -> None:
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None, time: float, loop: Schedule,
+    ) -> None:
         self.callback: Callable[..., object] | None = callback
         self.args: tuple[Any, ...] | None = args
         self.context = context

@@ -18,7 +18,7 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sim.kernel import Timer
+from sim.kernel.timers import Timer
 from sim.model.client import Client
 from sim.model.place import PLACE
 
@@ -73,7 +73,7 @@ class Pause:
         return place is not None and place.instance is self.instance
 
     def _sleeps_here(self, future: Future[Any]) -> bool:
-        return any(self._here(context) for _, context in future._callbacks or ())  # type: ignore[attr-defined]
+        return any(self._here(context) for _, context in future._callbacks or ())
 
     def _belongs(self, entry: Any) -> bool:
         kind = type(entry)

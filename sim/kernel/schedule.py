@@ -1,0 +1,138 @@
+"""When what runs: the clock, the queue, and everything that is put into it.
+
+Four things can stand in SimPy's queue: a `Timer` (asyncio's `call_at`), an `asyncio.Future` (`sleep`: it is given its
+result when its time comes), a tuple of a callback and its arguments (`post`: cannot be cancelled), and SimPy's own events.
+What is due at the current time and was asked for at the current time is kept in a plain deque instead, since a heap is not
+needed to keep order there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from heapq import heapify, heappush
+from typing import Any
+
+from sim.kernel.environment import NORMAL, Environment
+from sim.kernel.problems import NotSimulated
+from sim.kernel.timers import Timer, is_dead
+
+
+class Schedule(asyncio.BaseEventLoop):
+    """The part of the loop that knows the time; it starts at *start* seconds."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self._thread_id: int | None = None
+        self._due: deque[Any] = deque()
+        self.env = Environment(self._due, start)
+        self._queue: list[Any] = self.env._queue
+        self._number = self.env._eid.__next__
+        self.dead = 0  # cancelled timers that still stand in the queue
+
+    def time(self) -> float:
+        """Simulated seconds."""
+        return self.env._now
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        timer = Timer(callback, args, context if context is not None else copy_context(), self.env._now, self)
+        self._due.append(timer)
+        return timer
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        if self._thread_id not in (None, threading.get_ident()):
+            raise NotSimulated("a callback from another thread", "threads live in real time; use tasks")
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        return self.call_at(self.env._now + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Any:  # type: ignore[override]
+        timer = Timer(callback, args, context if context is not None else copy_context(), when, self)
+        if when > self.env._now:
+            heappush(self._queue, (when, NORMAL, self._number(), timer))
+        else:
+            self._schedule(when, timer)
+        return timer
+
+    def after(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """As `call_later`, for the simulation's own callbacks: no context variables are kept for it."""
+        now = self.env._now
+        when = now + delay
+        timer = Timer(callback, args, None, when, self)
+        if when > now:
+            heappush(self._queue, (when, NORMAL, self._number(), timer))
+        else:
+            self._schedule(when, timer)
+        return timer
+
+    def post(self, delay: float, callback: Callable[..., object], *args: Any) -> None:
+        """As `after`, for what is never cancelled: a message that is on its way. The cheapest thing that can be scheduled."""
+        now = self.env._now
+        if now + delay > now:  # in line what `_schedule` does, for the path that every message takes
+            heappush(self._queue, (now + delay, NORMAL, self._number(), (callback, args)))
+        else:
+            self._schedule(now + delay, (callback, args))
+
+    def sleep(self, delay: float) -> Future[None]:
+        """A future that is done after *delay* seconds; what `asyncio.sleep` does, with less in between."""
+        future: Future[None] = Future(loop=self)
+        now = self.env._now
+        if now + delay > now:
+            heappush(self._queue, (now + delay, NORMAL, self._number(), future))
+        else:
+            self._schedule(now + delay, future)
+        return future
+
+    def _schedule(self, when: float, event: Any) -> None:
+        now = self.env._now
+        if when > now:
+            heappush(self._queue, (when, NORMAL, self._number(), event))
+        elif when != when:
+            raise ValueError("a time that is not a number (NaN) never comes: check how the delay was computed")
+        else:
+            self._due.append(event)
+
+    def freeze(self, wanted: Callable[[Future[Any]], bool]) -> list[tuple[float, Future[Any]]]:
+        """Take the sleeps that *wanted* chooses out of the queue; with each, the seconds that were left. For `thaw`."""
+        entries = sorted(self._queue, key=lambda entry: entry[:3])
+        frozen = [(when - self.env._now, event) for when, _, _, event in entries if type(event) is Future and wanted(event)]
+        out = {id(future) for _, future in frozen}
+        self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
+        heapify(self._queue)
+        return frozen
+
+    def thaw(self, frozen: list[tuple[float, Future[Any]]]) -> None:
+        """Let frozen sleeps go on from where they stood."""
+        for left, future in frozen:
+            self._schedule(self.env._now + left, future)
+
+    def hold(self, wanted: Callable[[Any], bool]) -> list[tuple[float, Any]]:
+        """Take everything that *wanted* chooses (timers, sleeps, posts) out of what is due and out of the queue; with each, its time,
+        in order. For `release`."""
+        held = [(self.env._now, event) for event in self._due if wanted(event)]
+        held += [(entry[0], entry[3]) for entry in sorted(self._queue, key=lambda entry: entry[:3]) if wanted(entry[3])]
+        out = {id(event) for _, event in held}
+        kept = [event for event in self._due if id(event) not in out]
+        self._due.clear()
+        self._due.extend(kept)
+        self._queue[:] = [entry for entry in self._queue if id(entry[3]) not in out]
+        heapify(self._queue)
+        return held
+
+    def release(self, held: list[tuple[float, Any]]) -> None:
+        """Put back what was held: at its time, or now if that has passed, in the old order."""
+        for when, event in held:
+            if not is_dead(event):
+                self._schedule(when, event)
+
+    def forget_dead(self) -> None:
+        """Rebuild the queue without what has been cancelled; a timer calls this when that is more than half of it."""
+        self._queue[:] = [entry for entry in self._queue
+                          if (entry[3].callback is not None if type(entry[3]) is Timer else not is_dead(entry[3]))]
+        heapify(self._queue)
+        self.dead = 0
