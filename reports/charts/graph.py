@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .edges import Edge, edges
 from .layered import Layout, layout
-from .style import NORMAL, ORANGE, SMALL, VERMILLION, Look, NotApplicable, heading, side, signature, title
+from .style import HEIGHT, NORMAL, ORANGE, SMALL, VERMILLION, WIDTH, Look, NotApplicable, heading, points_wide, signature, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from sim.telemetry.result import RunResult
 
-THINNEST, THICKEST = 1.2, 9.0  # points
-BOX = 0.46  # height, where two boxes are 1 apart
+THINNEST, THICKEST = 1.2, 8.0  # points
+SHORTEST = 66.0  # points between two layers, so that a label fits on the arrow
+LABELS = ((20, SMALL - 1), (40, SMALL - 2.5))  # up to so many edges: points
+MOST_LABELS = 60
+GROWTH = 1.2  # the layout leaves the graph more room than it has at first
+BOX = 0.5  # height, where two boxes are 1 apart
 FINDING = (
     "calls per second · errors · attempts per call (where not 1), {start} to {until}; width is the rate",
     "llamadas por segundo · errores · intentos por llamada (si no es 1), de {start} a {until}; el grosor es la tasa",
@@ -38,14 +43,22 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, window: tuple
     for edge in found:
         if edge.source != edge.target:
             canvas.arrow(edge, THINNEST + (THICKEST - THINNEST) * edge.rate / busiest)
-    for edge in sorted(found, key=lambda edge: -edge.rate):
-        if edge.source != edge.target:
-            canvas.label(edge)
+    size = next((size for most, size in LABELS if len(found) <= most), 6.0)
+    for edge in worth_a_label(found):
+        canvas.label(edge, size)
     scale(ax, look)
     start, until = window or (result.warmup, result.duration)
     words = look.words
     heading(ax, look, title(look, "graph"), words.pick(FINDING).format(start=words.seconds(start), until=words.seconds(until)))
     signature(ax, look, result)
+
+
+def worth_a_label(found: Sequence[Edge]) -> list[Edge]:
+    """All edges, busiest first; of very many those with errors or repeated attempts, then the busiest."""
+    ranked = sorted((edge for edge in found if edge.source != edge.target), key=lambda edge: -edge.rate)
+    if len(ranked) <= MOST_LABELS:
+        return ranked
+    return sorted(ranked, key=lambda edge: not edge.errors and round(edge.amplification, 2) == 1)[:MOST_LABELS]
 
 
 def error_colours(look: Look) -> Any:
@@ -58,56 +71,104 @@ def error_colours(look: Look) -> Any:
 
 
 def scale(ax: Axes, look: Look) -> None:
-    """The colour bar of errors."""
+    """The colour bar of errors, small, at the left below the graph."""
     from matplotlib.cm import ScalarMappable
-    from matplotlib.ticker import FuncFormatter
 
     figure = ax.get_figure(root=True)
     assert figure is not None
-    bar = figure.colorbar(ScalarMappable(cmap=error_colours(look)), cax=side(ax))
+    bar = figure.colorbar(ScalarMappable(cmap=error_colours(look)), cax=ax.inset_axes((0.015, -0.045, 0.2, 0.02)), orientation="horizontal")
     bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f} %"))
-    bar.ax.tick_params(labelsize=SMALL, length=3)
-    bar.set_label(look.words.pick(ERRORS), fontsize=SMALL)
+    bar.set_ticks([0, 0.5, 1], labels=["0 %", "50 %", "100 %"])
+    bar.ax.tick_params(labelsize=SMALL - 1, length=2)
+    bar.ax.annotate(look.words.pick(ERRORS), (1, 0.5), (16, 0), xycoords="axes fraction", textcoords="offset points", va="center",
+                    fontsize=SMALL, color=look.theme.muted, annotation_clip=False)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where the layers stand, in points from the left, and how their names are written."""
+
+    centres: list[float]
+    halves: list[float]  # half the width of the boxes
+    size: float  # of the names
+    split: bool  # names are broken after hyphens
+
+
+def columns(names: Sequence[Sequence[str]], points: float) -> Columns:
+    """Fit the boxes of each layer into *points*: if the arrows between them become short, break the names, then write smaller."""
+    for split, size in ((False, NORMAL), (True, NORMAL), (True, SMALL), (True, SMALL - 1.5), (True, SMALL - 3), (True, 5.0)):
+        halves = [max((width(name, size, split) for name in layer), default=0.0) / 2 for layer in names]
+        gap = (points - 2 * sum(halves)) / max(len(names) - 1, 1)
+        if gap >= SHORTEST or (size == 5.0):
+            break
+    centres, at = [], 0.0
+    for half in halves:
+        centres.append(at + half)
+        at += 2 * half + gap
+    return Columns(centres, halves, size, split)
+
+
+def broken(name: str, split: bool) -> str:
+    """*name* on two lines, cut after the hyphen that is nearest to its middle."""
+    cuts = [index + 1 for index, sign in enumerate(name) if sign in "-_." and 0 < index < len(name) - 1]
+    if not split or len(name) < 10 or not cuts:
+        return name
+    cut = min(cuts, key=lambda index: abs(index - len(name) / 2))
+    return f"{name[:cut]}\n{name[cut:]}"
+
+
+def width(name: str, size: float, split: bool) -> float:
+    """Points that a box needs for *name*."""
+    return max(0.68 * size * max(map(len, broken(name, split).split("\n"))), 40.0) + 12
 
 
 class _Canvas:
-    """Boxes, arrows and labels in the axes' data: x counts layers, y counts boxes from the top."""
+    """Boxes, arrows and labels in the axes' data: x counts points, y counts boxes from the top."""
 
     def __init__(self, ax: Axes, look: Look, plan: Layout, result: RunResult) -> None:
         self.ax, self.look, self.plan, self.result = ax, look, plan, result
         heights = [y for route in plan.routes.values() for _, y in route] + [y for _, y in plan.nodes.values()]
-        extent = ax.get_window_extent()
-        dpi = ax.get_figure(root=True).dpi  # type: ignore[union-attr]
         ax.set_ylim(max(max(heights), 1.0) + 0.45, min(min(heights), -1.0) - 0.45)
-        self.up = extent.height * 72 / dpi / abs(ax.get_ylim()[0] - ax.get_ylim()[1])  # points for 1 of y
-        points = extent.width * 72 / dpi
-        half = [max(_width(name, 9 if self.kind(name) != "service" else 0) for name in plan.nodes if plan.nodes[name][0] == layer) / 2
-                for layer in range(plan.layers)]
-        self.across = (points - half[0] - half[-1] - 8) / max(plan.layers - 1, 1)
-        self.half = [width / self.across for width in half]
-        ax.set_xlim(-self.half[0] - 4 / self.across, plan.layers - 1 + self.half[-1] + 4 / self.across)
+        points = GROWTH * points_wide(ax)
+        self.up = points * HEIGHT / WIDTH * 0.8 / abs(ax.get_ylim()[0] - ax.get_ylim()[1])  # points for 1 of y
+        layers = [[name for name, (x, _) in plan.nodes.items() if x == layer] for layer in range(plan.layers)]
+        self.columns = columns(layers, points)
+        ax.set_xlim(-2, points + 2)
         self.taken: list[tuple[float, float, float, float]] = []
 
     def kind(self, name: str) -> str:
         return self.result.names.node_kinds[list(self.result.names.nodes).index(name)]
 
+    def at(self, point: tuple[float, float]) -> tuple[float, float]:
+        """A place of the plan in the axes' data."""
+        return self.columns.centres[round(point[0])], point[1]
+
     def boxes(self) -> None:
-        """A rounded box for each node with its name, and its kind where it is no plain service."""
+        """A rounded box for each node with its name; filled where it is a service, else with its kind if there is room."""
         from matplotlib.patches import FancyBboxPatch
 
         theme = self.look.theme
-        for name, (x, y) in self.plan.nodes.items():
-            half = self.half[int(x)]
-            low = y - BOX / 2
-            self.ax.add_patch(FancyBboxPatch((x - half, low), 2 * half, BOX, boxstyle="round,pad=0,rounding_size=0.06", fc=theme.grid,
-                                             ec=theme.muted, lw=1.0, zorder=3, mutation_aspect=self.across / self.up))
+        for name, point in self.plan.nodes.items():
+            (x, y), half = self.at(point), self.columns.halves[int(point[0])]
+            fill = theme.grid if self.kind(name) in ("service", "gateway") else theme.paper
+            self.ax.add_patch(FancyBboxPatch((x - half, y - BOX / 2), 2 * half, BOX, boxstyle="round,pad=0,rounding_size=5", fc=fill,
+                                             ec=theme.muted, lw=1.0, zorder=3, mutation_aspect=1 / self.up))
             kind = self.kind(name)
-            plain = kind == "service"
-            self.ax.text(x, y - (0 if plain else 0.075), name, ha="center", va="center", fontsize=NORMAL - 0.5, fontweight="bold", zorder=4)
-            if not plain:
-                self.ax.text(x, y + 0.13, kind, ha="center", va="center", fontsize=SMALL - 1.5, color=theme.muted, zorder=4)
-            self.taken.append((x - half, low, x + half, low + BOX))
+            text, size = max((self.fitted(broken(name, split), half) for split in (False, True)), key=lambda fit: fit[1])
+            lines = text.count("\n") + 1
+            small = max(size - 2, 6.0)
+            beneath = kind != "service" and BOX * self.up > 1.2 * (lines * size + small)
+            lift = 0.6 * small / self.up if beneath else 0.0
+            self.ax.text(x, y - lift, text, ha="center", va="center", fontsize=size, fontweight="bold", linespacing=1.0, zorder=4)
+            if beneath:
+                below = y + 0.62 * lines * size / self.up
+                self.ax.text(x, below, kind, ha="center", va="center", fontsize=small, color=theme.muted, zorder=4)
+            self.taken.append((x - half, y - BOX / 2, x + half, y + BOX / 2))
+
+    def fitted(self, text: str, half: float) -> tuple[str, float]:
+        """*text* and the size at which it fits into a box."""
+        lines = text.split("\n")
+        return text, min(self.columns.size, BOX * self.up / (1.25 * len(lines)), (2 * half - 10) / (0.68 * max(map(len, lines))))
 
     def arrow(self, edge: Edge, width: float) -> None:
         """A smooth line through the edge's points, with a head at the callee."""
@@ -126,11 +187,13 @@ class _Canvas:
 
     def route(self, edge: Edge) -> list[tuple[float, float]]:
         """The edge's points, from the border of the caller's box to that of the callee's."""
-        points = list(self.plan.routes[edge.source, edge.target])
+        route = self.plan.routes[edge.source, edge.target]
+        points = [self.at(point) for point in route]
         (x0, y0), (x1, y1) = points[0], points[-1]
         sign = 1 if x1 >= x0 else -1
-        points[0] = (x0 + sign * self.half[int(x0)], y0 + self._port(edge.source, edge.target, 0))
-        points[-1] = (x1 - sign * self.half[int(x1)] - sign * 2 / self.across, y1 + self._port(edge.target, edge.source, -1))
+        halves = self.columns.halves
+        points[0] = (x0 + sign * halves[int(route[0][0])], y0 + self._port(edge.source, edge.target, 0))
+        points[-1] = (x1 - sign * (halves[int(route[-1][0])] + 2), y1 + self._port(edge.target, edge.source, -1))
         return points
 
     def _port(self, name: str, other: str, end: int) -> float:
@@ -140,21 +203,23 @@ class _Canvas:
         index = [edge for _, edge in here].index(wanted)
         return (index - (len(here) - 1) / 2) * min(0.7 * BOX / len(here), 0.14)
 
-    def label(self, edge: Edge) -> None:
+    def label(self, edge: Edge, size: float) -> None:
         """Rate, errors and amplification on the line, at the first of several places where nothing else is written."""
         text = text_of(edge, self.look)
         lines = text.split("\n")
-        wide = (0.56 * (SMALL - 1) * max(map(len, lines)) + 4) / self.across
-        high = (1.25 * (SMALL - 1) * len(lines) + 3) / self.up
+        wide = 0.56 * size * max(map(len, lines)) + 4
+        high = (1.25 * size * len(lines) + 3) / self.up
         spots = [self.along(edge, share) for share in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)]
         beside = [(x, y + lift * high) for lift in (-0.75, 0.75, -1.2, 1.2) for x, y in spots[:7]]
         start, end = self.route(edge)[0], self.route(edge)[-1]
         level = abs(end[1] - start[1]) < high and wide > 0.5 * abs(end[0] - start[0])  # on the line, it would hide all of it
         spots = beside + spots if level else spots + beside
+        low, top = sorted(self.ax.get_ylim())
+        spots = [(x, min(max(y, low + high / 2), top - high / 2)) for x, y in spots]
         boxes = [(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2) for x, y in spots]
         best = min(range(len(boxes)), key=lambda index: (round(sum(_overlap(boxes[index], other) for other in self.taken), 6), index))
         self.taken.append(boxes[best])
-        self.ax.text(*spots[best], text, ha="center", va="center", fontsize=SMALL - 1, linespacing=1.15, zorder=5,
+        self.ax.text(*spots[best], text, ha="center", va="center", fontsize=size, linespacing=1.15, zorder=5,
                      bbox={"boxstyle": "round,pad=0.15", "fc": self.look.theme.paper, "ec": "none", "alpha": 0.85})
 
     def along(self, edge: Edge, share: float) -> tuple[float, float]:
@@ -178,11 +243,6 @@ def text_of(edge: Edge, look: Look) -> str:
     if round(edge.amplification, 2) != 1:
         parts.append(f"×{words.number(edge.amplification, 2)}")
     return "\n".join([parts[0], " · ".join(parts[1:])]) if len(parts) > 1 else parts[0]
-
-
-def _width(name: str, kind: int) -> float:
-    """Points that a box needs for *name*."""
-    return max(0.66 * NORMAL * len(name), 0.6 * SMALL * kind) + 12
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> float:

@@ -1,14 +1,17 @@
 """The first charts: what is drawn is what was recorded."""
 
 import itertools
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.patches import FancyArrowPatch
 
 from reports.charts import CHARTS, OF_A_RUN, figure, render
 from reports.charts.edges import edges
 from reports.charts.faults import bar, pack
+from reports.charts.graph import broken, columns, text_of
 from reports.charts.heatmap import counts
 from reports.charts.layered import layout
 from reports.charts.percentiles import over_time
@@ -170,3 +173,27 @@ def test_numbers_and_times_follow_the_language():
     assert [english.percent(share) for share in (1.0, 0.99999, 0.00001, 0.0)] == ["100 %", "99.9 %", "0.1 %", "0 %"]
     assert english.seconds(None) == "–"
     assert Look().words.lang == "en"
+
+
+def test_names_are_broken_and_shrunk_until_arrows_are_long_enough_for_their_labels():
+    """Five layers with long names still leave 66 points between each two; few short names are left as they are."""
+    crowded = columns([["shoppers"], ["gateway"], ["orders"], ["recommendation-service"], ["recommendation-database"]], 660.0)
+    assert crowded.split
+    for left, right in pairwise(range(5)):
+        assert crowded.centres[right] - crowded.halves[right] - crowded.centres[left] - crowded.halves[left] >= 66 - 1e-9
+    roomy = columns([["shoppers"], ["gateway"], ["orders"]], 660.0)
+    assert (roomy.split, roomy.centres[-1] + roomy.halves[-1]) == (False, pytest.approx(660.0))
+    assert broken("payment-provider", True) == "payment-\nprovider"
+    assert broken("orders", True) == "orders"
+
+
+def test_the_arrows_of_the_graph_are_as_many_as_edges_and_wide_as_their_rates(shop):
+    """One arrow an edge; the busiest is the widest, and each label tells its edge's own rate."""
+    ax = figure(shop, "graph").axes[0]
+    found = edges(shop)
+    arrows = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+    widths = {round(arrow.get_linewidth(), 6) for arrow in arrows}
+    busiest = max(edge.rate for edge in found)
+    assert len(arrows) == len(found) == 3
+    assert widths == {round(1.2 + 6.8 * edge.rate / busiest, 6) for edge in found}
+    assert {text_of(edge, Look()) for edge in found} <= {text.get_text() for text in ax.texts}
