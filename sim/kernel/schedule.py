@@ -112,10 +112,16 @@ class Schedule(asyncio.BaseEventLoop):
             self._schedule(self.env._now + left, future)
 
     def hold(self, wanted: Callable[[Any], bool]) -> list[tuple[float, Any]]:
-        """Take everything that *wanted* chooses (timers, sleeps, posts) out of what is due and out of the queue; with each, its time,
-        in order. For `release`."""
-        held = [(self.env._now, event) for event in self._due if wanted(event)]
-        held += [(entry[0], entry[3]) for entry in sorted(self._queue, key=lambda entry: entry[:3]) if wanted(entry[3])]
+        """Take everything that *wanted* chooses (timers, sleeps, posts) out of what is due and out of the queue.
+
+        With each comes its time, in the order in which they would have run. For `release`.
+        """
+        now = self.env._now
+        entries = sorted(self._queue, key=lambda entry: entry[:3])
+        overdue = [(entry[0], entry[3]) for entry in entries if entry[0] <= now]  # asked for before what is due was
+        due = [(now, event) for event in self._due]
+        later = [(entry[0], entry[3]) for entry in entries if entry[0] > now]
+        held = [(when, event) for when, event in (*overdue, *due, *later) if wanted(event)]
         out = {id(event) for _, event in held}
         kept = [event for event in self._due if id(event) not in out]
         self._due.clear()

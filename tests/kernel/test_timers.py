@@ -174,31 +174,3 @@ def test_a_posted_callback_holds_nothing_after_it_ran(loop):
     with pytest.raises(SimulationError, match="ValueError: broken"):
         loop.run_until(5)
     assert loop.time() == 2
-
-
-def test_frozen_sleeps_go_on_from_where_they_stood(loop):
-    """Of four sleeps three are frozen at t=1 and thawed at t=10: they end 9 s later than they would have, in their old order."""
-    log = []
-    sleeps = {name: loop.sleep(delay) for name, delay in (("a", 3), ("b", 2), ("other", 4), ("cancelled", 5))}
-    for name, future in sleeps.items():
-        future.add_done_callback(lambda _, name=name: log.append((name, loop.time())))
-    loop.run_until(1)
-    frozen = loop.freeze(lambda future: future is not sleeps["other"])
-    loop.call_at(2, sleeps["cancelled"].cancel)
-    loop.run_until(10)
-    loop.thaw(frozen)
-    loop.run_until(20)
-    assert log == [("cancelled", 2), ("other", 4), ("b", 11), ("a", 12)]
-
-
-def test_a_sleep_that_was_frozen_in_its_last_moment_waits_its_turn(loop):
-    """Nothing was left of it: thawed, it comes after what is already due."""
-    log, frozen = [], []
-    loop.call_at(5, lambda: frozen.extend(loop.freeze(lambda future: future is sleep)))
-    sleep = loop.sleep(5)
-    sleep.add_done_callback(lambda _: log.append("thawed"))
-    loop.run_until(5)
-    loop.call_soon(log.append, "due")
-    loop.thaw(frozen)
-    loop.run_until(6)
-    assert log == ["due", "thawed"]
