@@ -38,7 +38,7 @@ class TokenBucket:
     def try_acquire(self, now: float, n: int = 1) -> bool:
         """Take *n* tokens if they are there."""
         left = self.tokens(now) - n
-        if n > self.burst or left < -self.rate * SAME:
+        if n > self.burst or left < -self._slack():
             return False
         self._tokens, self._last, self._last_event = left, now, now
         return True
@@ -54,9 +54,9 @@ class TokenBucket:
     def wait(self, now: float, n: int = 1) -> float:
         """Seconds until *n* tokens are there; inf for more than the bucket holds."""
         missing = n - self.tokens(now)
-        if n > self.burst or (self.rate == 0 and missing > 0):
+        if n > self.burst or (self.rate == 0 and missing > self._slack()):
             return math.inf
-        return missing / self.rate if missing > self.rate * SAME else 0.0
+        return missing / self.rate if missing > self._slack() else 0.0
 
     def cancel(self, reservation: Reservation, now: float) -> None:
         """Give the tokens back, less those that later reservations have already been promised."""
@@ -80,3 +80,7 @@ class TokenBucket:
         """Make the bucket larger or smaller; a smaller one spills what is above its brim."""
         self._tokens, self._last = self.tokens(now), now
         self.burst = burst
+
+    def _slack(self) -> float:
+        """How many tokens may be missing: what drips in within the same time, and what floats lose."""
+        return self.rate * SAME + 1e-12
