@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,10 +74,18 @@ def write(
     return target
 
 
-def check_free(target: Path, *, force: bool) -> None:
-    """Raise FolderError if a run cannot be put at *target*; worth asking before a long run."""
-    if not target.exists():
-        return
+def check_free(directory: Path | str, *, force: bool) -> None:
+    """Raise FolderError if a run could not be put at *directory*; worth asking before a long run."""
+    target = Path(directory).resolve()
+    with _explained(target, _PATH | _DISK):
+        there = next(place for place in (target, *target.parents) if place.exists())
+        if there == target:
+            _check_replaceable(target, force)
+            there = target.parent
+        os.rmdir(tempfile.mkdtemp(prefix=".mesocosm-", dir=there))
+
+
+def _check_replaceable(target: Path, force: bool) -> None:
     if not target.is_dir():
         raise FolderError(target, "is a file, not a folder", "give another folder with --out")
     if not any(target.iterdir()):
@@ -99,15 +107,16 @@ def is_run(directory: Path) -> bool:
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
     """A new hidden folder beside *target* that takes its place at the end, or vanishes if the block fails."""
-    with _explained(target):
+    with _explained(target, _PATH | _DISK):
         target.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
-        try:
+    try:
+        with _explained(target, _DISK):
             stage.chmod(0o777 & ~_umask())
             yield stage
             _replace(target, stage)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _replace(target: Path, stage: Path) -> None:
@@ -125,27 +134,34 @@ def _replace(target: Path, stage: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-_CURES = {
-    errno.ENOSPC: ("the disk is full", "free some space, or choose another disk with --out"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space, or choose another disk with --out"),
+_ELSEWHERE, _OTHER_DISK = "choose another place with --out", "free some space, or choose another disk with --out"
+_DISK = {  # what can go wrong at any time, with its cure
+    errno.ENOSPC: ("the disk is full", _OTHER_DISK),
+    errno.EDQUOT: ("the disk quota is used up", _OTHER_DISK),
     errno.EFBIG: ("a file would be larger than is allowed here", "raise the limit (ulimit -f), or write fewer traces with --sample"),
+    errno.EIO: ("the disk does not work", "choose another disk with --out"),
+    errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.EACCES: ("no permission to write here", "choose a folder of your own with --out"),
     errno.EPERM: ("no permission to write here", "choose a folder of your own with --out"),
-    errno.EROFS: ("the file system is read-only", "choose another place with --out"),
-    errno.ENOTDIR: ("a part of this path is a file, not a folder", "choose another place with --out"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with --out"),
     errno.ENOTEMPTY: ("somebody else has just written here", "give another folder with --out"),
-    errno.EEXIST: ("a part of this path is a file, not a folder", "choose another place with --out"),
+}
+_PATH = {  # what can be wrong with the place
+    errno.ENOENT: ("there can be no folder here", _ELSEWHERE),
+    errno.ENOTDIR: ("a part of this path is a file, not a folder", _ELSEWHERE),
+    errno.EEXIST: ("a part of this path is a file, not a folder", _ELSEWHERE),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with --out"),
 }
 
 
 @contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    """An error of the operating system as a FolderError."""
+def _explained(target: Path, known: Mapping[int, tuple[str, str]]) -> Iterator[None]:
+    """The *known* errors of the operating system as a FolderError. Others are our own bugs and pass."""
     try:
         yield
     except OSError as error:
-        cause, cure = _CURES.get(error.errno or 0, (error.strerror or str(error), "choose another place with --out"))
+        if error.errno is None or error.errno not in known:
+            raise
+        cause, cure = known[error.errno]
         raise FolderError(target, cause, f"nothing was written; {cure}") from error
 
 

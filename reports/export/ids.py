@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 
+from sim.errors import InvalidInput
+
 
 class Ids:
     """The ids of one run. The number of a trace is the user request's id."""
@@ -27,8 +29,8 @@ class Ids:
 
     @staticmethod
     def number(text: str) -> int:
-        """The row's number in an id, or in a decimal number as people write it; raise ValueError with a cure."""
+        """The row's number in an id, or in a decimal number as people write it; raise InvalidInput with a cure."""
         try:
             return int(text[-9:], 16) if len(text) in (16, 32) else int(text)
         except ValueError:
-            raise ValueError(f"{text!r} is no trace: write a request's number, or 32 hexadecimal digits") from None
+            raise InvalidInput(f"{text!r} is no trace: write a request's number, or 32 hexadecimal digits") from None

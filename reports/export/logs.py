@@ -162,4 +162,4 @@ def _app_lines(result: RunResult, ids: Ids, rename: Rename) -> Iterator[tuple[fl
             line["trace_id"] = ids.trace(trace)
         if span:
             line["span_id"] = ids.span(span)
-        yield at, 1, members({rename(key): value for key, value in {**line, **own}.items()})
+        yield at, 1, members({rename(key): value for key, value in {**line, **own, **line}.items()})

@@ -23,14 +23,14 @@ REASONS = ("error", "slow", "fault", "head")  # in the order in which they are s
 
 @dataclass(frozen=True)
 class Sampling:
-    """*share* of ordinary traces (0..1), the *slowest* ones, and at most about *limit* spans in all (None: no limit)."""
+    """A *head* share of ordinary traces (0..1), the *slowest* ones, and at most about *limit* spans in all (None: no limit)."""
 
-    share: float = 0.05
+    head: float = 0.05
     slowest: int = 100
     limit: int | None = 100_000
 
 
-EVERYTHING = Sampling(share=1.0, limit=None)
+EVERYTHING = Sampling(head=1.0, limit=None)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _with_reason(result: RunResult, sampling: Sampling, numbers: Any, trace_of_r
     for fault in result.faults:
         met |= meets(result, fault)
     yield any_row(met)
-    yield _scattered(numbers) < sampling.share * 2**32
+    yield _scattered(numbers) < sampling.head * 2**32
 
 
 def meets(result: RunResult, fault: FaultInterval) -> Any:

@@ -8,7 +8,7 @@ from sim.telemetry.codes import Outcome
 from tests.reports.export_runs import repeated, shop
 from tests.reports.hand_made import client, fault, run_of, server
 
-ONLY = Sampling(share=0.0, slowest=0)
+ONLY = Sampling(head=0.0, slowest=0)
 
 
 def good(count, **more):
@@ -42,7 +42,7 @@ def test_the_slowest_are_kept():
     rows = run.spans.rows.copy()
     rows["end"][rows["trace"] == 17] += 0.19
     run.spans.rows = rows
-    assert traces(run, sample(run, Sampling(share=0.0, slowest=1))) == {17}
+    assert traces(run, sample(run, Sampling(head=0.0, slowest=1))) == {17}
 
 
 @pytest.mark.parametrize(("target", "kept"), [
@@ -64,12 +64,12 @@ def test_a_fault_that_never_ended_is_met_to_the_end():
 def test_of_the_others_a_share_is_kept():
     """About one in ten, spread over the run, and the same ones whatever the seed."""
     run = good(4000)
-    kept = traces(run, sample(run, Sampling(share=0.1, slowest=0)))
+    kept = traces(run, sample(run, Sampling(head=0.1, slowest=0)))
     assert len(kept) == pytest.approx(400, abs=60)
     assert np.std(np.histogram(sorted(kept), bins=8)[0]) < 12
     other = good(4000, seed=99)
-    assert traces(other, sample(other, Sampling(share=0.1, slowest=0))) == kept
-    assert traces(run, sample(run, Sampling(share=0.2, slowest=0))) > kept
+    assert traces(other, sample(other, Sampling(head=0.1, slowest=0))) == kept
+    assert traces(run, sample(run, Sampling(head=0.2, slowest=0))) > kept
 
 
 def test_near_the_limit_errors_come_first():
@@ -78,7 +78,7 @@ def test_near_the_limit_errors_come_first():
     rows = run.spans.rows.copy()
     rows["outcome"][np.isin(rows["trace"], [5, 25, 45, 65, 85])] = Outcome.FAILED
     run.spans.rows = rows
-    chosen = sample(run, Sampling(share=1.0, slowest=10, limit=10))
+    chosen = sample(run, Sampling(head=1.0, slowest=10, limit=10))
     assert traces(run, chosen) == {5, 25, 45, 65, 85}
     told = chosen.as_dict()
     assert told["traces_written"] == {"error": 5, "slow": 0, "fault": 0, "head": 0}
@@ -96,7 +96,7 @@ def test_background_work_is_chosen_by_its_root():
     """A thousand health checks are a thousand small traces, not one large one that crowds out the requests."""
     run = repeated(shop(), 1000)
     background = run.spans.trace == 0
-    chosen = sample(run, Sampling(share=0.1, slowest=0))
+    chosen = sample(run, Sampling(head=0.1, slowest=0))
     assert 0.05 < background[chosen.rows].sum() / background.sum() < 0.15
 
 

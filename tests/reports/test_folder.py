@@ -77,7 +77,7 @@ def test_the_manifest_says_what_was_run(tmp_path):
 def test_it_reads_back_as_it_was(tmp_path):
     """Tables, names, events, logs, attributes, faults, summary and scenario."""
     result = shop(summary={"verdict": "pass", "checks": []})
-    again = folder.read(folder.write(result, tmp_path / "run", sampling=Sampling(share=0)))
+    again = folder.read(folder.write(result, tmp_path / "run", sampling=Sampling(head=0)))
     for table in ("requests", "spans"):
         assert (getattr(again, table).rows == getattr(result, table).rows).all() or table == "requests"
     assert np.array_equal(again.requests.end, result.requests.end, equal_nan=True)
@@ -148,6 +148,14 @@ def test_a_file_in_the_way_is_named(tmp_path):
         folder.write(shop(), tmp_path / "file" / "run")
 
 
+def test_a_place_that_cannot_be():
+    """Under /proc nobody can make a folder; a name may have 255 bytes."""
+    with pytest.raises(folder.FolderError, match="there can be no folder here\n"):
+        folder.write(shop(), "/proc/mesocosm/run")
+    with pytest.raises(folder.FolderError, match="the name is too long\n"):
+        folder.write(shop(), "/tmp/" + 300 * "x")
+
+
 def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path):
     """The system refuses to write on in the middle of a file: the old run stays, nothing half-written does, and the error says why."""
     place = folder.write(shop(), tmp_path / "run")
@@ -190,21 +198,26 @@ def test_a_full_disk(mounted):
 
 
 def test_a_read_only_disk(mounted):
-    """Said in plain words."""
+    """Said in plain words, and before a run too."""
     disk, mount = mounted
     assert mount("remount,ro")
-    with pytest.raises(folder.FolderError, match=r"run: the file system is read-only\n"):
-        folder.write(shop(), disk / "run")
+    for attempt in (lambda: folder.check_free(disk / "run", force=False), lambda: folder.write(shop(), disk / "run")):
+        with pytest.raises(folder.FolderError, match=r"run: the file system is read-only\n"):
+            attempt()
 
 
 def test_our_own_bug_leaves_nothing_behind(tmp_path):
-    """An error that is not the system's passes as it is."""
+    """An error that the user cannot mend passes as it is: one in a calculation, a template of ours that is not there."""
 
-    def broken(stage):
+    def miscalculates(stage):
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        folder.write(shop(), tmp_path / "run", also=[broken])
+    def misses_a_file(stage):
+        (stage / "template.html").read_text()
+
+    for report, error in ((miscalculates, ZeroDivisionError), (misses_a_file, FileNotFoundError)):
+        with pytest.raises(error):
+            folder.write(shop(), tmp_path / "run", also=[report])
     assert names(tmp_path) == set()
 
 

@@ -7,7 +7,7 @@ import pytest
 from reports import folder, search
 from reports.export.ids import Ids
 from reports.export.sampling import EVERYTHING
-from sim.errors import TargetNotFound
+from sim.errors import InvalidInput, TargetNotFound
 from sim.telemetry.codes import SpanKind
 from tests.reports.export_runs import shop
 from tests.reports.hand_made import client, run_of, span
@@ -92,7 +92,7 @@ def test_a_trace_that_does_not_exist(place):
     """Says which there are."""
     with pytest.raises(TargetNotFound, match="no trace '99': the run has requests 1 to 3"):
         search.Traces(place).find("99")
-    with pytest.raises(ValueError, match="'many' is no trace"):
+    with pytest.raises(InvalidInput, match="'many' is no trace"):
         search.Traces(place).find("many")
 
 
