@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from asyncio import Future
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
@@ -12,14 +13,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sim.distributions import TimeDistribution
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
+from sim.faults.instances import wrong_kind
 from sim.faults.system import System
 from sim.faults.targets import SELECTORS, Group
+from sim.model.instance import Hook
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import METHODS, compile_pattern
+from sim.resilience.token_bucket import TokenBucket
 from sim.spec import Mistake, Spec, did_you_mean, invalid
-from sim.units import Share
+from sim.units import PositiveRate, Share
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
@@ -94,43 +99,54 @@ class RequestFault(Fault):
     """A fault of single requests: with *probability*, of those that the target's `match` fits."""
 
     severity: ClassVar[str] = "probability"
+    of_kind: ClassVar[str | None] = None  # the one kind of node that it can hit
     target: RequestTarget
     probability: Share = 1.0
 
     @abstractmethod
-    def spoil(self, exchange: Exchange, instance: Instance, proceed: Arrive, at: Injection) -> None:
-        """The request was chosen; *proceed* lets it go on to the instance."""
+    def spoiler(self, at: Injection) -> Hook:
+        """What is done to a request that was chosen; made once for each time that the fault is on."""
         raise NotImplementedError
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        chosen = self.target.picked(at.world, at.rng)
+        chosen = self.target.pick(self._candidates(at), at.rng)
         at.targets.extend(instance.name for instance in chosen)
         if self.target.mode == "all":
             at.targets[:] = [self.target.link or self.target.text()] if chosen else []
         with ExitStack() as hooks:
+            hook = self._hook(at)
             for instance in chosen:
-                hooks.enter_context(instance.intercepted(self._interceptor(instance, at)))
+                hooks.enter_context(instance.intercepted(hook))
             yield
 
-    def _interceptor(self, instance: Instance, at: Injection) -> Callable[[Exchange, Arrive], None]:
-        caller, match = self.target.caller, self.target.match
+    def concerns(self, exchange: Exchange) -> bool:
+        """Whether the request is among those that chance picks from."""
+        return self.target.match is None or self.target.match.fits(exchange.request)
+
+    def _candidates(self, at: Injection) -> list[Instance]:
+        members = self.target.members(at.world)
+        return members if self.of_kind is None else [instance for instance in members if instance.node.spec.word == self.of_kind]
+
+    def _hook(self, at: Injection) -> Hook:
+        caller, spoil = self.target.caller, self.spoiler(at)
 
         def intercept(exchange: Exchange, proceed: Arrive) -> None:
-            if (caller is not None and exchange.client.caller != caller) or (match is not None and not match.fits(exchange.request)):
+            if (caller is not None and exchange.client.caller != caller) or not self.concerns(exchange):
                 proceed(exchange)
                 return
             at.seen += 1
             if at.happens(self.probability * at.strength):
                 at.hits += 1
-                self.spoil(exchange, instance, proceed, at)
+                spoil(exchange, proceed)
             else:
                 proceed(exchange)
 
         return intercept
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
-        return self.target.mistakes(system)
+        yield from self.target.mistakes(system)
+        yield from wrong_kind(self.kind, self.of_kind, self.target, system)
 
     def missed(self, at: Injection) -> str:
         where = ", ".join(at.targets)
@@ -145,5 +161,59 @@ class HttpAbort(RequestFault):
     kind: Literal["http.abort"] = "http.abort"
     status: int = Field(default=503, ge=400, le=599)
 
-    def spoil(self, exchange: Exchange, instance: Instance, proceed: Arrive, at: Injection) -> None:
-        instance.reply(exchange, Response(self.status))
+    def spoiler(self, at: Injection) -> Hook:
+        return lambda exchange, proceed: exchange.instance.reply(exchange, Response(self.status))
+
+
+class HttpDelay(RequestFault):
+    """The request is kept for *delay* before it reaches the service."""
+
+    kind: Literal["http.delay"] = "http.delay"
+    delay: TimeDistribution
+
+    def spoiler(self, at: Injection) -> Hook:
+        draw, post = self.delay.sampler(at.world.streams[f"fault {at.name} delay"]), at.world.loop.post
+        return lambda exchange, proceed: post(draw(), proceed, exchange)
+
+
+class HttpThrottle(RequestFault):
+    """Requests beyond *rate* (of all that the target fits together) and a *burst* are answered with *status*, and when to come again."""
+
+    kind: Literal["http.throttle"] = "http.throttle"
+    rate: PositiveRate
+    burst: int = Field(default=1, ge=1)
+    status: int = Field(default=429, ge=400, le=599)
+
+    def spoiler(self, at: Injection) -> Hook:
+        bucket, clock = TokenBucket(self.rate, self.burst, at.world.loop.time()), at.world.loop.time
+
+        def throttle(exchange: Exchange, proceed: Arrive) -> None:
+            if bucket.try_acquire(clock()):
+                proceed(exchange)
+            else:
+                exchange.instance.reply(exchange, Response(self.status, rejected=True, retry_after=bucket.wait(clock())))
+
+        return throttle
+
+
+class NetworkDuplicate(RequestFault):
+    """A request reaches the service twice, as from a proxy that repeats it: the receiver must not do the work twice.
+
+    Nobody waits for the answer to the second one. (TCP itself lets no duplicate through.)
+    """
+
+    kind: Literal["network.duplicate"] = "network.duplicate"
+
+    def spoiler(self, at: Injection) -> Hook:
+        def repeat(exchange: Exchange, proceed: Arrive) -> None:
+            proceed(exchange)
+            proceed(twin(exchange))
+
+        return repeat
+
+
+def twin(exchange: Exchange) -> Exchange:
+    """The same attempt once more; its caller has already left."""
+    answer: Future[Response] = Future(loop=exchange.instance.loop)
+    answer.cancel()
+    return Exchange(exchange.request, answer, exchange.instance, exchange.client, exchange.attempt, exchange.parent)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sim.faults.schedule import Ramp
+    from sim.model.instance import Instance
     from sim.model.world import World
     from sim.streams import Stream
 
@@ -149,6 +151,35 @@ class Injection:
                 yield
         finally:
             layers.lift(self)
+
+    def killed(self, instance: Instance) -> AbstractContextManager[None]:
+        """Kill *instance*; it starts again when the block ends, unless another fault keeps it down."""
+        return self.hold(instance, "killed", instance.kill, instance.start)
+
+    @contextmanager
+    def all_killed(self, instances: Iterable[Instance]) -> Iterator[None]:
+        """Kill them all while the block lasts."""
+        with ExitStack() as killed:
+            for instance in list(instances):
+                killed.enter_context(self.killed(instance))
+            yield
+
+    def paused(self, instance: Instance) -> AbstractContextManager[None]:
+        """Let *instance* stand still while the block lasts."""
+        return self.hold(instance, "paused", instance.pause, instance.resume)
+
+    def slow(self, instance: Instance, factor: Callable[[float], float]) -> AbstractContextManager[None]:
+        """Everything that *instance* begins to compute takes *factor(strength)* times as long while the block lasts."""
+        return self.layer(instance, "slowness", factor, base=lambda: instance.slowness, apply=partial(setattr, instance, "slowness"))
+
+    @contextmanager
+    def running(self, job: Coroutine[Any, Any, None]) -> Iterator[None]:
+        """Run *job* while the block lasts."""
+        task = self.world.loop.create_task(job, name=f"fault {self.name}")
+        try:
+            yield
+        finally:
+            task.cancel()
 
     @contextmanager
     def hold(self, part: Any, what: str, begin: Callable[[], None], end: Callable[[], None]) -> Iterator[None]:

@@ -23,7 +23,7 @@ from pydantic import Field
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.system import System
-from sim.faults.targets import InstanceTarget
+from sim.faults.targets import Group, InstanceTarget
 from sim.spec import Mistake
 from sim.units import Duration
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 class InstanceFault(Fault):
     """A fault of instances, picked anew each time that it is on."""
 
+    of_kind: ClassVar[str | None] = None  # the one kind of node that it can hit
     target: InstanceTarget
 
     @abstractmethod
@@ -43,7 +44,8 @@ class InstanceFault(Fault):
 
     def candidates(self, at: Injection) -> list[Instance]:
         """Whom the target's mode picks from."""
-        return self.target.members(at.world)
+        members = self.target.members(at.world)
+        return members if self.of_kind is None else [instance for instance in members if instance.node.spec.word == self.of_kind]
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
@@ -56,7 +58,20 @@ class InstanceFault(Fault):
             yield
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
-        return self.target.mistakes(system)
+        yield from self.target.mistakes(system)
+        yield from wrong_kind(self.kind, self.of_kind, self.target, system)
+
+
+def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -> Iterator[Mistake]:
+    """A mistake if *target* can only be something that the fault does not hit."""
+    name = target.service or (target.instance or "").rpartition("-")[0]
+    spec = system.services.get(name)
+    if of_kind is not None and spec is not None and spec.word != of_kind:
+        those = [name for name, other in system.services.items() if other.word == of_kind]
+        yield Mistake(("target",), f"{fault} hits a {of_kind}, and {name!r} is a {spec.word}",
+                      f"aim at {' or '.join(those)}" if those else f"the scenario has no {of_kind}")
+    if of_kind is not None and target.kind not in (None, of_kind):
+        yield Mistake(("target", "kind"), f"{fault} hits a {of_kind}", f"write `kind: {of_kind}`")
 
 
 class InstanceKill(InstanceFault):
@@ -80,8 +95,7 @@ class InstanceKill(InstanceFault):
         return everyone if self.target.mode == "all" else [instance for instance in everyone if instance.up]
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        instance.kill()  # also one that another fault has killed and that was started since
-        return at.hold(instance, "killed", instance.kill, instance.start)
+        return at.killed(instance)
 
 
 class InstanceSlow(InstanceFault):
@@ -92,8 +106,7 @@ class InstanceSlow(InstanceFault):
     factor: float = Field(gt=0, le=1e6)
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        return at.layer(instance, "slowness", lambda strength: 1 + (self.factor - 1) * strength,
-                        base=lambda: instance.slowness, apply=partial(setattr, instance, "slowness"))
+        return at.slow(instance, lambda strength: 1 + (self.factor - 1) * strength)
 
 
 class InstanceUnavailable(InstanceFault):
@@ -111,4 +124,4 @@ class InstancePause(InstanceFault):
     kind: Literal["instance.pause"] = "instance.pause"
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        return at.hold(instance, "paused", instance.pause, instance.resume)
+        return at.paused(instance)

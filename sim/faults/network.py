@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar, Literal
 
-from sim.errors import ConnectFailed
+from pydantic import Field
+
+from sim.errors import ConnectFailed, ConnectionReset
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.system import System
 from sim.faults.targets import LinkTarget, Side, in_way, on_way
-from sim.model.network import Delay, Drop, Fail, Link, Message, Rule, Verdict
+from sim.model.network import FIRST_RTO, Delay, Drop, Fail, Link, Message, Rule, Verdict, lossy
 from sim.spec import Mistake
-from sim.units import Duration, Share
+from sim.units import Bandwidth, Duration, Share, Size
 
 REFUSAL = 0.0  # seconds after which a rejected sender knows: the packet filter is its own machine's
 
@@ -75,8 +77,7 @@ def names_of_way(way: tuple[Side, Side]) -> list[str]:
 class NetworkDelay(LinkFault):
     """Every message takes *latency* longer, give or take a *jitter* that is uniform, as netem's is.
 
-    *correlation* makes the jitter of a message depend on the one before it, by netem's rule: the new value is so much of the last
-    one and the rest by chance. Only the given *probability* of messages is delayed.
+    *correlation* is that of the jitter of a message with the one before it. Only the given *probability* of messages is delayed.
     """
 
     severity: ClassVar[str] = "latency"
@@ -110,15 +111,128 @@ class NetworkPartition(LinkFault):
         return lambda message: verdict
 
 
+class NetworkLoss(LinkFault):
+    """Each packet is lost with a probability of *loss*: on TCP a message is then late by retransmission timeouts (0.2 s, doubling),
+    a datagram never comes. *correlation*: so much depends on the fate of the packet before; the share that is lost stays *loss*.
+    """
+
+    severity: ClassVar[str] = "loss"
+    kind: Literal["network.loss"] = "network.loss"
+    loss: Share
+    correlation: Share = 0.0
+    transport: Literal["tcp", "datagram"] | None = None  # None: as the link is
+
+    def rule(self, link: Link, at: Injection) -> Rule:
+        return lossy(chance(at, self.loss, self.correlation), self.transport)
+
+
+class NetworkCorrupt(LinkFault):
+    """Bits of a packet are changed with probability *corrupt*. The checksum finds it and the packet is thrown away, which is a loss."""
+
+    severity: ClassVar[str] = "corrupt"
+    kind: Literal["network.corrupt"] = "network.corrupt"
+    corrupt: Share
+    correlation: Share = 0.0
+
+    def rule(self, link: Link, at: Injection) -> Rule:
+        return lossy(chance(at, self.corrupt, self.correlation))
+
+
+class NetworkReset(LinkFault):
+    """Connections break under a message, with *probability*: the caller gets a connection error, *after* so long.
+
+    With direction `from` the callee has done its work, and only the answer is gone.
+    """
+
+    severity: ClassVar[str] = "probability"
+    kind: Literal["network.reset"] = "network.reset"
+    probability: Share = 1.0
+    after: Duration = 0.0
+
+    def rule(self, link: Link, at: Injection) -> Rule:
+        verdict = Fail(lambda: ConnectionReset(f"reset on the way {link.name}"), self.after)
+        happens = chance(at, self.probability)
+        return lambda message: verdict if happens() else None
+
+
+class NetworkBandwidth(LinkFault):
+    """Messages go over each link one after another, at *rate*; up to *burst* bytes go at once, as a token bucket lets them.
+
+    Where more than *limit* bytes would wait, a message is dropped: on TCP it comes a retransmission timeout later.
+    """
+
+    severity: ClassVar[str] = "rate"
+    kind: Literal["network.bandwidth"] = "network.bandwidth"
+    rate: Bandwidth = Field(gt=0)
+    burst: Size = 0
+    limit: Size | None = None
+
+    def rule(self, link: Link, at: Injection) -> Rule:
+        backlog, since = -float(self.burst), at.world.loop.time()  # bytes that still have to go; below 0 some may go at once
+
+        def carry(message: Message) -> Verdict:
+            nonlocal backlog, since
+            now, strength = at.world.loop.time(), at.strength
+            if strength <= 0:
+                return None
+            rate = self.rate / 8 / strength
+            backlog, since = max(-float(self.burst), backlog - (now - since) * rate), now
+            waiting = max(0.0, backlog)
+            if self.limit is not None and waiting + message.size > self.limit:
+                return Drop() if message.link.transport == "datagram" else Delay(FIRST_RTO + waiting / rate)
+            backlog += message.size
+            return Delay(backlog / rate) if backlog > 0 else None
+
+        return carry
+
+
+class NetworkReorder(LinkFault):
+    """Messages are held back by *latency*, but with *probability* one goes ahead at once and overtakes them (netem's reorder).
+
+    With a *gap* of n only every n-th message may go ahead.
+    """
+
+    severity: ClassVar[str] = "latency"
+    kind: Literal["network.reorder"] = "network.reorder"
+    latency: Duration
+    probability: Share
+    correlation: Share = 0.0
+    gap: int = Field(default=1, ge=1)
+
+    def rule(self, link: Link, at: Injection) -> Rule:
+        draw = correlated(at, self.correlation)
+        passed = 0
+
+        def reorder(message: Message) -> Verdict:
+            nonlocal passed
+            passed += 1
+            if passed % self.gap == 0 and draw() < self.probability:
+                return None
+            return Delay(self.latency * at.strength)
+
+        return reorder
+
+
+def chance(at: Injection, probability: float, correlation: float = 0.0) -> Callable[[], bool]:
+    """Whether it happens, asked again and again; the probability follows the ramp."""
+    draw = correlated(at, correlation)
+    return lambda: draw() < probability * at.strength
+
+
 def correlated(at: Injection, correlation: float) -> Callable[[], float]:
-    """Numbers of 0..1 of which each is so much the last one and otherwise by chance (netem's get_crandom)."""
+    """Numbers of 0..1, evenly spread; so much of them repeat the one before, which is their correlation.
+
+    netem mixes the old number with a new one instead, and its numbers then gather in the middle: a loss of 1 % becomes none.
+    """
+    random = at.rng.random
     if not correlation:
-        return at.rng.random
-    last = at.rng.random()
+        return random
+    last = random()
 
     def draw() -> float:
         nonlocal last
-        last = (1 - correlation) * at.rng.random() + correlation * last
+        if random() >= correlation:
+            last = random()
         return last
 
     return draw

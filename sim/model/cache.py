@@ -68,6 +68,13 @@ class Cache(Node):
             self._forget(next(iter(self.entries)))
             self.evictions += 1
 
+    def resize(self, capacity: int) -> None:
+        """Hold so many entries; whoever was used longest ago makes room at once."""
+        self.capacity = capacity
+        while len(self.entries) > capacity:
+            self._forget(next(iter(self.entries)))
+            self.evictions += 1
+
     def _forget(self, key: str) -> None:
         self.entries.pop(key, None)
         self.values.pop(key, None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError, Task
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 SERVER, OK, DEGRADED, FAILED, REJECTED = int(SpanKind.SERVER), int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 CANCELLED = int(Reason.CANCELLED)
 Hook = Callable[[Exchange, Callable[[Exchange], None]], None]
+Handle = Callable[[Exchange], Awaitable[Response | None]]
+Wrap = Callable[[Exchange, Handle], Awaitable[Response | None]]
 DONE = Response(200)
 
 
@@ -84,7 +86,8 @@ class Instance:
         self._streams: Counter[str] = Counter()
         cores = node.cores
         self.cpu = Cpu(self.loop, cores) if cores is not None else None
-        self.handle = node.handler(self)
+        self.handle = self._handler = node.handler(self)
+        self._wraps: list[Wrap] = []
 
     def client(self, callee: str, policies: Sequence[PolicySpec] = ()) -> Client:
         """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool. A caller with
@@ -177,6 +180,22 @@ class Instance:
         for hook in self._hooks:
             proceed = partial(_hooked, hook, proceed)
         proceed(exchange)
+
+    @contextmanager
+    def served_through(self, wrap: Wrap) -> Iterator[None]:
+        """Let *wrap(exchange, handle)* serve what gets a worker while the block lasts; the last laid is the outermost."""
+        self._wraps.append(wrap)
+        self._rewrap()
+        try:
+            yield
+        finally:
+            self._wraps.remove(wrap)
+            self._rewrap()
+
+    def _rewrap(self) -> None:
+        self.handle = self._handler
+        for wrap in self._wraps:
+            self.handle = partial(_wrapped, wrap, self.handle)
 
     def _start(self, exchange: Exchange) -> None:
         now = self.env._now
@@ -320,6 +339,11 @@ class Instance:
         self._unavailable = unavailable
         self._changed()
 
+    def resize(self, workers: int) -> None:
+        """Serve so many at once; who is served is not sent away, and new workers take those who wait."""
+        self.workers = workers
+        self._serve_next()
+
     def pause(self) -> None:
         """Stand still: what is in work stops, arrivals and answers wait. Discovery does not see it: it is up, and silent."""
         if self.pause_now is None and self.up:
@@ -338,6 +362,10 @@ class Instance:
 
 def _hooked(hook: Hook, proceed: Callable[[Exchange], None], exchange: Exchange) -> None:
     hook(exchange, proceed)
+
+
+def _wrapped(wrap: Wrap, handle: Handle, exchange: Exchange) -> Awaitable[Response | None]:
+    return wrap(exchange, handle)
 
 
 def _degraded(response: Response) -> Response:

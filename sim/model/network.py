@@ -33,6 +33,7 @@ DEFAULT_LATENCY = 500e-6
 PACKET = 1460  # bytes of payload in a TCP segment on Ethernet
 FIRST_RTO = 0.2  # seconds; Linux' smallest retransmission timeout (RFC 6298 recommends 1 s), doubling at each loss
 LAST_RTO = 120.0
+GIVEN_UP = 924.6  # seconds after which Linux gives a connection up (15 retransmissions, net.ipv4.tcp_retries2)
 
 
 @dataclass(frozen=True)
@@ -166,20 +167,25 @@ def _installed(rules: list[Rule], rule: Rule) -> Iterator[None]:
 
 
 def loss_rule(share: float, dice: Any) -> Rule:
-    """Each packet is lost with probability *share*: on TCP it is sent again after a retransmission timeout, so loss is a latency
-    tail there; a datagram is gone."""
+    """Each packet is lost with probability *share*."""
+    return lossy(lambda: dice.random() < share)
+
+
+def lossy(lost: Callable[[], bool], transport: Literal["tcp", "datagram"] | None = None) -> Rule:
+    """*lost()* is asked for each packet. On TCP a lost one is sent again after a retransmission timeout, so that loss is a tail of
+    latency there; a datagram is gone. *transport* None: as the link says."""
 
     def lose(message: Message) -> Verdict:
         packets = max(1, math.ceil(message.size / PACKET))
-        if dice.random() >= 1 - (1 - share) ** packets:
+        if not any(lost() for _ in range(packets)):
             return None
-        if message.link.transport == "datagram":
+        if (transport or message.link.transport) == "datagram":
             return Drop()
         timeout, waited = FIRST_RTO, FIRST_RTO
-        while dice.random() < share:  # the packet that is sent again may be lost again
+        while lost():  # the packet that is sent again may be lost again
             timeout = min(2 * timeout, LAST_RTO)
             waited += timeout
-            if waited > 1e4:
+            if waited > GIVEN_UP:
                 return Drop()
         return Delay(waited)
 

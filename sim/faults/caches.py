@@ -1,0 +1,89 @@
+"""Faults of caches. What they have in common: the load that a cache keeps away reaches what lies behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from sim.faults.fault import Fault
+from sim.faults.injection import Injection
+from sim.faults.system import System
+from sim.model.cache import Cache
+from sim.spec import Mistake, Spec
+from sim.units import Share
+
+
+class CacheTarget(Spec):
+    """A cache, by name."""
+
+    service: str
+
+
+class CacheFault(Fault):
+    """A fault of a cache as a whole: its instances share what they hold."""
+
+    target: CacheTarget
+
+    def cache(self, at: Injection) -> Cache:
+        """The cache that is hit."""
+        cache = at.world.node(self.target.service)
+        assert isinstance(cache, Cache), f"{cache.name} was checked to be a cache"
+        at.targets.append(cache.name)
+        at.seen += 1
+        at.hits += 1
+        return cache
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        caches = [name for name, spec in system.services.items() if spec.word == "cache"]
+        yield from system.unknown(("target", "service"), "cache", self.target.service, caches)
+
+
+class CacheFlush(CacheFault):
+    """Everything that the cache holds is forgotten, at once; it goes on empty."""
+
+    at_once: ClassVar[bool] = True
+    kind: Literal["cache.flush"] = "cache.flush"
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        self.cache(at).flush()
+        yield
+
+
+class CacheDown(CacheFault):
+    """All instances of the cache are killed. When the fault ends they start again; unless they *keep* what they held, empty."""
+
+    kind: Literal["cache.down"] = "cache.down"
+    keep: bool = False
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        cache = self.cache(at)
+        if not self.keep:
+            cache.flush()
+        with at.all_killed(cache.instances):
+            yield
+
+
+class CacheLimit(CacheFault):
+    """Only a *share* of the capacity is left; whoever was used longest ago is pushed out. Several limits at once: the least one counts."""
+
+    severity: ClassVar[str] = "share"
+    kind: Literal["cache.limit"] = "cache.limit"
+    share: Share = Field(lt=1)
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        cache = self.cache(at)
+        whole = cache.spec.capacity
+        with at.layer(cache, "capacity", lambda strength: whole * (1 - (1 - self.share) * strength), base=lambda: float(whole),
+                      apply=partial(_resize, cache), combine=min):
+            yield
+
+
+def _resize(cache: Cache, capacity: float) -> None:
+    cache.resize(int(capacity))

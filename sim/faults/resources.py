@@ -1,0 +1,147 @@
+"""Faults of resources: CPU that others take, memory that leaks, pools that run dry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from sim.faults.injection import Injection
+from sim.faults.instances import InstanceFault
+from sim.faults.system import System
+from sim.model.node import UNBOUNDED
+from sim.spec import Mistake, invalid
+from sim.units import Duration, PositiveDuration, Rate, Share, Size
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+
+SHORTEST = 1e-3  # seconds between two collections
+NOTHING = 1e-9  # share of the memory that is as good as none
+
+
+class ResourceCpu(InstanceFault):
+    """Others take a *load* of the CPU: what is left does the work. Where the service has `cpu`, its cores go slower at once, for work
+    that is under way too; elsewhere service times that begin while it lasts are stretched by 1/(1 - load).
+    """
+
+    severity: ClassVar[str] = "load"
+    kind: Literal["resource.cpu"] = "resource.cpu"
+    load: Share = Field(lt=1)
+
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        cpu = instance.cpu
+        if cpu is not None:
+            return at.layer(cpu, "speed", lambda strength: 1 - self.load * strength, base=lambda: cpu.speed, apply=cpu.set_speed)
+        return at.slow(instance, lambda strength: 1 / (1 - self.load * strength))
+
+
+class ResourcePool(InstanceFault):
+    """Workers, or a database's connections, are gone: a share *taken* of them at once, or so many each second that leak away (*leak*).
+
+    Who holds one keeps it. When the fault ends all come back, as after a restart of whoever held them.
+    """
+
+    severity: ClassVar[str] = "taken"
+    kind: Literal["resource.pool"] = "resource.pool"
+    taken: Share = 0.0
+    leak: Rate = 0.0
+
+    @model_validator(mode="after")
+    def _something_goes(self) -> ResourcePool:
+        if not self.taken and not self.leak:
+            raise invalid(Mistake((), "nothing is taken from the pool", "add `taken: 80%`, or `leak: 1/s`"))
+        return self
+
+    @contextmanager
+    def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
+        size = instance.workers
+        layers = at.shared.layers(instance, "workers", lambda: float(instance.workers), partial(_resize, instance), _what_is_left)
+        taken = leaked = 0.0
+
+        def settle() -> None:
+            layers.lay(at, min(float(size), round(taken) + leaked))
+
+        def take(strength: float) -> None:
+            nonlocal taken
+            taken = self.taken * strength * size
+            settle()
+
+        async def leak() -> None:
+            nonlocal leaked
+            while leaked < size:
+                await at.world.loop.sleep(1 / self.leak)
+                leaked += 1
+                settle()
+
+        with ExitStack() as parts:
+            parts.callback(layers.lift, at)
+            parts.enter_context(at.following(take))
+            if self.leak:
+                parts.enter_context(at.running(leak()))
+            yield
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        yield from super().mistakes(system)
+        spec = system.services.get(self.target.service or "")
+        if spec is not None and spec.workers_each() >= UNBOUNDED:
+            yield Mistake(("target", "service"), f"{self.target.service!r} has no pool that could run dry",
+                          "aim at a service or a database")
+
+
+def _resize(instance: Instance, workers: float) -> None:
+    instance.resize(max(0, int(workers)))
+
+
+def _what_is_left(layers: list[float]) -> float:
+    size, *taken = layers
+    return size - sum(taken)
+
+
+class ResourceMemory(InstanceFault):
+    """*leak* bytes a second are never given back. The fuller the memory, the more often it is collected and the longer the instance
+    stands still for it; when nothing is free it is killed, and starts again, empty, *restart_after* so long.
+
+    Of *size* bytes a share *used* is taken from the start. At the start a collection comes each *gc_interval* and takes *gc_pause*;
+    the interval shrinks with the memory that is free, the pause grows with what is used. So the kill comes after
+    (1 - used) * size / leak seconds. When the fault ends all that has leaked is free again.
+    """
+
+    severity: ClassVar[str] = "leak"
+    kind: Literal["resource.memory"] = "resource.memory"
+    size: Size = Field(default=512 * 2**20, gt=0)
+    used: Share = Field(default=0.5, gt=0, lt=1)
+    leak: Size = Field(gt=0)
+    gc_interval: PositiveDuration = 10.0
+    gc_pause: Duration = 0.05
+    restart_after: Duration = 5.0
+
+    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
+        return at.running(self._leak(instance, at))
+
+    async def _leak(self, instance: Instance, at: Injection) -> None:
+        while True:
+            await self._one_life(instance, at)
+            at.world.recorder.event("memory.oom", node=instance.node.name, instance=instance.name)
+            with at.killed(instance):
+                await at.world.loop.sleep(self.restart_after)
+
+    async def _one_life(self, instance: Instance, at: Injection) -> None:
+        """From a fresh start to the moment at which no memory is free."""
+        loop, free_at_first = at.world.loop, (1 - self.used) * self.size
+        leaked, since = 0.0, loop.time()
+        while True:
+            free = free_at_first - leaked
+            rate = self.leak * at.strength
+            to_go = free / rate if rate > 0 else self.gc_interval
+            wait = min(self.gc_interval * free / free_at_first, to_go)
+            await loop.sleep(max(wait, SHORTEST))
+            leaked, since = leaked + rate * (loop.time() - since), loop.time()
+            if free_at_first - leaked <= self.size * NOTHING:
+                return
+            pause = self.gc_pause * (self.used * self.size + leaked) / (self.used * self.size)
+            with at.paused(instance):
+                await loop.sleep(pause)
