@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from time import perf_counter  # by name: inside a run with user code `time.perf_counter` shows simulated time
 from typing import Any
 
 from sim.faults.driver import Driver
@@ -39,15 +39,16 @@ class ConservationError(AssertionError):
 
 
 def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = None,
-        on_sample: Callable[[Progress], None] | None = None) -> RunResult:
+        on_sample: Callable[[Progress], None] | None = None, on_end: Callable[[World], None] | None = None) -> RunResult:
     """Run *scenario* and return what it left. The same scenario and *seed* (default: the scenario's) give the same digest.
 
     KeyboardInterrupt ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
+    *on_end* is shown the world as it is at the end, for what only the data of the services can tell.
     Raise InvalidInput where its faults or measures name what it does not have.
     """
     refuse_unsound(scenario)
     with _fewer_collections():
-        return _run(scenario, scenario.seed if seed is None else seed, variant, on_sample)
+        return _run(scenario, scenario.seed if seed is None else seed, variant, on_sample, on_end)
 
 
 @contextmanager
@@ -61,9 +62,19 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable[[Progress], None] | None) -> RunResult:
-    began = time.perf_counter()
-    with SimLoop(seed) as loop:
+def _clock_of(scenario: Scenario, loop: SimLoop) -> AbstractContextManager[None]:
+    """Where a user's own code runs, the clocks of the machine show simulated time to it."""
+    if not any(spec.has_user_code() for spec in scenario.nodes().values()):
+        return nullcontext()
+    from sim.kernel.clock import virtual_clock  # takes a while, and most scenarios do without
+
+    return virtual_clock(loop)
+
+
+def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable[[Progress], None] | None,
+         on_end: Callable[[World], None] | None) -> RunResult:
+    began = perf_counter()
+    with SimLoop(seed) as loop, _clock_of(scenario, loop):
         world = World(loop, seed, scenario.nodes(), scenario.network)
         loads = {name: Load(name, spec, world) for name, spec in scenario.workloads.items()}
         before: dict[str, Account] = dict(accounts(world))
@@ -81,6 +92,8 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
             verdict = "aborted"
         warnings = driver.warn()
         after = accounts(world)
+        if on_end is not None:
+            on_end(world)
         for load in loads.values():
             load.record_unfinished()
         world.recorder.seal()
@@ -90,7 +103,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         samples, faults = world.recorder.samples.array(), driver.intervals()
         evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events, capacity_of(world))
         checks = Judge(scenario, evidence, faults, loop.time()).checks()
-        wall = time.perf_counter() - began
+        wall = perf_counter() - began
         digest = world.recorder.digest()
         summary: dict[str, Any] = {
             "schema": SCHEMA, "scenario": scenario.name, "variant": variant, "seed": seed, "digest": digest,

@@ -51,6 +51,10 @@ class NodeSpec(Spec):
         """Cores of one instance, or None where work needs no CPU."""
         return None
 
+    def has_user_code(self) -> bool:
+        """What is behind it is the user's own code, and not ours."""
+        return False
+
     def calls(self) -> Mapping[str, list[Step]]:
         """By operation, the steps that it runs: for checks and `explain`."""
         return {}

@@ -79,6 +79,9 @@ class ServiceSpec(NodeSpec):
     def cores_each(self) -> float | None:
         return self.cpu.cores if self.cpu is not None else None
 
+    def has_user_code(self) -> bool:
+        return self.code is not None
+
     def calls(self) -> Mapping[str, list[Step]]:
         return self.endpoints
 
