@@ -9,16 +9,20 @@ that a program which reads three faults does not pay for forty.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from sim.mistakes import Loc, Mistake, did_you_mean, invalid, mistakes, nearest, shown
 
-__all__ = ["ByKind", "Kinds", "Mistake", "OneKey", "Spec", "did_you_mean", "invalid", "mistakes", "nearest", "shown"]
+__all__ = [
+    "ByKind", "Kinds", "LateTable", "Mistake", "OneKey", "Spec",
+    "did_you_mean", "invalid", "mistakes", "nearest", "shown", "word_in",
+]
 
 JsonSchema = dict[str, Any]
 
@@ -58,6 +62,44 @@ class Spec(BaseModel):
             body.clear()
             body["anyOf"] = [mapping["properties"][cls.shorthand], mapping]
         return schema
+
+
+S = TypeVar("S", bound=Spec)
+
+
+class LateTable(Mapping[str, type[S]]):
+    """A table of kinds whose classes are imported when they are asked for: `{"timeout": ("sim.resilience.timeout", "TimeoutSpec")}`.
+
+    A program that reads a file with three faults then does not load forty.
+    """
+
+    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
+        self._places = places
+
+    def __getitem__(self, word: str) -> type[S]:
+        module, name = self._places[word]
+        cls: type[S] = getattr(import_module(module), name)
+        return cls
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def word_of(self, cls: type[Spec]) -> str | None:
+        """The word by which a class is written, found without importing the others."""
+        return next((word for word, place in self._places.items() if place == (cls.__module__, cls.__name__)), None)
+
+
+def word_in(table: Mapping[str, type[Spec]], cls: type[Spec]) -> str:
+    """The word by which a class of *table* is written; nothing for other classes."""
+    if isinstance(table, LateTable):
+        return table.word_of(cls) or ""
+    return next((word for word, other in table.items() if other is cls), "")
 
 
 Table = Callable[[], Mapping[str, type[Spec]]]  # a function, so that a class may stand in the table that one of its fields chooses from
@@ -166,8 +208,7 @@ class OneKey(Kinds):
         return self._inner(cls, _body(cls, value[key], beside), (key,), beside)
 
     def dump(self, value: Spec) -> Any:
-        key = next(k for k, cls in self.table().items() if cls is type(value))
-        return {key: value.model_dump(mode="json", by_alias=True, exclude_none=True)}
+        return {word_in(self.table(), type(value)): value.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
     def json_branches(self, ref: Callable[[type[Spec]], JsonSchema]) -> list[JsonSchema]:
         table = self.table()

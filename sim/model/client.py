@@ -20,12 +20,12 @@ from sim.errors import NoHealthyInstances, StatusError
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
-from sim.resilience.balancers import AnyBalancer, RoundRobinSpec
-from sim.resilience.balancer import Balancer
+from sim.resilience.balancer import AnyBalancer, Balancer
 from sim.resilience.deadline import current_deadline
 from sim.resilience.events import Event, StateTransition
 from sim.resilience.outcomes import Outcome as CallOutcome
 from sim.resilience.policies import AnyPolicy
+from sim.resilience.round_robin import RoundRobinSpec
 from sim.spec import Spec
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span

@@ -9,7 +9,7 @@ would be overrun and the checks are probably wrong. 0 never panics. Nobody left:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from random import Random
 from typing import Annotated, Any, Protocol, TypeVar
@@ -101,7 +101,7 @@ class BalancerSpec(Spec):
         raise NotImplementedError
 
 
-def _table() -> dict[str, type[BalancerSpec]]:
+def _table() -> Mapping[str, type[BalancerSpec]]:
     from .balancers import BALANCERS
 
     return BALANCERS

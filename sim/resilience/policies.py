@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from sim.spec import OneKey
+from sim.spec import LateTable, OneKey
 
-from .adaptive_concurrency import AdaptiveConcurrencySpec
-from .breaker_options import CircuitBreakerSpec
-from .bulkhead import BulkheadSpec
-from .client_throttle import ClientThrottleSpec
-from .deadline import DeadlineSpec
-from .fallback import FallbackSpec
-from .hedge import HedgeSpec
-from .idempotency import IdempotencySpec
 from .policy import PolicySpec
-from .pools import BulkheadPoolsSpec
-from .rate_limiter import RateLimiterSpec
-from .retry import RetrySpec
-from .stale_cache import StaleCacheSpec
-from .timeout import TimeoutSpec
 
-POLICIES: dict[str, type[PolicySpec]] = {
-    "fallback": FallbackSpec,
-    "idempotency": IdempotencySpec,
-    "stale_cache": StaleCacheSpec,
-    "deadline": DeadlineSpec,
-    "retry": RetrySpec,
-    "client_throttle": ClientThrottleSpec,
-    "circuit_breaker": CircuitBreakerSpec,
-    "rate_limiter": RateLimiterSpec,
-    "hedge": HedgeSpec,
-    "adaptive_concurrency": AdaptiveConcurrencySpec,
-    "bulkhead": BulkheadSpec,
-    "bulkhead_pools": BulkheadPoolsSpec,
-    "timeout": TimeoutSpec,
-}
+POLICIES: Mapping[str, type[PolicySpec]] = LateTable({
+    "fallback": ("sim.resilience.fallback", "FallbackSpec"),
+    "idempotency": ("sim.resilience.idempotency", "IdempotencySpec"),
+    "stale_cache": ("sim.resilience.stale_cache", "StaleCacheSpec"),
+    "deadline": ("sim.resilience.deadline", "DeadlineSpec"),
+    "retry": ("sim.resilience.retry", "RetrySpec"),
+    "client_throttle": ("sim.resilience.client_throttle", "ClientThrottleSpec"),
+    "circuit_breaker": ("sim.resilience.breaker_options", "CircuitBreakerSpec"),
+    "rate_limiter": ("sim.resilience.rate_limiter", "RateLimiterSpec"),
+    "hedge": ("sim.resilience.hedge", "HedgeSpec"),
+    "adaptive_concurrency": ("sim.resilience.adaptive_concurrency", "AdaptiveConcurrencySpec"),
+    "bulkhead": ("sim.resilience.bulkhead", "BulkheadSpec"),
+    "bulkhead_pools": ("sim.resilience.pools", "BulkheadPoolsSpec"),
+    "timeout": ("sim.resilience.timeout", "TimeoutSpec"),
+})
 
 AnyPolicy = Annotated[PolicySpec, OneKey("policy", lambda: POLICIES, group="policies")]

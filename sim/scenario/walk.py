@@ -10,18 +10,17 @@ from sim.mistakes import Loc
 from sim.model.paths import Target
 from sim.model.steps import STEPS
 from sim.resilience.policies import POLICIES
-from sim.spec import Spec
+from sim.spec import Spec, word_in
 
 
 @cache
-def _words() -> Mapping[type[Spec], str]:
-    """The one key by which an action is written."""
-    return {cls: word for table in (STEPS, POLICIES) for word, cls in table.items()}
+def _word(cls: type[Spec]) -> str:
+    return word_in(STEPS, cls) or word_in(POLICIES, cls)
 
 
 def word_of(spec: Spec) -> str:
     """The key by which an action is written, or nothing for a spec that is no action."""
-    return _words().get(type(spec), "")
+    return _word(type(spec))
 
 
 def written(value: Any, loc: Loc) -> Iterator[tuple[Loc, Spec | Target]]:
