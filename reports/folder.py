@@ -28,7 +28,7 @@ from .export.traces import Traces
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
-REST = "run.json"  # what `read` needs and no other file has
+REST = "run.jsonl"  # what `read` needs and no other file has: a line is one thing under the name of its field
 
 
 class FolderError(MesocosmError):
@@ -187,14 +187,17 @@ def _write_texts(result: RunResult, stage: Path) -> None:
     _write_text(stage / "junit.xml", junit.junit(result))
     _write_text(stage / "journal.json", dumps(journals.journal(result, manifests.version()), indent=1) + "\n")
     _write_lines(stage / "events.jsonl", (dumps(event) + "\n" for event in result.events))
-    _write_text(stage / REST, dumps(_rest(result)) + "\n")
+    _write_lines(stage / REST, _rest(result))
 
 
-def _rest(result: RunResult) -> dict[str, Any]:
-    return {
-        "description": result.description, "attributes": result.attributes, "logs": result.logs,
-        "faults": [vars(fault) for fault in result.faults],
-    }
+def _rest(result: RunResult) -> Iterator[str]:
+    yield dumps({"description": result.description}) + "\n"
+    for fault in result.faults:
+        yield dumps({"faults": vars(fault)}) + "\n"
+    for span, values in result.attributes.items():
+        yield dumps({"attributes": [span, values]}) + "\n"
+    for entry in result.logs:
+        yield dumps({"logs": entry}) + "\n"
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -213,15 +216,18 @@ def read(directory: Path | str) -> RunResult:
     place = Path(directory)
     about = read_manifest(place)
     requests, names = columns.read(place / "requests.npz")
-    rest, scenario = _json(place / REST), _yaml(place / "scenario.resolved.yaml")
-    faults = [FaultInterval(**{**fault, "targets": tuple(fault["targets"])}) for fault in rest["faults"]]
+    rest: dict[str, list[Any]] = {"description": [], "faults": [], "attributes": [], "logs": []}
+    for line in _json_lines(place / REST):
+        for field, value in line.items():
+            rest[field].append(value)
     return RunResult(
         name=about["name"], title=about["title"], variant=about["variant"], seed=about["seed"], duration=about["duration_s"],
         warmup=about["warmup_s"], names=names, requests=Requests(requests), spans=Spans(columns.read(place / "spans.npz")[0]),
         samples=columns.read(place / "samples.npz")[0], events=list(_json_lines(place / "events.jsonl")), logs=rest["logs"],
-        attributes={int(span): values for span, values in rest["attributes"].items()}, faults=faults,
-        summary=_json(place / "summary.json"), digest=about["digest"], wall_s=about["wall_s"], scenario=scenario,
-        description=rest["description"],
+        attributes=dict(rest["attributes"]),
+        faults=[FaultInterval(**{**fault, "targets": tuple(fault["targets"])}) for fault in rest["faults"]],
+        summary=_json(place / "summary.json"), digest=about["digest"], wall_s=about["wall_s"],
+        scenario=_yaml(place / "scenario.resolved.yaml"), description=rest["description"][0],
     )
 
 

@@ -2,6 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from reports.export.journal import journal
@@ -82,6 +83,7 @@ def test_chaos_toolkit_comes_to_the_same(tmp_path, monkeypatch, checks, deviated
 
 
 def test_json_has_no_nan():
-    """NaN and infinity are null, also deep inside; enums are words, sets are sorted."""
-    text = dumps({"a": float("nan"), "b": [float("inf"), {"c": (1, float("-inf"))}], "d": {3, 1}})
-    assert text == '{"a":null,"b":[null,{"c":[1,null]}],"d":[1,3]}'
+    """NaN and infinity are null, also deep inside; sets are sorted, numpy is numbers."""
+    nan, inf = float("nan"), float("inf")
+    text = dumps({"a": nan, "b": [inf, {"c": (1, -inf)}], "d": {3, 1}, "e": np.arange(2), "f": np.float32("nan")})
+    assert text == '{"a":null,"b":[null,{"c":[1,null]}],"d":[1,3],"e":[0,1],"f":null}'

@@ -21,7 +21,7 @@ from tests.reports.export_runs import shop
 FILES = {
     "manifest.json", "scenario.resolved.yaml", "summary.json", "requests.npz", "spans.npz", "samples.npz", "traces.otlp.jsonl",
     "traces.jaeger.json", "timeline.chrome.json", "metrics.om", "logs.jsonl", "events.jsonl", "latency.hgrm", "junit.xml", "journal.json",
-    "run.json",
+    "run.jsonl",
 }
 
 
