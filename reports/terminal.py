@@ -114,7 +114,7 @@ class _Report:
         for check in checks:
             good = bool(check["passed"])
             measure = str(check.get("measure", ""))
-            bound = words(check["op"], bound=self.bound(measure, check["bound"]))
+            bound = words(check["op"], bound=words.measure(measure, check["bound"]))
             rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(check["name"]),
                          _text((words.measure(measure, check["measured"]), "green" if good else "bold red")), bound, self.window(check)])
         if checks:
@@ -125,14 +125,18 @@ class _Report:
 
     def faults(self) -> None:
         """When which fault was on, and where."""
-        faults = self.summary.get("faults") or []
-        if not faults:
+        faults, warnings = self.summary.get("faults") or [], self.summary.get("warnings") or []
+        if not faults and not warnings:
             return
         self.title("faults")
         rows: list[Row] = [
             [plain(fault["name"]), plain(fault["kind"]), plain(", ".join(fault["targets"])), self.window(fault)] for fault in faults
         ]
-        self.table(["", "", "", ""], rows, left=(0, 1, 2, 3), elastic=2)
+        if rows:
+            self.table(["", "", "", ""], rows, left=(0, 1, 2, 3), elastic=2)
+        for warning in warnings:
+            text = self.words("no effect", name=plain(warning["name"]), why=plain(warning["why"]))
+            self.console.print(_text("  ", (f"! {text}", "yellow")))
 
     def requests(self) -> None:
         """All user requests by outcome, as counts and shares."""
@@ -157,6 +161,10 @@ class _Report:
             for request, part in kinds.items() if len(kinds) > 1 else ():
                 rows.append([f"  {plain(request)}", *self.load(part)])
         self.table(["", words("offered/s"), words("goodput/s"), words("good"), *_headers()], rows)
+        for name, workload in (self.summary.get("workloads") or {}).items():
+            if workload.get("dropped"):
+                text = words("dropped", name=plain(name), count=words.number(workload["dropped"]))
+                self.console.print(_text("  ", (f"! {text}", "yellow")))
 
     def load(self, load: Mapping[str, Any]) -> list[Text | str]:
         """The figures of one row of workloads."""
@@ -173,7 +181,7 @@ class _Report:
         rows: list[Row] = []
         for name, service in services.items():
             latency, busy = service.get("latency_s") or {}, service.get("utilisation")
-            queue = f"{words.short(service.get('queue_mean') or 0)} ({words.number(service.get('queue_max') or 0)})"
+            queue = f"{words.short(round(service.get('queue_mean') or 0, 3))} ({words.number(service.get('queue_max') or 0)})"
             rows.append([plain(name), words.number(service["requests"]), self.success(service.get("success_ratio")),
                          words.seconds(latency.get("p50")), words.seconds(latency.get("p99")), self.load_of(busy), queue,
                          self.count(service.get("rejected"), "yellow"), self.share(service.get("wasted_work_ratio"))])
@@ -254,11 +262,6 @@ class _Report:
         """`60 s – 90 s`."""
         until = part.get("until_s")
         return f"{self.words.seconds(part['from_s'])} – {self.words('to the end') if until is None else self.words.seconds(until)}"
-
-    def bound(self, measure: str, bound: Any) -> str:
-        """One bound, or the two of `between`."""
-        both = bound if isinstance(bound, list | tuple) else [bound]
-        return " – ".join(self.words.measure(measure, one) for one in both)
 
     def rate(self, value: float | None) -> str:
         return "–" if value is None else self.words.short(value)

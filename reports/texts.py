@@ -14,7 +14,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "failed": ("failed", "fallidas"),
     "rejected": ("rejected", "rechazadas"),
     "unfinished": ("unfinished", "sin terminar"),
-    "dropped": ("dropped", "descartadas"),
+    "dropped": ("{name}: {count} more were due but not sent: max_in_flight was reached",
+                "{name}: {count} más debían enviarse y no se enviaron: se alcanzó max_in_flight"),
     "offered": ("offered", "ofrecidas"),
     # axes
     "time": ("time (s)", "tiempo (s)"),
@@ -24,7 +25,6 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "latency": ("latency", "latencia"),
     "latency from start": ("latency from the intended start", "latencia desde el inicio previsto"),
     "requests": ("requests", "peticiones"),
-    "share of requests": ("share of requests at most as slow", "peticiones que tardan eso o menos"),
     "percentile": ("percentile", "percentil"),
     "utilisation": ("utilisation", "utilización"),
     "workers": ("workers", "trabajadores"),
@@ -41,10 +41,9 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "verdict interrupted": ("INTERRUPTED: what was measured so far", "INTERRUMPIDO: lo medido hasta ahora"),
     "at_least": ("at least {bound}", "al menos {bound}"),
     "at_most": ("at most {bound}", "como mucho {bound}"),
-    "between": ("between {bound}", "entre {bound}"),
-    "equals": ("exactly {bound}", "exactamente {bound}"),
     "to the end": ("to the end", "hasta el final"),
     "faults": ("FAULTS", "FALLOS"),
+    "no effect": ("{name} changed nothing: {why}", "{name} no cambió nada: {why}"),
     "REQUESTS": ("REQUESTS", "PETICIONES"),
     "started": ("started", "iniciadas"),
     "refused here": ("rejected", "rechaz."),
@@ -91,7 +90,6 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "warm-up": ("warm-up", "calentamiento"),
     "seed": ("seed {seed}", "semilla {seed}"),
     "more faults": ("and {count} more", "y {count} más"),
-    "nothing": ("nothing to draw", "nada que dibujar"),
 }
 
 
@@ -145,13 +143,13 @@ class Words:
         """*value* in the unit that a measure's *name* implies: `latency.p99`, `success_ratio`, `goodput`, `open_s`."""
         if value is None or not math.isfinite(value):
             return "–"
-        if name.endswith("_s") or name.startswith(("latency", "duration")):
+        if name.endswith(("_s", "_time")) or name.startswith(("latency", "duration")):
             return self.seconds(value)
         if name.endswith(("ratio", "share", "utilisation", "_rate", "availability")):
             mark = "." if self.lang == "en" else ","
             text = self.percent(value, 2).removesuffix(" %")
             return (text.rstrip("0").rstrip(mark) if mark in text else text) + " %"
-        if name.endswith(("goodput", "throughput", "rps")):
+        if name.endswith(("goodput", "throughput", "offered", "rps")):
             return f"{self.short(value)}/s"
         return self.number(value) if value == int(value) else self.short(value)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sim.telemetry.codes import Outcome, SpanKind
+from sim.telemetry.codes import SpanKind
 
 from .faults import shade
 from .outcomes import STACK
@@ -38,14 +38,15 @@ if TYPE_CHECKING:
     from sim.telemetry.result import Requests, RunResult, Spans
 
 MOST_RIBBONS = 12
+REFUSED = "circuit_breaker.rejected"
 COLOURS = {"closed": GREEN, "open": VERMILLION, "half_open": YELLOW, "forced_open": VERMILLION, "disabled": GREY, "metrics_only": GREY}
 NAMES = {
     "closed": ("closed", "cerrado"), "half_open": ("half-open", "semiabierto"), "open": ("open", "abierto"),
     "forced_open": ("forced open", "abierto a mano"), "disabled": ("disabled", "desactivado"),
     "metrics_only": ("only measuring", "solo mide"),
 }
-FINDING = ("{edges}: opened {opened} times, open for {seconds} in all; {refused} calls refused",
-           "{edges}: se abrió {opened} veces, abierto {seconds} en total; {refused} llamadas rechazadas")
+FINDING = ("{edges}: opened {opened} times, open for {seconds} in all; it refused {refused} times",
+           "{edges}: se abrió {opened} veces, abierto {seconds} en total; rechazó {refused} veces")
 AXIS = ("calls per second", "llamadas por segundo")
 MORE = ("and {count} more breakers", "y {count} cortacircuitos más")
 
@@ -68,7 +69,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, edge: str | N
     headroom(rates)
     legend(rates, entries)
     _ribbons(states, look, [(label(who, len(names)), shown[who]) for who in ribbons])
-    text = finding(found, names, calls, look)
+    text = finding(result, found, names, look)
     hidden = len(found) - len(shown)
     heading(rates, look, title(look, "breakers"), text + (f"; {look.words.pick(MORE).format(count=hidden)}" if hidden else ""),
             lift=shade([rates, states], look, result))
@@ -126,11 +127,11 @@ def _ribbons(ax: Axes, look: Look, ribbons: list[tuple[str, list[Stay]]]) -> Non
     legend_below(ax, [Patch(color=COLOURS[state]) for state in seen], [look.words.pick(NAMES[state]) for state in seen])
 
 
-def finding(found: dict[tuple[str, str], list[Stay]], names: list[str], calls: Spans, look: Look) -> str:
-    """Openings, seconds open and refusals."""
+def finding(result: RunResult, found: dict[tuple[str, str], list[Stay]], names: list[str], look: Look) -> str:
+    """Openings, seconds open and refusals; a refused call may still have been answered by a fallback or a retry."""
     opened = sum(stay.state == "open" for stays in found.values() for stay in stays)
     seconds = sum(seconds_in(stays, "open") for stays in found.values())
-    refused = int((calls.outcome == Outcome.REJECTED).sum())
+    refused = sum(event["kind"] == REFUSED and event["edge"] in names for event in result.events)
     edges = names[0].replace("->", "→") if len(names) == 1 else f"{len(names)} {look.words.pick(('edges', 'aristas'))}"
     return look.words.pick(FINDING).format(edges=edges, opened=look.words.number(opened), seconds=look.words.seconds(seconds),
                                            refused=look.words.number(refused))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
 THINNEST, THICKEST = 1.2, 8.0  # points
-SHORTEST = 66.0  # points between two layers, so that a label fits on the arrow
+SHORTEST = 58.0  # points between two layers, so that a label fits on the arrow
 LABELS = ((20, SMALL - 1), (40, SMALL - 2.5))  # up to so many edges: points
 MOST_LABELS = 60
 GROWTH = 1.2  # the layout leaves the graph more room than it has at first
@@ -96,7 +96,7 @@ class Columns:
 
 def columns(names: Sequence[Sequence[str]], points: float) -> Columns:
     """Fit the boxes of each layer into *points*: if the arrows between them become short, break the names, then write smaller."""
-    for split, size in ((False, NORMAL), (True, NORMAL), (True, SMALL), (True, SMALL - 1.5), (True, SMALL - 3), (True, 5.0)):
+    for split, size in ((False, NORMAL), (True, NORMAL), (True, SMALL), (True, 9.0), (True, 8.0), (True, 7.0), (True, 6.0), (True, 5.0)):
         halves = [max((width(name, size, split) for name in layer), default=0.0) / 2 for layer in names]
         gap = (points - 2 * sum(halves)) / max(len(names) - 1, 1)
         if gap >= SHORTEST or (size == 5.0):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 MOST = 40
 TITLE = ("Requests by instance: {node}", "Peticiones por instancia: {node}")
-FINDING = ("{total} requests to {count} instances; the busiest took {ratio} times its share; red line: share that failed; hatched: down",
-           "{total} peticiones a {count} instancias; la más cargada tomó {ratio} veces su parte; línea roja: fallidas; rayado: caída")
+FINDING = ("{total} requests to {count} instances; busiest: {ratio} × its share; red line: share that failed; hatched: down",
+           "{total} peticiones a {count} instancias; la más cargada: {ratio} × su parte; línea roja: fallidas; rayado: caída")
 SCALE = ("requests per second", "peticiones por segundo")
 
 

@@ -138,7 +138,7 @@ def _marks(ax: Axes, look: Look, result: RunResult, times: Any, waiting: Any, re
         index = min(int(np.searchsorted(times, at)), len(times) - 1)
         ax.plot(waiting[index], retrying[index], shape, ms=11, color=look.theme.fault, mec=look.theme.paper, mew=1.2, zorder=4,
                 clip_on=False, label=look.words.pick(name))
-    ax.legend(loc="upper left", numpoints=1)
+    ax.legend(loc="upper right", numpoints=1)
 
 
 def finding(result: RunResult, look: Look, times: Any, waiting: Any, retrying: Any) -> str:

@@ -1,4 +1,4 @@
-"""Saga swim-lane: forward steps and compensations of single sagas over time.
+"""Saga swim-lane: forward steps and compensations of single sagas, each from its own beginning.
 
 Read from events `saga.step` and `saga.undo` {saga, id, step, start, ok} at the end of each step, and `saga.started`,
 `saga.completed`, `saga.compensated`, `saga.stuck` {saga, id}.
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .faults import shade
 from .style import (
     GREEN,
     GREY,
@@ -25,7 +24,6 @@ from .style import (
     heading,
     legend_below,
     signature,
-    time_axis,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +34,9 @@ if TYPE_CHECKING:
 MOST_LANES = 24
 FORWARD = (GREEN, SKY, YELLOW, PURPLE, GREY)
 ENDS = ("completed", "compensated", "stuck")
+RANK = {"stuck": 0, "compensated": 1, "open": 2, "completed": 3}
+SIGNS = {"completed": "✓", "compensated": "↶", "stuck": "✗", "open": "…"}
+AXIS = ("time since the saga began", "tiempo desde el inicio de la saga")
 TITLE = ("Saga {saga}, one lane each", "Saga {saga}, un carril por cada una")
 FINDING = (
     "{total} begun: {completed} completed, {compensated} undone, {stuck} stuck; {shown} are shown, those that went wrong first",
@@ -59,37 +60,44 @@ class Lane:
         return max((step[2] for step in self.steps), default=self.start)
 
 
-def draw(result: RunResult, ax: Axes, *, look: Look | None = None, saga: str | None = None) -> None:
-    """At most 24 sagas: stuck ones first, then compensated ones, then others, each from the time it began."""
+def draw(result: RunResult, ax: Axes, *, look: Look | None = None, saga: str | None = None,
+         window: tuple[float, float] | None = None) -> None:
+    """At most 24 sagas: stuck ones first, then compensated ones, then others; *window* (seconds) restricts when they began."""
     from matplotlib.patches import Patch
 
     look = look or Look()
-    saga, found = lanes(result, saga)
-    rank = {"stuck": 0, "open": 1, "compensated": 2, "completed": 3}
-    shown = sorted(sorted(found, key=lambda lane: (rank[lane.end], lane.start))[:MOST_LANES], key=lambda lane: lane.start)
-    names = list(dict.fromkeys(step[0] for lane in found for step in lane.steps))
+    saga, every = lanes(result, saga)
+    found = [lane for lane in every if window is None or window[0] <= lane.start < window[1]]
+    if not found:
+        raise NotApplicable(f"no saga {saga!r} began in this time")
+    shown = sorted(found, key=lambda lane: (RANK[lane.end], lane.start))[:MOST_LANES]
+    names = list(dict.fromkeys(step[0] for lane in every for step in lane.steps))
     colour = {name: FORWARD[index % len(FORWARD)] for index, name in enumerate(names)}
     for row, lane in enumerate(shown):
-        ax.plot([lane.start, lane.until], [row, row], color=look.theme.muted, lw=1, zorder=1)
-        for name, start, end, ok, undo in lane.steps:
-            if undo:
-                ax.barh(row, end - start, left=start, height=0.55, color=ORANGE, hatch="////", edgecolor=look.theme.paper, lw=0, zorder=2)
-            else:
-                ax.barh(row, end - start, left=start, height=0.55, color=colour[name] if ok else VERMILLION, lw=0, zorder=2)
-        sign = {"completed": "✓", "compensated": "↶", "stuck": "✗", "open": "…"}[lane.end]
-        ax.annotate(sign, (lane.until, row), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
-    ax.set_yticks(range(len(shown)), [lane.id for lane in shown], fontsize=min(SMALL, 260 / len(shown)))
+        _lane(ax, look, row, lane, colour)
+    labels = [f"{lane.id}  {look.words.seconds(round(lane.start, 1))}" for lane in shown]
+    ax.set_yticks(range(len(shown)), labels, fontsize=min(SMALL, 250 / len(shown)))
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    low, high = min(lane.start for lane in shown), max(lane.until for lane in shown)
-    room = 0.04 * max(high - low, 1e-6)
-    time_axis(ax, look, result, (max(0.0, low - room), min(result.duration, high + room)))
-    patches = [*(Patch(color=colour[name]) for name in names), Patch(color=VERMILLION), Patch(color=ORANGE, hatch="////")]
+    ax.set_xlim(0, 1050 * max(max(lane.until - lane.start for lane in shown), 1e-6))
+    ax.set_xlabel(f"{look.words.pick(AXIS)} (ms)", x=0.62)  # the legend is at its left
+    patches = [*(Patch(color=colour[name]) for name in names), Patch(color=VERMILLION), Patch(fc=ORANGE, hatch="////", ec=look.theme.paper)]
     legend_below(ax, patches, [*names, look.words.pick(FAILED), look.words.pick(UNDO)], columns=3)
     ends = {end: look.words.number(sum(lane.end == end for lane in found)) for end in ENDS}
     text = look.words.pick(FINDING).format(total=look.words.number(len(found)), shown=len(shown), **ends)
-    heading(ax, look, look.words.pick(TITLE).format(saga=saga), text, lift=shade([ax], look, result))
+    heading(ax, look, look.words.pick(TITLE).format(saga=saga), text)
     signature(ax, look, result)
+
+
+def _lane(ax: Axes, look: Look, row: int, lane: Lane, colour: Mapping[str, str]) -> None:
+    ax.plot([0, 1000 * (lane.until - lane.start)], [row, row], color=look.theme.muted, lw=1, zorder=1)
+    for name, start, end, ok, undo in lane.steps:
+        left, length = 1000 * (start - lane.start), 1000 * (end - start)
+        if undo:
+            ax.barh(row, length, left=left, height=0.6, color=ORANGE, hatch="////", edgecolor=look.theme.paper, lw=0, zorder=2)
+        else:
+            ax.barh(row, length, left=left, height=0.6, color=colour[name] if ok else VERMILLION, lw=0, zorder=2)
+    ax.annotate(SIGNS[lane.end], (1000 * (lane.until - lane.start), row), (5, 0), textcoords="offset points", va="center", fontsize=SMALL)
 
 
 def lanes(result: RunResult, saga: str | None) -> tuple[str, list[Lane]]:

@@ -90,7 +90,8 @@ def _node(result: RunResult, row: Any, depth: int) -> Node:
     elif kind == SpanKind.ATTEMPT:
         where, label = names.nodes[value["peer"]], f"#{value['attempt']}"
     else:
-        where, label = names.nodes[value["node"]], names.instances[value["instance"]] or names.nodes[value["node"]]
+        where = names.nodes[value["node"]]
+        label = operation if kind == SpanKind.INTERNAL else names.instances[value["instance"]] or where
     if outcome in (Outcome.FAILED, Outcome.REJECTED):
         label += f" · {status_text(value['status'])}"
     return Node(value["id"], value["parent"], float(row["start"]), float(row["end"]), float(row["queued"]), kind, outcome, where,

@@ -172,15 +172,18 @@ def test_numbers_and_times_follow_the_language():
     assert [english.seconds(t) for t in (0.00043, 0.0125, 1.25, 0.0)] == ["430 µs", "12.5 ms", "1.25 s", "0 s"]
     assert [english.percent(share) for share in (1.0, 0.99999, 0.00001, 0.0)] == ["100 %", "99.9 %", "0.1 %", "0 %"]
     assert english.seconds(None) == "–"
+    measured = {"success_ratio": 0.995, "latency.p99": 0.4, "recovery_time": 7.0, "goodput": 190.0, "queue": 3.25, "queue.max": 64.0}
+    assert [english.measure(name, value) for name, value in measured.items()] == ["99.5 %", "400 ms", "7 s", "190/s", "3.25", "64"]
+    assert spanish.measure("error_share", 0.0125) == "1,25 %"
     assert Look().words.lang == "en"
 
 
 def test_names_are_broken_and_shrunk_until_arrows_are_long_enough_for_their_labels():
-    """Five layers with long names still leave 66 points between each two; few short names are left as they are."""
+    """Five layers with long names still leave 58 points between each two; few short names are left as they are."""
     crowded = columns([["shoppers"], ["gateway"], ["orders"], ["recommendation-service"], ["recommendation-database"]], 660.0)
     assert crowded.split
     for left, right in pairwise(range(5)):
-        assert crowded.centres[right] - crowded.halves[right] - crowded.centres[left] - crowded.halves[left] >= 66 - 1e-9
+        assert crowded.centres[right] - crowded.halves[right] - crowded.centres[left] - crowded.halves[left] >= 58 - 1e-9
     roomy = columns([["shoppers"], ["gateway"], ["orders"]], 660.0)
     assert (roomy.split, roomy.centres[-1] + roomy.halves[-1]) == (False, pytest.approx(660.0))
     assert broken("payment-provider", True) == "payment-\nprovider"

@@ -66,7 +66,7 @@ def test_sagas_that_went_wrong_are_shown_first():
     ax = figure(run, "sagas").axes[0]
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert len(names) == MOST_LANES
-    assert names[-1] == "bad"
+    assert names[0] == "bad  8 s"
     assert len(ax.patches) == MOST_LANES - 1 + 3
 
 

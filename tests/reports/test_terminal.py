@@ -42,7 +42,7 @@ def summary():
         "verdict": "fail",
         "simulated_s": 180.0, "warmup_s": 20.0, "wall_s": 4.2, "events": 3_100_000,
         "requests": {"started": 36000, "ok": 35100, "degraded": 0, "failed": 500, "rejected": 360, "unfinished": 40},
-        "workloads": {"shoppers": load(32000, 480, LATENCY, by_request=by_request)},
+        "workloads": {"shoppers": {**load(32000, 480, LATENCY, by_request=by_request), "dropped": 1200}},
         "services": {"gateway": service(utilisation=0.03),
                      "orders": service(requests=9600, success_ratio=0.95, utilisation=0.91, queue_mean=12.42, queue_max=64, rejected=117,
                                        wasted_work_ratio=0.0123)},
@@ -58,6 +58,7 @@ def summary():
             {"name": "fast", "measure": "latency.p99", "passed": False, "measured": 1.24, "op": "at_most", "bound": 0.4, "from_s": 60.0,
              "until_s": None},
         ],
+        "warnings": [{"name": "gray", "fault": "instance.slow", "why": "no request reached its targets"}],
         "faults": [{"name": "slow-payments", "kind": "network.delay", "targets": ["orders->payments"], "from_s": 60.0, "until_s": 90.0}],
     }
 
