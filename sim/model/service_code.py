@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sim.errors import CallError
+from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
 from sim.model.handlers import CHECKS, ROUTES, Service
@@ -167,7 +167,7 @@ class CodeService(Node):
                 return await answer(acts[endpoint.attribute], endpoint, request)
             except (CallError, Rejected, TimeoutError) as error:  # of a call that the handler did not care about
                 annotate(instance.recorder, exchange.span, error_attributes(error))
-                return pass_on(explain_failure(error))
+                return pass_on(error.response if isinstance(error, StatusError) else explain_failure(error))
             except Exception as error:
                 annotate(instance.recorder, exchange.span, error_attributes(error))
                 raise
