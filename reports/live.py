@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from reports.terminal import columns, encodable, plain, wants_colour
 from reports.texts import Words
@@ -22,35 +22,18 @@ from reports.texts import Words
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
+    from rich.text import Text
+
+    from sim.lab.vitals import Progress
 
 REFRESH = 0.1  # seconds of real time between two pictures
 BAR = 28  # signs
 
 
-class Snapshot(Protocol):
-    """What the lab tells at each sample."""
-
-    at: float  # simulated seconds
-    duration: float
-    started: int  # requests, since the start
-    events: int  # of the kernel
-
-
-class Vitals(Snapshot, Protocol):
-    """A snapshot with what the live view shows: figures of the time since the sample before."""
-
-    window: float  # seconds
-    outcomes: Mapping[str, int]  # by name: requests that ended in the window
-    latency: Mapping[str, float | None]  # "p50", "p99": seconds, of those
-    in_flight: int
-    breakers: Mapping[str, str]  # by edge: "open", "half_open" or "closed", the worst of its instances
-    faults: Sequence[str]  # on at this time
-
-
 class Watcher(AbstractContextManager["Watcher"]):
     """Called with each snapshot; this one shows nothing."""
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: Progress) -> None:
         """Take notice of *snapshot*."""
 
     def __enter__(self) -> Self:
@@ -89,7 +72,7 @@ class Pace:
         self._shown_at = now
         return True
 
-    def line(self, snapshot: Snapshot) -> str:
+    def line(self, snapshot: Progress) -> str:
         """`[####----] checkout · 42 s of 180 s simulated · 1.2 s elapsed · 4 s left`."""
         words, elapsed = self.words, self.clock() - self.began
         share = snapshot.at / snapshot.duration if snapshot.duration else 1.0
@@ -106,7 +89,7 @@ class ProgressLine(Watcher):
     def __init__(self, stream: TextIO, pace: Pace) -> None:
         self.stream, self.pace = stream, pace
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: Progress) -> None:
         """Rewrite the line, at most ten times a second."""
         if self.pace.due():
             line = encodable(self.pace.line(snapshot)[: columns(self.stream) - 1], self.stream.encoding or "ascii")
@@ -135,7 +118,7 @@ class LiveView(Watcher):
         self._live.start()
         return self
 
-    def __call__(self, snapshot: Snapshot) -> None:
+    def __call__(self, snapshot: Progress) -> None:
         """Show *snapshot*, at most ten times a second; every one of them is in the sparkline."""
         self.rates.append(_rate(snapshot, "ok") + _rate(snapshot, "degraded"))
         if self._live is not None and self.pace.due():
@@ -145,32 +128,30 @@ class LiveView(Watcher):
         if self._live is not None:
             self._live.stop()
 
-    def picture(self, snapshot: Snapshot) -> RenderableType:
+    def picture(self, snapshot: Progress) -> RenderableType:
         """Progress, rates by outcome, latency, breakers that are not closed, faults that are on."""
         from rich.table import Table
         from rich.text import Text
 
         words = self.words
         table = Table.grid(padding=(0, 2))
-        table.title = self.pace.line(snapshot)
+        table.title = Text(self.pace.line(snapshot))
         table.title_justify = "left"
         table.title_style = ""
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
         table.add_row(words("requests"), self._outcomes(snapshot))
         table.add_row("", Text(sparkline(self.rates, 60), style="green"))
-        latency: Mapping[str, float | None] = getattr(snapshot, "latency", {})
-        quantiles = "   ".join(f"{name} {words.seconds(value)}" for name, value in latency.items())
-        table.add_row(words("latency"), quantiles or "–")
-        table.add_row(words("in flight"), words.number(getattr(snapshot, "in_flight", 0)))
-        states: Mapping[str, str] = getattr(snapshot, "breakers", {})
-        troubled = [f"{plain(edge)} {state.replace('_', '-')}" for edge, state in states.items() if state != "closed"]
+        quantiles = "   ".join(f"{name} {words.seconds(value)}" for name, value in snapshot.latency.items())
+        table.add_row(words("latency"), quantiles)
+        table.add_row(words("in flight"), words.number(snapshot.in_flight))
+        troubled = [f"{plain(edge)} {state.replace('_', '-')}" for edge, state in snapshot.breakers.items() if state != "closed"]
         table.add_row(words("breakers"), Text(", ".join(troubled) or words("none open"), style="bold red" if troubled else "green"))
-        faults = [plain(name) for name in getattr(snapshot, "faults", ())]
+        faults = [plain(name) for name in snapshot.faults]
         table.add_row(words("current faults"), Text(", ".join(faults) or words("none now"), style="bold magenta" if faults else ""))
         return table
 
-    def _outcomes(self, snapshot: Snapshot) -> Any:
+    def _outcomes(self, snapshot: Progress) -> Text:
         from rich.text import Text
 
         styles = {"ok": "green", "degraded": "cyan", "rejected": "yellow", "failed": "red"}
@@ -180,11 +161,9 @@ class LiveView(Watcher):
         return text
 
 
-def _rate(snapshot: Snapshot, outcome: str) -> float:
+def _rate(snapshot: Progress, outcome: str) -> float:
     """Requests per second that ended so in the snapshot's window."""
-    outcomes: Mapping[str, int] = getattr(snapshot, "outcomes", {})
-    window = float(getattr(snapshot, "window", 0.0))
-    return outcomes.get(outcome, 0) / window if window > 0 else 0.0
+    return snapshot.outcomes[outcome] / snapshot.window if snapshot.window > 0 else 0.0
 
 
 def bar(share: float, width: int = BAR) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from time import perf_counter  # by name: inside a run with user code `time.perf_counter` shows simulated time
 from typing import Any
 
@@ -15,6 +14,7 @@ from sim.lab.accounts import Account, accounts
 from sim.lab.experiment import Judge, Watch, verdict_of
 from sim.lab.measuring import Evidence
 from sim.lab.summary import SCHEMA, summarise
+from sim.lab.vitals import Progress, Vitals
 from sim.model.world import World
 from sim.scenario.scenario import Scenario
 from sim.scenario.trial import refuse_unsound
@@ -22,16 +22,6 @@ from sim.telemetry.result import Requests, RunResult, Spans
 from sim.workload.load import Load
 
 SAMPLES = 600  # of every gauge in a run
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a live view is told at each sample."""
-
-    at: float
-    duration: float
-    started: int
-    events: int
 
 
 class ConservationError(AssertionError):
@@ -85,7 +75,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         driver.start()
         verdict, stopped = "", None
         try:
-            stopped = _run_to_the_end(scenario, world, loads, on_sample)
+            stopped = _run_to_the_end(scenario, world, Vitals(world, loads, lambda: driver.active, scenario.duration), on_sample)
         except KeyboardInterrupt:
             verdict = "interrupted"
         if stopped is not None:
@@ -123,7 +113,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         )
 
 
-def _run_to_the_end(scenario: Scenario, world: World, loads: Mapping[str, Load],
+def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals,
                     on_sample: Callable[[Progress], None] | None) -> dict[str, Any] | None:
     """Run, and take a sample at each step; return which condition of `abort_if` ended it early, or None."""
     step = scenario.duration / SAMPLES
@@ -136,7 +126,7 @@ def _run_to_the_end(scenario: Scenario, world: World, loads: Mapping[str, Load],
             world.recorder.event("abort", **stopped)
             return stopped
         if on_sample is not None:
-            on_sample(Progress(world.loop.time(), scenario.duration, sum(load.started for load in loads.values()), world.loop.steps))
+            on_sample(vitals.now())
     return None
 
 

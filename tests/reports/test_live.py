@@ -1,6 +1,7 @@
 """Progress and live view: nothing without a terminal, and never a wrong time."""
 
 import io
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -36,8 +37,10 @@ class Clock:
 
 
 def snapshot(at, **more):
-    """A sample of a run of 100 s."""
-    return SimpleNamespace(at=at, duration=100.0, started=int(at * 10), events=int(at * 1000), **more)
+    """A sample of a run of 100 s, as the lab makes them."""
+    outcomes = dict.fromkeys(("ok", "degraded", "failed", "rejected"), 0)
+    fields = {"window": 1.0, "outcomes": outcomes, "latency": {}, "in_flight": 0, "breakers": {}, "faults": []}
+    return SimpleNamespace(at=at, duration=100.0, started=int(at * 10), events=int(at * 1000), **{**fields, **more})
 
 
 def test_nothing_is_shown_where_there_is_no_terminal():
@@ -77,7 +80,8 @@ def test_the_live_view_shows_rates_percentiles_breakers_and_faults(terminal):
 
     view = LiveView(terminal, Pace("shop", Words(), Clock()))
     console = Console(file=io.StringIO(), width=120, markup=False)
-    picture = view.picture(snapshot(30.0, window=0.5, outcomes={"ok": 90, "failed": 5}, latency={"p50": 0.012, "p99": 1.5}, in_flight=77,
+    outcomes = {"ok": 90, "degraded": 0, "rejected": 0, "failed": 5}
+    picture = view.picture(snapshot(30.0, window=0.5, outcomes=outcomes, latency={"p50": 0.012, "p99": 1.5}, in_flight=77,
                                     breakers={"orders->payments": "half_open", "a->b": "closed"}, faults=["slow\x1b[2J"]))
     console.print(picture)
     text = console.file.getvalue()
@@ -108,3 +112,44 @@ def test_bars_and_sparklines():
     assert bar(2.0, 4) == "[####]"
     assert sparkline([0, 4, 8], 2) == "▄█"
     assert sparkline([0, 0], 5) == "  "
+
+
+SCENARIO = """
+name: small
+duration: 10s
+services:
+  back:
+    workers: 2
+    endpoints:
+      GET /: [{work: 20ms}, {fail: {share: 50%, status: 500}}]
+  front:
+    uses: {back: {policies: [{circuit_breaker: {sliding_window: {calls: 10}, minimum_number_of_calls: 5, failure_rate_threshold: 20%}}]}}
+    endpoints:
+      GET /: [{call: back GET /}]
+workloads:
+  users: {executor: constant-arrival-rate, rate: 50/s, to: front, mix: [{send: GET /}]}
+faults:
+  - {name: slow, kind: network.delay, target: {link: front->back}, schedule: {at: 4s, for: 2s}, latency: 100ms}
+"""
+
+
+def test_what_the_lab_tells_adds_up_to_the_run(tmp_path):
+    """Outcomes of all samples are the requests that ended; the fault is told while it is on; an open breaker is seen."""
+    from sim import load, run
+
+    path = tmp_path / "small.yaml"
+    path.write_text(SCENARIO)
+    totals, faulty, states = Counter(), [], set()
+
+    def look(progress):
+        totals.update(progress.outcomes)
+        states.update(progress.breakers.values())
+        faulty.extend([progress.at] if progress.faults else [])
+
+    result = run(load(str(path)), seed=1, on_sample=look)
+    requests = result.summary["requests"]
+    assert {name: totals[name] for name in ("ok", "degraded", "failed", "rejected")} == {
+        name: requests[name] for name in ("ok", "degraded", "failed", "rejected")}
+    assert "open" in states
+    assert 4.0 <= min(faulty) < max(faulty) <= 6.0
+    assert run(load(str(path)), seed=1).digest == result.digest
