@@ -89,7 +89,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         world.recorder.seal()
         check_conservation(world, loads)
         requests, spans = Requests(world.recorder.requests.array()), Spans(world.recorder.spans.array())
-        figures = summarise(world, loads, requests, spans, scenario.warmup, before, after)
+        figures = summarise(world, loads, requests, scenario.warmup, before, after)
         samples, faults = world.recorder.samples.array(), driver.intervals()
         evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events, capacity_of(world))
         checks = Judge(scenario, evidence, faults, loop.time()).checks()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sim.lab.accounts import Account
 from sim.model.node import UNBOUNDED
 from sim.telemetry.codes import POLICY_OF_REASON, Outcome, Reason, SpanKind, status_text
-from sim.telemetry.result import Names, Requests, Spans
+from sim.telemetry.columns import Rows
+from sim.telemetry.result import Names, Requests, Table
 
 if TYPE_CHECKING:
     from sim.model.client import Edge
@@ -81,7 +82,7 @@ def workload_figures(load: Load, requests: Requests, names: Names, window: float
     }
 
 
-def service_figures(spans: Spans, before: Account, after: Account, queue_max: int) -> dict[str, Any]:
+def service_figures(spans: Table, before: Account, after: Account, queue_max: int) -> dict[str, Any]:
     """One entry of `services`: what its instances served, between two accounts."""
     window = after.at - before.at
     served = spans[(spans.outcome != Outcome.REJECTED) & (spans.status != Reason.CANCELLED)]
@@ -101,7 +102,7 @@ def service_figures(spans: Spans, before: Account, after: Account, queue_max: in
     }
 
 
-def call_figures(edge: Edge, spans: Spans, now: float) -> dict[str, Any]:
+def call_figures(edge: Edge, spans: Table, now: float) -> dict[str, Any]:
     """One entry of `calls`."""
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
@@ -120,24 +121,55 @@ def call_figures(edge: Edge, spans: Spans, now: float) -> dict[str, Any]:
     }
 
 
-def summarise(world: World, loads: Mapping[str, Load], requests: Requests, spans: Spans, warmup: float,
+def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmup: float,
               before: Mapping[str, Account], after: Mapping[str, Account]) -> dict[str, Any]:
     """The measured part of the summary; identity, verdict and checks are the caller's."""
     names = world.recorder.names()
     now = world.loop.time()
     window = max(now - warmup, 0.0)
     counted = requests[requests.intended >= warmup]
-    later = spans[spans.start >= warmup]
-    server, client = later.of(SpanKind.SERVER), later.of(SpanKind.CLIENT)
+    served = Groups(world.recorder.spans, SpanKind.SERVER, warmup)
+    called = Groups(world.recorder.spans, SpanKind.CLIENT, warmup)
+    node_of = world.recorder.node
     return {
         "requests": request_totals(requests),
         "workloads": {name: workload_figures(load, counted, names, window) for name, load in loads.items()},
-        "services": {name: service_figures(server[server.node == node.index], before[name], after[name], queue_peak(world, name))
+        "services": {name: service_figures(served.of(node.index), before[name], after[name], queue_peak(world, name))
                      for name, node in world.nodes.items()},
-        "calls": {edge.name: call_figures(edge, client[(client.node == world.recorder.node(edge.caller)) & (client.peer == world.recorder.node(edge.callee))], now)
-                  for edge in world.edges.values()},
+        "calls": {edge.name: call_figures(edge, called.of(node_of(edge.caller), node_of(edge.callee)), now) for edge in world.edges.values()},
         "databases": {}, "caches": {}, "brokers": {}, "sagas": {},
     }
+
+
+class Groups:
+    """What the figures need of the spans of one kind that began after the warm-up, by node, or by caller and callee: sorted once."""
+
+    COLUMNS = (("duration", "<f8"), ("status", "<i2"), ("attempt", "<u2"), ("outcome", "u1"))
+
+    def __init__(self, rows: Rows, kind: SpanKind, warmup: float) -> None:
+        import numpy as np
+
+        self._by_edge = kind == SpanKind.CLIENT
+        keys, kept = [np.empty(0, "<u4")], [np.empty(0, list(self.COLUMNS))]
+        for part in rows.chunks():
+            some = part[(part["kind"] == kind) & (part["start"] >= warmup)]
+            key = some["node"].astype("<u4")
+            keys.append((key << 16) | some["peer"] if self._by_edge else key)
+            few = np.empty(len(some), list(self.COLUMNS))
+            few["duration"] = some["end"] - some["start"]
+            few["status"], few["attempt"], few["outcome"] = some["status"], some["attempt"], some["outcome"]
+            kept.append(few)
+        key, columns = np.concatenate(keys), np.concatenate(kept)
+        order = np.argsort(key, kind="stable")
+        self._keys, self._columns = key[order], columns[order]
+
+    def of(self, node: int, peer: int = 0) -> Any:
+        """The spans of *node*, or of calls from *node* to *peer*, in the order of their ends."""
+        import numpy as np
+
+        key = (node << 16) | peer if self._by_edge else node
+        first, last = np.searchsorted(self._keys, [key, key + 1])
+        return Table(self._columns[first:last])
 
 
 def queue_peak(world: World, name: str) -> int:

@@ -6,12 +6,13 @@ back through a memory map.
 
 from __future__ import annotations
 
+import os
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-SPILL_AT = 256 * 2**20  # bytes in memory, for each table
+SPILL_AT = 128 * 2**20  # bytes in memory, for each table
 
 REQUEST = (  # one user request
     ("id", "u4"), ("workload", "u2"), ("operation", "u2"), ("intended", "f8"), ("start", "f8"), ("end", "f8"), ("status", "i2"), ("outcome", "u1"),
@@ -42,6 +43,7 @@ class Rows:
         self._buffer = bytearray()
         self._file: IO[bytes] | None = None
         self.write: Callable[[bytes], None] = self._buffer.extend
+        self.sealed = False
 
     def spill(self, above: int = SPILL_AT) -> None:
         """Move the rows to disk if they take more than *above* bytes. Called now and then, not for each row."""
@@ -59,6 +61,7 @@ class Rows:
     def seal(self) -> None:
         """Nothing is written from here on; a late writer is ignored."""
         self.write = lambda row: None
+        self.sealed = True
 
     def since(self, first: int) -> Any:
         """The rows from number *first* on, as an array of their own."""
@@ -68,6 +71,22 @@ class Rows:
         if first < spilled:
             return self.array()[first:]
         return np.frombuffer(bytes(self._buffer[(first - spilled) * self.size :]), dtype=self._dtype())
+
+    def chunks(self, rows: int = 2**16) -> Iterator[Any]:
+        """All rows, a part at a time, for who goes over them once: what lies on disk is read and let go again."""
+        import numpy as np
+
+        if self._file is not None:
+            self.spill(above=0)
+            self._file.flush()
+            size, at = rows * self.size, 0
+            while part := os.pread(self._file.fileno(), size, at):
+                yield np.frombuffer(part, dtype=self._dtype())
+                at += len(part)
+            return
+        everything = self.array()
+        for first in range(0, len(everything), rows):
+            yield everything[first : first + rows]
 
     def _dtype(self) -> Any:
         import numpy as np
@@ -79,7 +98,7 @@ class Rows:
         import numpy as np
 
         if self._file is None:
-            return np.frombuffer(bytes(self._buffer), dtype=self._dtype())
+            return np.frombuffer(self._buffer if self.sealed else bytes(self._buffer), dtype=self._dtype())
         self.spill(above=0)
         self._file.flush()
         return np.memmap(self._file, dtype=self._dtype(), mode="r")

@@ -127,7 +127,8 @@ class Recorder:
         """A hash over everything that was measured: requests, spans and events; nothing of the wall clock or the machine."""
         digest = hashlib.sha256()
         for rows in (self.requests, self.spans):
-            digest.update(memoryview(rows.array()).cast("B") if len(rows) else b"")
+            for part in rows.chunks():
+                digest.update(part.tobytes())
         for event in self.events:
             digest.update(json.dumps(event, sort_keys=True, separators=(",", ":")).encode())
         return f"sha256:{digest.hexdigest()}"
