@@ -65,7 +65,9 @@ class LinkFault(Fault):
 
     def missed(self, at: Injection) -> str:
         ways = ", ".join(at.targets)
-        return f"no message went {ways} while it was on" if not at.seen else f"of {at.seen} messages {ways} chance hit none"
+        if at.seen:
+            return f"of {at.seen} messages {ways} chance hit none"
+        return f"no message went {ways} while it was on, or other faults took them all"
 
 
 def names_of_way(way: tuple[Side, Side]) -> list[str]:

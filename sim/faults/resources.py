@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
 
 SHORTEST = 1e-3  # seconds between two collections
-NOTHING = 1e-9  # share of the memory that is as good as none
 
 
 class ResourceCpu(InstanceFault):
@@ -131,17 +131,31 @@ class ResourceMemory(InstanceFault):
 
     async def _one_life(self, instance: Instance, at: Injection) -> None:
         """From a fresh start to the moment at which no memory is free."""
-        loop, free_at_first = at.world.loop, (1 - self.used) * self.size
-        leaked, since = 0.0, loop.time()
+        heap = Heap(self.size, self.used * self.size)
         while True:
-            free = free_at_first - leaked
-            rate = self.leak * at.strength
-            to_go = free / rate if rate > 0 else self.gc_interval
-            wait = min(self.gc_interval * free / free_at_first, to_go)
-            await loop.sleep(max(wait, SHORTEST))
-            leaked, since = leaked + rate * (loop.time() - since), loop.time()
-            if free_at_first - leaked <= self.size * NOTHING:
+            free = heap.free / (self.size - heap.at_first)
+            if not await self._fill(heap, max(self.gc_interval * free, SHORTEST), at):
                 return
-            pause = self.gc_pause * (self.used * self.size + leaked) / (self.used * self.size)
             with at.paused(instance):
-                await loop.sleep(pause)
+                if not await self._fill(heap, self.gc_pause * heap.used / heap.at_first, at):
+                    return
+
+    async def _fill(self, heap: Heap, seconds: float, at: Injection) -> bool:
+        """Leak for so long; False if the heap was full before that."""
+        rate = self.leak * at.strength
+        fits = heap.free / rate if rate > 0 else math.inf
+        await at.world.loop.sleep(min(seconds, fits))
+        heap.used += rate * min(seconds, fits)
+        return fits > seconds
+
+
+class Heap:
+    """Bytes of memory: *size* in all, *used* of it now."""
+
+    def __init__(self, size: float, used: float) -> None:
+        self.size, self.used, self.at_first = size, used, used
+
+    @property
+    def free(self) -> float:
+        """Bytes that can still be used."""
+        return self.size - self.used

@@ -1,8 +1,8 @@
 """An instance that stands still, as under SIGSTOP or a long collection of garbage, and goes on later.
 
     its sleeps (work that it does)          end later by the length of the pause
-    its timers, also timeouts of policies   those that come due wait for the end of it, then fire in their order: the clock went on
-    answers to calls that it has made       wait in its socket
+    its timers, also timeouts of policies   those that come due wait for the end of it: the clock went on
+    answers to calls that it has made       wait in its socket; a timeout that is due by then wins, as in any event loop that wakes up
     new requests                            wait in its socket; so does the word that a caller has gone
     answers of its own                      cannot be ready; those that are, wait
 
@@ -16,6 +16,7 @@ from asyncio import Future
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sim.kernel.timers import Timer
@@ -34,7 +35,7 @@ class Pause:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self.held: list[tuple[Exchange, Callable[[], None]]] = []  # what has come meanwhile
+        self.held: list[tuple[float, Exchange, Callable[[], None]]] = []  # what has come meanwhile, and when
         loop = instance.loop
         self._sleeps = loop.freeze(self._sleeps_here)
         self._others = loop.hold(self._belongs)
@@ -46,15 +47,16 @@ class Pause:
 
     def hold(self, exchange: Exchange, act: Callable[[], None]) -> None:
         """Do *act* when the pause is over."""
-        self.held.append((exchange, act))
+        self.held.append((self.instance.env._now, exchange, act))
 
-    def end(self) -> None:
-        """What was in work goes on; what has come meanwhile is for the instance to do."""
+    def end(self, deliver: bool = True) -> None:
+        """What was in work goes on; timers that are due, and what has come meanwhile if it is to be *delivered*, follow in their order."""
         instance = self.instance
         for client in instance.clients:
             del client.answered, client.broken
         instance.loop.thaw(self._sleeps)
-        instance.loop.release(self._others)
+        come = [(when, (act, ())) for when, _, act in self.held] if deliver else []
+        instance.loop.release(sorted([*self._others, *come], key=itemgetter(0)))
         if instance.cpu is not None:
             instance.cpu.go_on()
 

@@ -39,7 +39,7 @@ WORLD: dict[str, Any] = {
     },
 }
 BASE = {"web": 0.015, "data": 0.007, "reads": 0.006}  # seconds; reads: of a hit
-BEFORE, DURING, AFTER = (1.0, 4.0), (4.0, 8.0), (9.5, 11.0)  # a fault lasts from 4 s to 8 s
+BEFORE, DURING, AFTER = (1.0, 3.9), (4.25, 7.75), (9.5, 11.5)  # a fault lasts from 4 s to 8 s
 
 
 def scenario(*faults: dict[str, Any], **changes: Any) -> Scenario:

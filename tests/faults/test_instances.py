@@ -1,0 +1,141 @@
+"""Kill, unavailable and pause: what becomes of work in flight, in service and queued."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.lab.run import run
+from sim.scenario.scenario import Scenario
+from sim.telemetry.codes import Outcome, Reason, SpanKind
+
+STEPS = [{"work": "1s"}]
+
+
+def single(fault, steps=STEPS, at=("0s", "100ms", "1800ms"), timeout=None, **service):
+    """Requests at given times to one instance with one worker, 1 s of work each and 50 ms of link, under *fault*; by arrival: (status, end)."""
+    result = run(Scenario.model_validate({
+        "name": "single", "duration": "20s", "network": {"default": {"latency": "50ms"}},
+        "services": {"api": {"workers": 1, "endpoints": {"GET /": steps, "GET /leaf": [{"work": "300ms"}]}, **service},
+                     "leaf": {"endpoints": {"GET /": [{"work": "300ms"}]}}},
+        "workloads": {"one": {"executor": "trace", "at": list(at), "to": "api", "mix": [{"send": "GET /"}], "timeout": timeout}},
+        "faults": [fault],
+    }))
+    rows = sorted(result.requests.rows.tolist())
+    return [(row[6], round(row[5], 6)) for row in rows], result
+
+
+def fault(kind, at, length, **fields):
+    return {"kind": kind, "target": {"service": "api"}, "schedule": {"at": at, "for": length}, **fields}
+
+
+def test_killed_it_finishes_nothing():
+    """In service and queued: reset after the way back. In flight: refused as it arrives. Sent while it is down: nobody is there."""
+    answers, result = single(fault("instance.kill", "500ms", "2s"), at=("0s", "100ms", "460ms", "1s", "2600ms"))
+    assert answers == [(Reason.RESET, 0.55), (Reason.RESET, 0.55), (Reason.CONNECT, 0.56), (Reason.UNAVAILABLE, 1.0), (200, 3.7)]
+    served = result.spans.of(SpanKind.SERVER)
+    assert [int(outcome) for outcome in served.outcome] == [Outcome.FAILED, Outcome.OK]
+    assert result.summary["services"]["api"]["queue_max"] == 1
+
+
+def test_an_answer_that_has_left_a_killed_instance_arrives():
+    """It was on the wire."""
+    answers, _ = single(fault("instance.kill", "1070ms", "1s"), at=("0s",))
+    assert answers == [(200, 1.1)]
+
+
+def test_a_killed_instance_starts_empty_after_its_start_up_time():
+    """Killed for 1 s, with 2 s of start-up: it takes requests 3 s later."""
+    times = [f"{n * 100}ms" for n in range(5, 40)]
+    answers, _ = single(fault("instance.kill", "500ms", "1s"), at=times, startup="2s", workers=50)
+    statuses = [status for status, _ in answers]
+    assert statuses.index(200) == times.index("3500ms")
+    assert set(statuses[1:30]) == {Reason.UNAVAILABLE}
+
+
+def test_unavailable_it_refuses_what_is_new_and_finishes_what_it_has():
+    """In service and queued are served as usual; in flight is refused; afterwards all is as before."""
+    answers, _ = single(fault("instance.unavailable", "500ms", "2s"), at=("0s", "100ms", "460ms", "1s", "2600ms"))
+    assert answers == [(200, 1.1), (200, 2.1), (Reason.CONNECT, 0.56), (Reason.UNAVAILABLE, 1.0), (200, 3.7)]
+
+
+def test_paused_it_finishes_late_and_loses_nothing():
+    """Everything ends later by the length of the pause: what was in service, queued, or came meanwhile."""
+    answers, _ = single(fault("instance.pause", "500ms", "3s"), at=("0s", "100ms", "460ms", "1s"))
+    assert answers == [(200, 4.1), (200, 5.1), (200, 6.1), (200, 7.1)]
+
+
+def test_callers_of_a_paused_instance_see_a_hang_and_not_an_error():
+    """It is up and silent: the caller's own patience ends the wait."""
+    answers, _ = single(fault("instance.pause", "500ms", "5s"), at=("1s",), timeout="2s")
+    assert answers == [(Reason.TIMEOUT, 3.0)]
+
+
+@pytest.mark.parametrize(("steps", "usual"), [
+    ([{"parallel": [[{"work": "1s"}], [{"work": "2s"}]]}], 2.1),
+    ([{"call": "leaf GET /"}, {"work": "1s"}], 1.5),
+    ([{"repeat": {"times": 4, "do": [{"work": "250ms"}]}}], 1.1),
+    ([{"choose": [{"weight": 1, "do": [{"sleep": "1s"}]}]}], 1.1),
+])
+def test_what_a_paused_instance_has_started_stands_still_too(steps, usual):
+    """Branches of `parallel`, calls that are answered meanwhile, repeated steps: nothing goes on before the end of the pause."""
+    answers, _ = single(fault("instance.pause", "200ms", "5s"), steps=steps, at=("0s",))
+    stood = 5.0 if steps[0].get("call") is None else 5.2 - 0.45  # the answer of the leaf comes at 0.45 s and waits until 5.2 s
+    assert answers == [(200, pytest.approx(usual + stood))]
+
+
+def test_a_timeout_that_falls_into_a_pause_fires_at_its_end():
+    """The clock goes on under a process that stands still: the timeout is due and wins, though the answer lies in the socket."""
+    uses = {"leaf": {"policies": [{"timeout": "500ms"}]}}
+    steps = [{"call": "leaf GET /"}]  # from 0.05 s; answered at 0.45 s, and the timeout is due at 0.55 s
+    too_long, _ = single(fault("instance.pause", "200ms", "5s"), steps=steps, at=("0s",), uses=uses)
+    assert too_long == [(504, pytest.approx(5.25))]
+    short, _ = single(fault("instance.pause", "200ms", "300ms"), steps=steps, at=("0s",), uses=uses)
+    assert short == [(200, pytest.approx(0.55))]
+
+
+def test_cpu_work_stands_still_in_a_pause_and_slows_under_load():
+    """1 s of work on shared cores: a pause adds its length, a load of 75 % makes the rest four times as long."""
+    paused, _ = single(fault("instance.pause", "550ms", "3s"), at=("0s",), cpu={"cores": 1})
+    assert paused == [(200, pytest.approx(4.1))]
+    loaded, _ = single(fault("resource.cpu", "550ms", "10s", load="75%"), at=("0s",), cpu={"cores": 1})
+    assert loaded == [(200, pytest.approx(0.55 + 4 * 0.5 + 0.05))]
+
+
+def test_killed_while_it_was_paused_everything_is_reset():
+    """What it held goes too, and as it starts again it is a new process that stands still no longer."""
+    pause, kill = fault("instance.pause", "500ms", "8s"), fault("instance.kill", "2s", "1s")
+    result = run(Scenario.model_validate({
+        "name": "both", "duration": "20s", "network": {"default": {"latency": "50ms"}},
+        "services": {"api": {"workers": 1, "endpoints": {"GET /": STEPS}}},
+        "workloads": {"one": {"executor": "trace", "at": ["0s", "100ms", "1s", "4s"], "to": "api", "mix": [{"send": "GET /"}]}},
+        "faults": [pause, kill],
+    }))
+    assert [(row[6], round(row[5], 6)) for row in sorted(result.requests.rows.tolist())] == [
+        (Reason.RESET, 2.05), (Reason.RESET, 2.05), (Reason.RESET, 2.05), (200, 5.1)]
+
+
+def test_a_request_that_begins_in_the_instant_of_the_kill_gives_its_worker_back():
+    """Nothing is lost of the worker: after the restart the instance serves as before."""
+    answers, result = single(fault("instance.kill", "500ms", "1s"), at=("450ms", "2s"))
+    assert answers[1] == (200, 3.1)
+    assert result.series("api", "busy").max.max() == 1
+    assert result.summary["services"]["api"]["busy_mean"] == pytest.approx(1 / 20, abs=0.001)
+
+
+def test_memory_that_leaks_makes_longer_and_longer_pauses_and_ends_in_a_kill():
+    """100 MB, half of it used, 10 MB/s: out of memory after 5 s, again 5 s after the restart, and never once the fault is over."""
+    leak = fault("resource.memory", "2s", "9s", size="100MB", used="50%", leak="10MB", restart_after="1s", gc_interval="1s", gc_pause="10ms")
+    _, result = single(leak, at=("0s",))
+    assert [event["at"] for event in result.events if event["kind"] == "memory.oom"] == [pytest.approx(7.0)]
+    ups = [(event["at"], event["reachable"]) for event in result.events if event["kind"] == "instances" and event["at"] > 0]
+    assert ups == [(pytest.approx(7.0), 0), (pytest.approx(8.0), 1)]
+
+
+def test_a_pool_that_leaks_is_exhausted_at_capacity_over_rate():
+    """20 workers, 4/s leak: after 5 s nobody is served any more; when the fault ends all come back."""
+    times = [f"{n * 100}ms" for n in range(120)]
+    answers, _ = single(fault("resource.pool", "1s", "7s", leak="4/s"), steps=[{"work": "1ms"}], at=times, workers=20)
+    served_at = [end for status, end in answers]
+    assert max(end for end in served_at if end < 8) == pytest.approx(6.0, abs=0.15)
+    assert all(status == 200 for status, _ in answers)
+    assert sum(end >= 8 for end in served_at[50:79]) > 15
