@@ -302,9 +302,10 @@ class Instance:
         self.up = False
         self.node.killed(self)
         pause, self.pause_now = self.pause_now, None
-        lost = {exchange: None for exchange, _ in pause.held if exchange.client.source is not self} if pause is not None else {}
+        lost: dict[Exchange, None] = {}
         if pause is not None:
-            pause.end()
+            lost |= {exchange: None for _, exchange, _ in pause.held if exchange.client.source is not self}
+            pause.end(deliver=False)
         for exchange in self.queue.drain():
             self.waiting.change(-1, self.env._now)
             lost[exchange] = None
@@ -355,8 +356,6 @@ class Instance:
         if pause is None:
             return
         pause.end()
-        for _, act in pause.held:
-            act()
         self._serve_next()
 
 

@@ -140,22 +140,27 @@ class World:
     def _few(self) -> bool:
         return sum(1 for _ in self.instances) <= MOST_GAUGED_INSTANCES
 
+    def _each(self, node: Node) -> bool:
+        """The instances of *node* have gauges of their own, which start each sampling step anew."""
+        return self._few and len(node.instances) > 1
+
     def _gauge_levels(self) -> None:
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
-                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level))
-            if self._few and len(node.instances) > 1:
+                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)))
+            if self._each(node):
                 for instance in node.instances:
                     self.recorder.gauge(node.name, instance.name, "busy", instance.busy.integral, instance.busy.peak)
                     self.recorder.gauge(node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)
 
 
-def _sum_of(node: Node, level: str) -> Any:
+def _sum_of(node: Node, level: str, resets: bool) -> Any:
     def integral(now: float) -> float:
         return float(sum(getattr(instance, level).integral(now) for instance in node.instances))
 
     def peak() -> float:
-        return float(sum(getattr(instance, level).highest for instance in node.instances))
+        levels = [getattr(instance, level) for instance in node.instances]
+        return float(sum(level.peak() if resets else level.highest for level in levels))
 
     return integral, peak
 
