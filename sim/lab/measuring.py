@@ -183,7 +183,7 @@ def _open_share(evidence: Evidence, asked: Asked, start: float, until: float) ->
             continue
         who = str(event["caller"])
         callers.add(who)
-        if event["target"] == "OPEN":
+        if event["target"] == "open":
             opened.setdefault(who, event["at"])
         elif who in opened:
             spent += _overlap(opened.pop(who), event["at"], start, until)

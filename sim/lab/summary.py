@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.lab.accounts import Account
 from sim.model.node import UNBOUNDED
-from sim.telemetry.codes import POLICY_OF_REASON, Outcome, Reason, SpanKind, status_text
+from sim.telemetry.codes import Outcome, Reason, SpanKind, status_text
 from sim.telemetry.columns import Rows
 from sim.telemetry.result import Names, Requests, Table
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "mesocosm/summary/1"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+REFUSING = ("circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle")  # policies that turn calls away
 COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)
 
 
@@ -106,7 +107,7 @@ def call_figures(edge: Edge, spans: Table, now: float) -> dict[str, Any]:
     """One entry of `calls`."""
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
-    rejected = {policy: int((spans.status == reason).sum()) for reason, policy in POLICY_OF_REASON.items()}
+    rejected = {word: edge.counts[f"{word}.rejected"] for word in REFUSING}
     return {
         "calls": calls,
         "attempts": attempts,

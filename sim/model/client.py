@@ -21,6 +21,7 @@ from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
 from sim.resilience.balancer import AnyBalancer, Balancer
+from sim.resilience.breaker_states import State
 from sim.resilience.deadline import current_deadline
 from sim.resilience.events import Event, StateTransition
 from sim.resilience.outcomes import Outcome as CallOutcome
@@ -69,7 +70,7 @@ class Edge:
         """The policy *word* of one of the clients, *who*, did something."""
         self.counts[f"{word}.{event.kind}"] += 1
         if isinstance(event, StateTransition):
-            if event.target == "OPEN":
+            if event.target == State.OPEN.value:
                 self.opened += 1
                 self._open_since.setdefault(who, now)
             elif who in self._open_since:

@@ -166,13 +166,19 @@ class Gateway(Node):
         for index, route in enumerate(spec.routes):
             for method in route.methods or ["*"]:
                 self.routes.add(method, route.path, index)
-        self._operations = [world.recorder.operation(f"{'|'.join(route.methods) or '*'} {route.path}") for route in spec.routes]
+        self._operations: dict[tuple[int, str], int] = {}
         self._no_route = world.recorder.operation("(no route)")
         self._inner: dict[tuple[str, str], str] = {}
 
     def operation_of(self, request: Request) -> int:
         index = self.routes.find(request.method, request.path)
-        return self._no_route if index is None else self._operations[index]
+        return self._no_route if index is None else self._operation(index, request.method)
+
+    def _operation(self, route: int, method: str) -> int:
+        found = self._operations.get((route, method))
+        if found is None:
+            found = self._operations[route, method] = self.world.recorder.operation(f"{method} {self.spec.routes[route].path}")
+        return found
 
     def inner_path(self, path: str, node: Node) -> str:
         """The path as the service behind knows it: whole where it listens on that, else without the prefix."""
@@ -191,7 +197,7 @@ class Gateway(Node):
             if index is None:
                 exchange.operation = self._no_route
                 return Response(405 if self.routes.methods_of(request.path) else 404)
-            exchange.operation = self._operations[index]
+            exchange.operation = self._operation(index, request.method)
             route = routes[index]
             for check in checks:
                 refusal = check(exchange, route.spec)

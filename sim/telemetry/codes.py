@@ -43,15 +43,6 @@ class Reason(IntEnum):
     ERROR = -20  # an error of the service's own code
 
 
-POLICY_OF_REASON = {
-    Reason.CIRCUIT_OPEN: "circuit_breaker",
-    Reason.BULKHEAD_FULL: "bulkhead",
-    Reason.RATE_LIMITED: "rate_limiter",
-    Reason.LOAD_SHED: "load_shedder",
-    Reason.BUDGET_EXHAUSTED: "retry_budget",
-}
-
-
 def status_text(status: int) -> str:
     """`503`, or the reason in small letters where there was no status; `` for none."""
     if status > 0:
