@@ -1,0 +1,165 @@
+"""Experiments: the steady state in its phases, checks over windows, what stops a run, and the verdict."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.lab.experiment import phases, verdict_of
+from sim.lab.run import run
+from sim.scenario.scenario import Scenario
+from sim.telemetry.result import FaultInterval
+
+
+def scenario(faults=(), **more):
+    """One service of 10 ms behind a link of 1 ms, 100/s evenly, for 20 s."""
+    return Scenario.model_validate({
+        "name": "lab", "duration": "20s", "warmup": "2s", "network": {"default": {"latency": "1ms"}},
+        "services": {"api": {"workers": 10, "endpoints": {"GET /": [{"work": "10ms"}]}}},
+        "workloads": {"users": {"rate": "100/s", "arrivals": "uniform", "to": "api", "timeout": "1s", "mix": [{"send": "GET /"}]}},
+        "faults": list(faults), **more,
+    })
+
+
+def abort(at="8s", length="4s", **fields):
+    return {"name": "bad", "kind": "http.abort", "target": {"service": "api"}, "schedule": {"at": at, "for": length}, **fields}
+
+
+OK = {"name": "ok", "measure": "success_ratio", "of": "users", "at_least": "99%"}
+
+
+def judged(*faults, **more):
+    """(verdict, {check: (passed, measured)})."""
+    summary = run(scenario(faults, **more)).summary
+    return summary["verdict"], {check["name"]: (check["passed"], check["measured"]) for check in summary["checks"]}
+
+
+def test_a_system_that_shrugs_a_fault_off_passes():
+    """The steady state holds before, during and after; each is a check of its own."""
+    slow = {"kind": "network.delay", "target": {"link": "users->api"}, "latency": "5ms", "schedule": {"at": "8s", "for": "4s"}}
+    verdict, checks = judged(slow, steady_state=[OK])
+    assert verdict == "pass"
+    assert checks == {f"ok {phase} the faults": (True, 1.0) for phase in ("before", "during", "after")}
+
+
+def test_a_steady_state_that_breaks_under_faults_is_a_failure():
+    """Half of the requests fail for four seconds: judged then, and not before or after."""
+    verdict, checks = judged(abort(probability="50%"), steady_state=[OK])
+    assert verdict == "fail"
+    assert [passed for passed, _ in checks.values()] == [True, False, True]
+    assert checks["ok during the faults"][1] == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_system_that_was_ill_before_the_first_fault_proves_nothing():
+    """The verdict is `baseline`, whatever the faults do."""
+    verdict, checks = judged(abort(), steady_state=[{**OK, "measure": "latency.p99", "at_least": None, "at_most": "11ms"}])
+    assert verdict == "baseline"
+    assert checks["ok before the faults"] == (False, pytest.approx(0.012))
+
+
+def test_without_faults_the_steady_state_is_judged_once_over_the_whole_run():
+    """From the end of the warm-up to the end."""
+    assert judged(steady_state=[OK]) == ("pass", {"ok": (True, 1.0)})
+    assert judged(steady_state=[{**OK, "measure": "goodput", "at_least": "200/s"}])[0] == "baseline"
+
+
+def test_grace_is_given_as_the_faults_begin_and_after_they_end():
+    """Of a failure of four seconds, a grace of three leaves one; it is also given after the end."""
+    summary = run(scenario([abort()], steady_state=[{**OK, "grace": "3s"}])).summary
+    assert [(check["phase"], check["from_s"], check["until_s"]) for check in summary["checks"]] == [
+        ("before", 2.0, 8.0), ("during", 11.0, 12.0), ("after", 15.0, 20.0)]
+
+
+def test_phases_whose_time_is_up_before_they_begin_are_left_out():
+    """A fault from the start has no before; one to the end has no after; a long grace leaves no during."""
+    whole = FaultInterval("f", "k", (), 0.0, None)
+    assert [phase.name for phase in phases([whole], 2.0, 20.0, 0.0)] == ["during"]
+    short = FaultInterval("f", "k", (), 5.0, 6.0)
+    assert [phase.name for phase in phases([short], 2.0, 20.0, 3.0)] == ["before", "after"]
+
+
+def test_checks_are_judged_over_their_window():
+    """Between 8 and 12 s nobody is answered; from 13 s on everybody."""
+    checks = [{**OK, "name": "bad", "from": "8s", "until": "11900ms"}, {**OK, "name": "good", "from": "13s"}]
+    verdict, found = judged(abort(), checks=checks)
+    assert verdict == "fail"
+    assert found == {"bad": (False, 0.0), "good": (True, 1.0)}
+
+
+def test_a_check_with_two_bounds_is_two_checks():
+    """Each says which bound it is about."""
+    _, found = judged(checks=[{"name": "load", "measure": "offered", "of": "users", "at_least": "99/s", "at_most": "99.5/s"}])
+    assert found == {"load (at least)": (True, pytest.approx(100, abs=0.1)), "load (at most)": (False, pytest.approx(100, abs=0.1))}
+
+
+@pytest.mark.parametrize(("measure", "of", "bound", "wanted"), [
+    ("success_ratio", "users", "1%", 0.75), ("goodput", "users", "1/s", 75.0), ("throughput", "users", "1/s", 100.0),
+    ("offered", "users", "1/s", 100.0), ("error_share", "users", "1%", 0.25), ("latency.p50", "users", "1ms", 0.012),
+    ("latency.max", "users", "1ms", 0.012), ("latency.mean", "api", "1ms", 0.0075), ("success_ratio", "api", "1%", 0.75),
+    ("success_ratio", "users->api", "1%", 0.75), ("amplification", "users->api", 1, 1.0), ("attempts", "users->api", "1/s", 100.0),
+    ("breaker_open_share", "users->api", "1%", 0.0), ("utilisation", "api", "1%", 0.075), ("queue", "api", 1, 0.0), ("queue.max", "api", 1, 0.0),
+    ("in_flight", "users", 1, 0.25 * 0.2 + 0.75 * 1.2),
+])
+def test_every_measure_of_a_window(measure, of, bound, wanted):
+    """A quarter of the requests is answered with 500 at once, the others after 10 ms of work and 2 ms of way."""
+    quarter = abort("8s", "4s", probability="25%", status=500)
+    check = {"name": "it", "measure": measure, "of": of, "at_least": bound, "from": "8s", "until": "12s"}
+    _, found = judged(quarter, checks=[check])
+    assert found["it"][1] == pytest.approx(wanted, rel=0.12, abs=1e-9)
+
+
+@pytest.mark.parametrize(("status", "wanted"), [(503, 0.25), ("503", 0.25), ("5xx", 0.25), ("timeout", 0.0), (500, 0.0), (None, 0.25)])
+def test_errors_by_status(status, wanted):
+    """By number, by class, or by the reason for which there is no status."""
+    check = {"name": "it", "measure": "error_share", "of": "users", "status": status, "at_least": "1%", "from": "8s", "until": "12s"}
+    _, found = judged(abort(probability="25%"), checks=[check])
+    assert found["it"][1] == pytest.approx(wanted, abs=0.06)
+
+
+def test_what_cannot_be_measured_has_not_held():
+    """A window in which nothing arrives: measured is null, and the check has not passed."""
+    silent = {"kind": "load.surge", "factor": 0, "schedule": {"at": "8s", "for": "5s"}}
+    _, found = judged(silent, checks=[{**OK, "from": "9s", "until": "12s"}])
+    assert found["ok"] == (False, None)
+
+
+def test_the_run_stops_within_one_sampling_step_once_the_condition_has_held():
+    """All fail from 8 s on: with `for: 2s`, looked at over the last second, it stops one second and two later, give or take a step."""
+    result = run(scenario([abort("8s", "10s")], abort_if=[{"measure": "success_ratio", "of": "users", "at_most": "20%", "for": "2s"}]))
+    step = 20 / 600
+    assert result.summary["verdict"] == "aborted"
+    assert result.duration == result.summary["aborted"]["at_s"] == pytest.approx(8 + 0.8 + 2, abs=2 * step)
+    assert result.events[-1]["kind"] == "abort"
+    assert result.requests.rows["start"].max() <= result.duration
+
+
+def test_a_condition_over_a_short_look_stops_within_a_step():
+    """Looked at over each step alone and without `for`: the first step that is bad is the last of the run."""
+    condition = {"measure": "success_ratio", "of": "users", "at_most": "0%", "over": "10ms"}
+    result = run(scenario([abort("8s", "10s")], abort_if=[condition]))
+    assert result.duration == pytest.approx(8 + 0.05, abs=0.06)
+
+
+def test_a_condition_that_stops_holding_starts_anew():
+    """Bad for two seconds, three times, with `for: 3s`: the run goes on to its end."""
+    three = {"name": "bad", "kind": "http.abort", "target": {"service": "api"}, "schedule": {"every": "4s", "for": "2s"}}
+    result = run(scenario([three], abort_if=[{"measure": "success_ratio", "of": "users", "at_most": "20%", "for": "3s"}]))
+    assert result.summary["aborted"] is None and result.duration == 20
+
+
+def test_recovery_is_counted_from_the_end_of_the_last_fault():
+    """A queue of 3 s of work is left behind; the latency is normal again when it has drained."""
+    surge = {"kind": "load.surge", "factor": 4, "schedule": {"at": "8s", "for": "2s"}}
+    fast = {"name": "fast", "measure": "latency.p99", "of": "users", "at_most": "20ms"}
+    verdict, found = judged(
+        surge, services={"api": {"workers": 2, "queue": {"limit": 10000}, "endpoints": {"GET /": [{"work": "10ms"}]}}},
+        workloads={"users": {"rate": "100/s", "arrivals": "uniform", "to": "api", "mix": [{"send": "GET /"}]}},
+        steady_state=[fast], checks=[{"measure": "recovery_time", "at_most": "5s"}, {"measure": "metastable", "at_most": 0}])
+    assert found["recovery_time"][1] == pytest.approx((400 - 200) * 2 / (200 - 100), abs=0.1)  # backlog over spare capacity
+    assert found["metastable"] == (True, 0.0)
+    assert verdict == "fail"  # since the steady state did not hold during the surge
+
+
+def test_verdicts():
+    """No check: pass. One that failed: fail. One before the faults: baseline, whatever else."""
+    before, during = {"phase": "before", "passed": False}, {"phase": "during", "passed": False}
+    assert [verdict_of(checks) for checks in ([], [during], [during, before])] == ["pass", "fail", "baseline"]
