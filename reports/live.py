@@ -130,14 +130,12 @@ class LiveView(Watcher):
 
     def picture(self, snapshot: Progress) -> RenderableType:
         """Progress, rates by outcome, latency, breakers that are not closed, faults that are on."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         words = self.words
         table = Table.grid(padding=(0, 2))
-        table.title = Text(self.pace.line(snapshot))
-        table.title_justify = "left"
-        table.title_style = ""
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
         table.add_row(words("requests"), self._outcomes(snapshot))
@@ -149,7 +147,7 @@ class LiveView(Watcher):
         table.add_row(words("breakers"), Text(", ".join(troubled) or words("none open"), style="bold red" if troubled else "green"))
         faults = [plain(name) for name in snapshot.faults]
         table.add_row(words("current faults"), Text(", ".join(faults) or words("none now"), style="bold magenta" if faults else ""))
-        return table
+        return Group(Text(self.pace.line(snapshot), no_wrap=True, overflow="crop"), table)
 
     def _outcomes(self, snapshot: Progress) -> Text:
         from rich.text import Text

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from sim.telemetry.result import RunResult, Spans
 
 TRIES = (("first try", "primer intento"), ("second", "segundo"), ("third", "tercero"), ("fourth and later", "cuarto y siguientes"))
-FINDING = ("{edge}: {calls} calls made {attempts} attempts, {amplification} each; worst {worst} at {at}",
-           "{edge}: {calls} llamadas hicieron {attempts} intentos, {amplification} cada una; lo peor {worst} en {at}")
-ALL = ("all edges with retries or hedges", "todas las aristas con reintentos o duplicados")
+FINDING = ("{edge}: {calls} calls made {attempts} attempts ({amplification}); worst {worst} at {at}",
+           "{edge}: {calls} llamadas, {attempts} intentos ({amplification}); lo peor {worst} en {at}")
+ALL = ("all edges that retry or hedge", "aristas con reintentos o duplicados")
 
 
 def draw(result: RunResult, ax: Axes, *, look: Look | None = None, edge: str | None = None) -> None:

@@ -24,7 +24,7 @@ GROWTH = 1.2  # the layout leaves the graph more room than it has at first
 BOX = 0.5  # height, where two boxes are 1 apart
 FINDING = (
     "calls per second · errors · attempts per call (where not 1), {start} to {until}; width is the rate",
-    "llamadas por segundo · errores · intentos por llamada (si no es 1), de {start} a {until}; el grosor es la tasa",
+    "llamadas por segundo · errores · intentos por llamada (si no es 1), de {start} a {until}; grosor: la tasa",
 )
 ERRORS = ("calls that failed or were refused", "llamadas fallidas o rechazadas")
 

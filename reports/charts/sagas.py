@@ -39,8 +39,8 @@ SIGNS = {"completed": "✓", "compensated": "↶", "stuck": "✗", "open": "…"
 AXIS = ("time since the saga began", "tiempo desde el inicio de la saga")
 TITLE = ("Saga {saga}, one lane each", "Saga {saga}, un carril por cada una")
 FINDING = (
-    "{total} begun: {completed} completed, {compensated} undone, {stuck} stuck; {shown} are shown, those that went wrong first",
-    "{total} iniciadas: {completed} completadas, {compensated} deshechas, {stuck} atascadas; se muestran {shown}, primero las que fallaron",
+    "{total} begun: {completed} completed, {compensated} undone, {stuck} stuck; shown: {shown}, troubled ones first",
+    "{total} iniciadas: {completed} completadas, {compensated} deshechas, {stuck} atascadas; se ven {shown}",
 )
 FAILED, UNDO = ("failed", "fallido"), ("undone", "deshecho")
 
@@ -80,7 +80,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, saga: str | N
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     ax.set_xlim(0, 1050 * max(max(lane.until - lane.start for lane in shown), 1e-6))
-    ax.set_xlabel(f"{look.words.pick(AXIS)} (ms)", x=0.62)  # the legend is at its left
+    ax.set_xlabel(f"{look.words.pick(AXIS)} (ms)")
     patches = [*(Patch(color=colour[name]) for name in names), Patch(color=VERMILLION), Patch(fc=ORANGE, hatch="////", ec=look.theme.paper)]
     legend_below(ax, patches, [*names, look.words.pick(FAILED), look.words.pick(UNDO)], columns=3)
     ends = {end: look.words.number(sum(lane.end == end for lane in found)) for end in ENDS}

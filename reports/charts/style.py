@@ -108,7 +108,7 @@ def heading(ax: Axes, look: Look, title: str, finding: str = "", lift: float = 0
     place: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "baseline", "annotation_clip": False,
     }
-    lines = textwrap.wrap(finding, max(20, int(1.3 * points_wide(ax) / (0.56 * NORMAL))))
+    lines = textwrap.wrap(finding, max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
     if lines:
         ax.annotate("\n".join(lines), (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
     ax.annotate(title, (0, 1), (0, lift + 10 + 16 * len(lines)), fontsize=LARGE, fontweight="bold", color=look.theme.ink, **place)
@@ -193,12 +193,12 @@ def legend(ax: Axes, count: int) -> None:
 
 
 def legend_below(ax: Axes, handles: Sequence[Any], names: Sequence[str], columns: int | None = None) -> None:
-    """A legend left of the label of the x axis, on the same line."""
+    """A legend below the label of the x axis, at the left."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = ax.get_figure(root=True)
     assert figure is not None
-    below = ax.transAxes + ScaledTranslation(0, -21 / 72, figure.dpi_scale_trans)
+    below = ax.transAxes + ScaledTranslation(0, -32 / 72, figure.dpi_scale_trans)
     ax.legend(handles, names, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below, ncols=columns or len(names), borderaxespad=0,
               handlelength=1.2, columnspacing=1.2)
 

@@ -2,12 +2,14 @@
 
 import itertools
 from itertools import pairwise
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.patches import FancyArrowPatch
 
+from reports import charts
 from reports.charts import CHARTS, OF_A_RUN, figure, render
 from reports.charts.edges import edges
 from reports.charts.faults import bar, pack
@@ -161,6 +163,12 @@ def test_every_chart_is_explained_in_both_languages(name):
     assert all(text and not text.endswith(".") for text in chart.title)
     assert all(text.endswith(".") for text in chart.explains)
     assert chart.title[0] != chart.title[1]
+
+
+def test_every_file_that_draws_is_in_the_table():
+    """A chart that is missing in `reports/charts/table.py` would never be drawn: add its line there."""
+    drawing = {path.stem for path in Path(charts.__file__).parent.glob("*.py") if "\ndef draw(" in path.read_text(encoding="utf-8")}
+    assert drawing == {chart.module for chart in CHARTS.values()}
 
 
 def test_numbers_and_times_follow_the_language():
