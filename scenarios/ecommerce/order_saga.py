@@ -18,6 +18,7 @@ from scenarios.ecommerce.order_store import DATABASE, decide
 from sim import Response, Service
 from sim.errors import StatusError
 from sim.resilience.backoff import Exponential
+from sim.resilience.events import Listener
 from sim.resilience.retry import Retry
 from sim.resilience.saga import Saga, outcome_unknown
 
@@ -38,8 +39,8 @@ def unknown(error: Exception) -> bool:
 
 
 def patient_retry() -> Retry:
-    """For what has to succeed in the end."""
-    return Retry(max_attempts=6, backoff=Exponential(0.2, max=5.0, jitter="full"))
+    """For what has to succeed in the end: about a minute, then somebody has to look at it."""
+    return Retry(max_attempts=14, backoff=Exponential(0.2, max=8.0, jitter="equal"))
 
 
 class OrderSteps:
@@ -48,9 +49,9 @@ class OrderSteps:
     def __init__(self, service: Service) -> None:
         self.service = service
 
-    def saga(self) -> Saga:
-        """The saga that is made of them."""
-        return (self.service.saga("place-order", unknown=unknown)
+    def saga(self, on_event: Listener) -> Saga:
+        """The saga that is made of them; *on_event* hears of each step."""
+        return (self.service.saga("place-order", unknown=unknown, on_event=on_event)
                 .step("place", self.place, self.cancel)
                 .step("reserve", self.reserve, self.release)
                 .step("charge", self.charge, self.refund, kind="pivot")

@@ -7,13 +7,13 @@ from typing import Any
 
 from scenarios.ecommerce import collector, events, order_store, outbox
 from scenarios.ecommerce.order import InvalidOrder, Item, Money, Order, place
-from scenarios.ecommerce.order_saga import Declined, OrderSteps, OutOfStock, patient_retry
+from scenarios.ecommerce.order_saga import OrderSteps, patient_retry
 from scenarios.ecommerce.order_store import DATABASE, SagaTable, load, show, take_over
 from sim import Request, Response, Service, health_check, route
-from sim.resilience.saga import SagaResult
 from sim.resilience.saga_log import SagaLog
 
 RECOVER_EVERY = 5.0  # seconds
+ANSWERS = {201: "confirmed", 202: "payment_deferred", 402: "cancelled", 409: "cancelled", 503: "cancelled"}
 
 
 class Orders(Service):
@@ -21,10 +21,10 @@ class Orders(Service):
 
     def __init__(self) -> None:
         self.steps = OrderSteps(self)
-        self.saga_of_orders = self.steps.saga()
+        self.saga_of_orders = self.steps.saga(self._decided)
         self.patience = patient_retry()
         self.saga_table = SagaTable(self)
-        self.running: set[str] = set()  # sagas of this process
+        self.running: dict[str, asyncio.Future[Any]] = {}  # sagas of this process, and who waits to know how they turn out
 
     async def start(self) -> None:
         history = self.config.get("history", 2000)
@@ -47,11 +47,13 @@ class Orders(Service):
                 span.fail(error)
                 return Response(422, json={"error": str(error)})
             span.set("order.total", context["total_cents"])
-            result = await self._run(order_id, context)
-            if result.error is not None:
-                span.fail(result.error)
-        self.metric(f"orders_{result.status}").add()
-        return self._answer(order_id, result)
+            turned_out = self.running[order_id] = asyncio.get_running_loop().create_future()
+            self.spawn(self._run(order_id, context), f"saga {order_id}", within_request=True)
+            status = await turned_out
+            if status not in (201, 202):
+                span.fail(InvalidOrder(context.get("reason", "failed")))
+        self.metric("orders_taken" if status in (201, 202) else "orders_given_up").add()
+        return Response(status, json={"id": order_id, "status": ANSWERS[status], "reason": context.get("reason")})
 
     async def _validate(self, order_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         """Is there such a customer, and what do the articles cost? What the saga needs to know; raise InvalidOrder."""
@@ -70,32 +72,39 @@ class Orders(Service):
             span.set("order.total", placed["total_cents"])
             return {key: value for key, value in placed.items() if key != "type"}
 
-    async def _run(self, saga_id: str, context: dict[str, Any]) -> SagaResult:
-        self.running.add(saga_id)
+    async def _run(self, order_id: str, context: dict[str, Any]) -> None:
+        """Run or resume the order's saga to its end, however long undoing takes; whoever waits is told as soon as it is decided."""
+        turned_out = self.running.setdefault(order_id, asyncio.get_running_loop().create_future())
         try:
-            log = SagaLog(self.saga_table, saga_id)
-            return await self.saga_of_orders.run(context, log, compensation=self.patience, forward=self.patience)
+            log = SagaLog(self.saga_table, order_id)
+            result = await self.saga_of_orders.run(context, log, compensation=self.patience, forward=self.patience)
+            if result.status == "completed" and not turned_out.done():
+                turned_out.set_result(202 if context["payment"] == "deferred" else 201)
+            if result.status == "stuck":
+                self.log.error("saga is stuck", order_id=order_id, steps=list(result.parked), error=str(result.error))
+        except outbox.UNREACHABLE as error:  # the saga's own log: somebody will take the saga over
+            self.log.error("saga is left", order_id=order_id, error=str(error))
         finally:
-            self.running.discard(saga_id)
+            self.running.pop(order_id, None)
+            if not turned_out.done():
+                turned_out.set_result(503)
 
-    def _answer(self, order_id: str, result: SagaResult) -> Response:
-        if result.status == "completed":
-            deferred = result.context["payment"] == "deferred"
-            return Response(202 if deferred else 201, json={"id": order_id, "status": "payment_deferred" if deferred else "confirmed"})
-        if result.status == "stuck":
-            self.log.error("saga is stuck", order_id=order_id, steps=list(result.parked), error=str(result.error))
-        status = 402 if isinstance(result.error, Declined) else 409 if isinstance(result.error, OutOfStock) else 503
-        return Response(status, json={"id": order_id, "status": "cancelled", "reason": result.context.get("reason", str(result.error))})
+    def _decided(self, event: Any) -> None:
+        """A step has failed: the order will not be taken, whatever is still to be undone."""
+        waiting = self.running.get(event.saga_id)
+        if event.kind in ("step_failed", "step_stuck") and waiting is not None and not waiting.done():
+            waiting.set_result(402 if event.error.startswith("Declined") else 409 if event.error.startswith("OutOfStock") else 503)
 
     async def _recover(self) -> None:
         """Go on with sagas whose process has died."""
         while True:
             try:
                 patience = self.config.get("take_over_after", 60.0)
-                orphans = await self.query(DATABASE, lambda tables: take_over(tables, self.instance_name, self.running, self.now, patience), write=True)
-                for saga_id in orphans:
-                    result = await self._run(saga_id, {})
-                    self.log.info("saga taken over", order_id=saga_id, result=result.status)
+                mine = set(self.running)
+                orphans = await self.query(DATABASE, lambda tables: take_over(tables, self.instance_name, mine, self.now, patience), write=True)
+                for order_id in orphans:
+                    self.log.info("saga taken over", order_id=order_id)
+                    self.spawn(self._run(order_id, {}), f"saga {order_id}")
             except outbox.UNREACHABLE as error:
                 self.log.warn("recovery has to wait", error=str(error))
             await asyncio.sleep(RECOVER_EVERY)

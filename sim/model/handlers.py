@@ -8,7 +8,7 @@
             return Response(201, json={"id": "o-1"})
 
 There is one object for each instance, as there is one process for each replica: what it keeps in itself is lost when the
-instance is killed, and what must last belongs into a database. Code that is killed can do nothing any more: whatever it still
+instance is killed, and what must last belongs into a database. (Replicas share the module: keep nothing there.) Code that is killed can do nothing any more: whatever it still
 asks for while it is being cancelled is cancelled too.
 """
 
@@ -18,6 +18,7 @@ import asyncio
 from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import TypeAdapter
@@ -29,11 +30,13 @@ from sim.model.event_store import Change, Event, Recorded
 from sim.model.json_values import plain
 from sim.model.logs import Log
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request, Response
+from sim.model.messaging import Delivery, Publisher, Subscription
 from sim.model.meters import Meter
 from sim.model.place import PLACE
 from sim.model.sagas import RecordedSaga
 from sim.model.spans import Span, annotate
 from sim.model.store_client import CacheClient
+from sim.model.subjects import check_pattern, check_subject
 from sim.model.tables import Failed, Statement, Tables
 from sim.resilience.errors import Rejected
 from sim.resilience.saga import Saga
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
-ROUTES, CHECKS = "_mesocosm_routes", "_mesocosm_check"
+ROUTES, CHECKS, SUBSCRIPTIONS = "_mesocosm_routes", "_mesocosm_check", "_mesocosm_subscriptions"
 
 
 def route(method: str, path: str) -> Callable[[Method], Method]:
@@ -53,6 +56,21 @@ def route(method: str, path: str) -> Callable[[Method], Method]:
 
     def mark(function: Method) -> Method:
         setattr(function, ROUTES, [*getattr(function, ROUTES, ()), (method.upper(), path)])
+        return function
+
+    return mark
+
+
+def subscribe(subject: str, *, group: str = "", everyone: bool = False, prefetch: int | None = None, broker: str | None = None) -> Callable[[Method], Method]:
+    """The decorated method is handed each message (a Delivery) whose subject fits; `order.*` and `order.>` are patterns.
+
+    The instances of the service share the messages, or each gets all (*everyone*). A message is acknowledged when the method returns;
+    if it raises, or returns a Response that failed, a stream delivers it again; a Response of 422 says that no further try can help.
+    """
+    check_pattern(subject)
+
+    def mark(function: Method) -> Method:
+        setattr(function, SUBSCRIPTIONS, {**getattr(function, SUBSCRIPTIONS, {}), subject: Subscription(group, everyone, prefetch, broker)})
         return function
 
     return mark
@@ -81,6 +99,7 @@ class Service:
     _background: dict[asyncio.Task[Any], None]
     _meters: dict[tuple[str, str], Meter]
     _clients: dict[str, Client]
+    _publishers: dict[str | None, Publisher]
     _alive: bool = True
 
     @classmethod
@@ -92,6 +111,7 @@ class Service:
         service._meters = meters
         service._background = {}
         service._clients = {}
+        service._publishers = {}
         service.log = Log(instance)
         service.__init__()  # type: ignore[misc]
         return service
@@ -104,19 +124,24 @@ class Service:
     async def stop(self) -> None:
         """After the last request of an instance that is taken out of service; one that is killed has no time for it."""
 
-    def spawn(self, job: Coroutine[Any, Any, Any], name: str = "background") -> asyncio.Task[Any]:
-        """Run *job* beside the requests, until it ends or the instance does. An error in it is recorded."""
+    def spawn(self, job: Coroutine[Any, Any, T], name: str = "background", *, within_request: bool = False) -> asyncio.Task[T | None]:
+        """Run *job* beside the requests, until it ends or the instance does. An error in it is recorded, and its result then None.
+
+        *within_request*: it goes on with the trace, the span and the deadline at hand; it may still outlive the request.
+        """
         instance = self._instance
-        task = instance.loop.create_task(self._guarded(job), name=f"{instance.name} {name}", context=instance.context())
+        context = copy_context() if within_request else instance.context()
+        task = instance.loop.create_task(self._guarded(job), name=f"{instance.name} {name}", context=context)
         self._background[task] = None
         task.add_done_callback(lambda done: self._background.pop(done, None))
         return task
 
-    async def _guarded(self, job: Coroutine[Any, Any, Any]) -> Any:
+    async def _guarded(self, job: Coroutine[Any, Any, T]) -> T | None:
         try:
             return await job
         except Exception as error:
             self._instance.recorder.event("background.error", node=self.name, instance=self.instance_name, error=f"{type(error).__name__}: {error}")
+            return None
 
     def abandon(self) -> None:
         """The process is gone; called by the instance."""
@@ -194,6 +219,24 @@ class Service:
         self._check_alive()
         if exchange is not None and (response.degraded or (optional and response.status >= 400)):
             exchange.degraded = True
+        return response
+
+    async def publish(self, subject: str, json: Any = None, *, headers: Mapping[str, str] = NO_HEADERS, key: str | None = None,
+                      size: int = MESSAGE_SIZE, message_id: str | None = None, confirm: bool | None = None, broker: str | None = None) -> Response:
+        """Publish *json* as *subject*, to the only broker or the one named; what comes back says whether it is stored.
+
+        Without a *confirm* (None: as the broker's delivery has it) it is 202 at once. A stream stores a *message_id* only once; messages
+        of one *key* can be kept in order. *json* is copied, as the network would.
+        """
+        self._check_alive()
+        publisher = self._publishers.get(broker)
+        if publisher is None:
+            publisher = self._publishers[broker] = Publisher(self._instance, broker)
+        place = PLACE.get(None)
+        trace, parent = (place.trace, place.span) if place is not None else (0, 0)
+        response = await publisher.publish(check_subject(subject), trace=trace, parent=parent, body=json if json is None else plain(json),
+                                           headers=headers, key=key, size=size, message_id=message_id, confirm=confirm)
+        self._check_alive()
         return response
 
     # data
@@ -292,4 +335,4 @@ def _nothing(tables: Tables) -> None:
     return None
 
 
-__all__ = ["Request", "Response", "Service", "health_check", "route"]
+__all__ = ["Delivery", "Request", "Response", "Service", "health_check", "route", "subscribe"]

@@ -1,8 +1,7 @@
 """Finding and loading the user's own code: `package.module:name`.
 
-Every instance loads a copy of its own, as every replica is a process of its own: a breaker or a cache that a module keeps is
-then neither shared by replicas nor carried over from one run to the next. What belongs to the user is the top package that the
-module lies in; libraries are shared.
+What is run is a copy of its own: a breaker or a cache that a module keeps is then neither shared by services nor carried over
+from one run to the next. What belongs to the user is the top package that the module lies in; libraries are shared.
 """
 
 from __future__ import annotations

@@ -6,17 +6,18 @@ import asyncio
 import inspect
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
-from sim.model.handlers import CHECKS, ROUTES, Service
+from sim.model.handlers import CHECKS, ROUTES, SUBSCRIPTIONS, Service
 from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
 from sim.model.messages import Exchange, Request, Response
+from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.meters import Meter
 from sim.model.node import Handler, Node
 from sim.model.place import PLACE, Place
@@ -39,7 +40,7 @@ def check_service_class(reference: str) -> str:
     if not (isinstance(found, type) and issubclass(found, Service)):
         what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
         raise invalid(Mistake((), f"{reference!r} is {what}, and no service", "derive it: `from sim import Service`, `class Name(Service): ...`"))
-    if not list(routes_of(found)):
+    if not list(routes_of(found)) and not list(subscriptions_of(found)):
         raise invalid(Mistake((), f"{reference!r} serves nothing", 'mark its handlers: `@route("GET", "/things")`'))
     return reference
 
@@ -68,6 +69,14 @@ def routes_of(cls: type[Service]) -> Iterator[CodeRoute]:
             yield CodeRoute(method, path, attribute)
 
 
+def subscriptions_of(cls: type[Service]) -> Iterator[tuple[str, Subscription, str]]:
+    """All subscriptions of a class: the pattern, who gets what fits it, and the name of the method."""
+    attributes = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
+    for attribute in attributes:
+        for pattern, subscription in getattr(inspect.getattr_static(cls, attribute), SUBSCRIPTIONS, {}).items():
+            yield pattern, subscription, attribute
+
+
 def named(path: str) -> re.Pattern[str] | None:
     """A pattern that finds the values of the names in *path*: `/orders/{id}`."""
     if "{" not in path:
@@ -89,12 +98,16 @@ class CodeService(Node):
         self.endpoints: list[Endpoint] = []
         self.meters: dict[tuple[str, str], Meter] = {}
         self.config: dict[str, Any] = dict(spec.config)
-        for found in routes_of(find(spec.code)):
+        self.service_class: type[Service] = load(spec.code)
+        for found in routes_of(self.service_class):
             operation = world.recorder.operation(f"{found.method} {found.path}")
             self.endpoints.append(Endpoint(operation, found.attribute, named(found.path)))
             self.routes.add(found.method, found.path, self.endpoints[-1])
         if not self.routes.methods_of(HEALTH):
             self.routes.add("GET", HEALTH, Endpoint(world.recorder.operation(f"GET {HEALTH}"), "", None))
+
+    def subscriptions(self) -> Mapping[str, Subscription]:
+        return {pattern: subscription for pattern, subscription, _ in subscriptions_of(self.service_class)}
 
     # processes
 
@@ -143,28 +156,39 @@ class CodeService(Node):
     # requests
 
     def handler(self, instance: Instance) -> Handler:
-        assert self.spec.code is not None
-        process = self.processes[instance] = load(self.spec.code).on(instance, self.config, self.meters)
+        process = self.processes[instance] = self.service_class.on(instance, self.config, self.meters)
         acts: dict[str, Act] = {endpoint.attribute: getattr(process, endpoint.attribute) for endpoint in self.endpoints}
         acts[""] = lambda request: health(process)
+        acts.update({attribute: getattr(process, attribute) for _, _, attribute in subscriptions_of(self.service_class)})
         find_endpoint, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
         work = self.spec.work.sampler(instance.stream("work")) if self.spec.work is not None else None
 
-        async def serve(exchange: Exchange) -> Response:
+        consumers = {pattern: Endpoint(0, attribute, None) for pattern, _, attribute in subscriptions_of(self.service_class)}
+
+        async def consumed(exchange: Exchange) -> Response:
+            return await act_on(consumers[exchange.request.path], exchange, exchange.request.body)
+
+        async def serve(exchange: Exchange) -> Response | None:
             request = exchange.request
             endpoint = find_endpoint(request.method, request.path)
             if endpoint is None:
+                if request.method == DELIVER:
+                    return await consume(exchange, instance, consumed)
                 exchange.operation = other
                 return NOT_ALLOWED if self.routes.methods_of(request.path) else NOT_FOUND
             exchange.operation = endpoint.operation
+            return await act_on(endpoint, exchange, request)
+
+        async def act_on(endpoint: Endpoint, exchange: Exchange, what: Any) -> Response:
+            request = exchange.request
             PLACE.set(Place(instance, exchange, request.trace, exchange.span))
             if work is not None:
                 await process.work(work())
             try:
                 if request.deadline < math.inf:
                     with deadline_at(request.deadline):
-                        return await answer(acts[endpoint.attribute], endpoint, request)
-                return await answer(acts[endpoint.attribute], endpoint, request)
+                        return await answer(acts[endpoint.attribute], endpoint, what)
+                return await answer(acts[endpoint.attribute], endpoint, what)
             except (CallError, Rejected, TimeoutError) as error:  # of a call that the handler did not care about
                 annotate(instance.recorder, exchange.span, error_attributes(error))
                 return pass_on(error.response if isinstance(error, StatusError) else explain_failure(error))
@@ -175,8 +199,8 @@ class CodeService(Node):
         return serve
 
 
-async def answer(act: Act, endpoint: Endpoint, request: Request) -> Response:
-    """What the handler answers; anything but a Response is the body of a 200."""
+async def answer(act: Act, endpoint: Endpoint, request: Any) -> Response:
+    """What the handler answers to a request or a message; anything but a Response is the body of a 200."""
     if endpoint.pattern is None:
         result = await act(request)
     else:
