@@ -24,7 +24,8 @@ def _in_rows(what: str, before: Any, after: Any, time: str, names: Any, new_name
     import numpy as np
 
     common = min(len(before), len(after))
-    unequal = np.flatnonzero(np.array([left.tobytes() != right.tobytes() for left, right in zip(before[:common], after[:common], strict=True)]))
+    pairs = zip(before[:common], after[:common], strict=True)
+    unequal = np.flatnonzero(np.array([left.tobytes() != right.tobytes() for left, right in pairs]))
     if len(unequal):
         row = int(unequal[0])
         left, right = before[row], after[row]
@@ -35,7 +36,8 @@ def _in_rows(what: str, before: Any, after: Any, time: str, names: Any, new_name
     if len(before) != len(after):
         longer, table = (before, names) if len(before) > len(after) else (after, new_names)
         at = float(longer[common][time])
-        return at, f"first at t={at:.6f}s: {what} {int(longer[common]['id'])} ({table[int(longer[common]['operation'])]}) is in one run only"
+        name = table[int(longer[common]["operation"])]
+        return at, f"first at t={at:.6f}s: {what} {int(longer[common]['id'])} ({name}) is in one run only"
     return None
 
 

@@ -11,7 +11,7 @@ from reports import folder
 from sim.scenario.load import Loaded, load_scenario
 
 if TYPE_CHECKING:
-    from sim.lab.run import Progress
+    from sim.lab.vitals import Progress
     from sim.telemetry.result import RunResult
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -130,7 +131,7 @@ class Lognormal(Distribution):
         by_moments = self.mean is not None and self.cv is not None
         given = sum(value is not None for value in (self.median, self.p99, self.mean, self.cv))
         if given != 2 or not (by_quantiles or by_moments):
-            raise PydanticCustomError("lognormal", "a lognormal is given by {pairs}", {"pairs": "`median` and `p99`, or by `mean` and `cv`"})
+            raise PydanticCustomError("lognormal", "a lognormal is given by `median` and `p99`, or by `mean` and `cv`")
         if by_quantiles and self.p99 <= self.median:  # type: ignore[operator]
             raise PydanticCustomError("lognormal", "p99 must be larger than the median")
         return self
@@ -279,19 +280,19 @@ class Mixture(Distribution):
         return sum(share * part.of.expectation() for share, part in zip(self._shares(), self.parts, strict=True))
 
     def scv(self) -> float:
-        second = sum(share * part.of.expectation() ** 2 * (1 + part.of.scv()) for share, part in zip(self._shares(), self.parts, strict=True))
+        second = sum(share * part.of.expectation() ** 2 * (1 + part.of.scv())
+                     for share, part in zip(self._shares(), self.parts, strict=True))
         return second / self.expectation() ** 2 - 1 if self.expectation() else 0.0
 
     def draw(self, rng: np.random.Generator, n: int) -> Any:
         import numpy as np
 
         chosen = rng.choice(len(self.parts), size=n, p=self._shares())
-        return np.choose(chosen, [part.of.draw(rng, n) for part in self.parts]) if len(self.parts) <= 32 else np.array(
-            [part.of.draw(rng, n) for part in self.parts])[chosen, np.arange(n)]
+        return np.array([part.of.draw(rng, n) for part in self.parts])[chosen, np.arange(n)]
 
 
 class Empirical(Distribution):
-    """Measured times: *values* drawn evenly, *quantiles* (share to time) joined by straight lines, or a *file* of seconds, one a line."""
+    """Measured times: *values* drawn evenly, *quantiles* (share to time) joined by straight lines, or a *file*, a time in seconds a line."""
 
     values: list[Duration] | None = Field(default=None, min_length=1)
     quantiles: dict[str, Duration] | None = None
@@ -304,7 +305,8 @@ class Empirical(Distribution):
         if self.quantiles is not None:
             times = [time for _, time in self._points()]
             if len(times) < 2 or times != sorted(times):
-                raise PydanticCustomError("empirical", "quantiles need two points or more, and times that do not fall: {p}", {"p": "{0: 1ms, 50: 5ms, 100: 80ms}"})
+                example = {"example": "{p0: 1ms, p50: 5ms, p100: 80ms}"}
+                raise PydanticCustomError("empirical", "quantiles need two points or more, and times that do not fall: {example}", example)
         if self.file is not None and not Path(self.file).is_file():
             raise PydanticCustomError("empirical", "no such file: {file}", {"file": self.file})
         return self
@@ -321,7 +323,7 @@ class Empirical(Distribution):
             return self.values
         assert self.file is not None
         with open(self.file, newline="", encoding="utf-8") as lines:
-            return [float(row[-1]) for row in csv.reader(lines) if row and row[-1].replace(".", "", 1).replace("e-", "", 1).isdigit()]
+            return [float(row[-1]) for row in csv.reader(lines) if row and row[-1].strip()[:1].isdigit()]
 
     def _moments(self) -> tuple[float, float]:
         if self.quantiles is None:
@@ -329,7 +331,7 @@ class Empirical(Distribution):
             return sum(values) / len(values), sum(v * v for v in values) / len(values)
         first = second = 0.0
         points = [(0.0, self._points()[0][1]), *self._points(), (1.0, self._points()[-1][1])]
-        for (p, a), (q, b) in zip(points, points[1:], strict=False):
+        for (p, a), (q, b) in pairwise(points):
             first += (q - p) * (a + b) / 2
             second += (q - p) * (a * a + a * b + b * b) / 3
         return first, second

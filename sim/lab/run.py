@@ -143,6 +143,8 @@ def check_conservation(world: World, loads: Mapping[str, Load]) -> None:
     for edge in world.edges.values():
         if edge.started < edge.finished:
             raise ConservationError(f"{edge.name}: {edge.started} calls started, {edge.finished} ended")
+    for node in world.nodes.values():
+        node.check_books()
 
 
 def describe(world: World) -> dict[str, dict[str, Any]]:

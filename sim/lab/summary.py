@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCHEMA = "mesocosm/summary/1"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 REFUSING = ("circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle")  # policies that turn calls away
+OWN_FIGURES = ("database", "cache", "broker")  # nodes of these kinds say more of themselves
 COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)
 
 
@@ -137,8 +138,10 @@ def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmu
         "workloads": {name: workload_figures(load, counted, names, window) for name, load in loads.items()},
         "services": {name: service_figures(served.of(node.index), before[name], after[name], queue_peak(world, name))
                      for name, node in world.nodes.items()},
-        "calls": {edge.name: call_figures(edge, called.of(node_of(edge.caller), node_of(edge.callee)), now) for edge in world.edges.values()},
-        "databases": {}, "caches": {}, "brokers": {}, "sagas": {},
+        "calls": {edge.name: call_figures(edge, called.of(node_of(edge.caller), node_of(edge.callee)), now)
+                  for edge in world.edges.values()},
+        **{f"{word}s": {name: node.figures() for name, node in world.nodes.items() if node.spec.word == word} for word in OWN_FIGURES},
+        "sagas": {},
     }
 
 

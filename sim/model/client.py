@@ -84,7 +84,9 @@ class Edge:
 class Discovered(Protocol):
     """A view of a node's instances."""
 
-    reachable: Sequence[Instance]
+    @property
+    def reachable(self) -> Sequence[Instance]:
+        """Those that a call may go to."""
 
 
 class Source:
@@ -188,10 +190,10 @@ class Client:
             self._attempt_ended(exchange, now, explain_failure(error).reason, FAILED, CallOutcome.FAILURE)
             raise
         status = response.status
-        failed = status >= 500 or status == 429
+        bad = status >= 500 or status == 429
         if self.watches_attempts:
-            self._attempt_ended(exchange, now, status, FAILED if failed else OK, CallOutcome.FAILURE if failed else CallOutcome.SUCCESS)
-        if failed and self.pipeline is not None:
+            self._attempt_ended(exchange, now, status, FAILED if bad else OK, CallOutcome.FAILURE if bad else CallOutcome.SUCCESS)
+        if bad and self.pipeline is not None:
             raise StatusError(response)
         return response
 

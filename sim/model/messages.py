@@ -24,7 +24,9 @@ class Request:
     *operation* is the index of the name under which the caller records the call; *body* is any Python value.
     """
 
-    __slots__ = ("attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace")
+    __slots__ = (
+        "attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace",
+    )
 
     def __init__(self, method: str, path: str, trace: int = 0, parent: int = 0, operation: int = 0, headers: Mapping[str, str] = NO_HEADERS,
                  size: int = MESSAGE_SIZE, body: Any = None, key: str | None = None, priority: int = 0) -> None:
@@ -57,9 +59,9 @@ class Response:
 
     __slots__ = ("body", "degraded", "error", "headers", "reason", "rejected", "retry_after", "size", "status")
 
-    def __init__(self, status: int = 200, body: Any = None, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS, size: int = MESSAGE_SIZE,
-                 degraded: bool = False, rejected: bool = False, retry_after: float | None = None, error: BaseException | None = None,
-                 reason: int = 0) -> None:
+    def __init__(self, status: int = 200, body: Any = None, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS,
+                 size: int = MESSAGE_SIZE, degraded: bool = False, rejected: bool = False, retry_after: float | None = None,
+                 error: BaseException | None = None, reason: int = 0) -> None:
         self.status = status
         self.body = json if body is None else body
         self.headers = headers
@@ -96,7 +98,9 @@ class Answer(Response):
 class Exchange:
     """One attempt of a request at one instance: what the far side works on, and the future that the caller waits for."""
 
-    __slots__ = ("answer", "arrived", "attempt", "client", "degraded", "instance", "operation", "parent", "request", "span", "started", "task")
+    __slots__ = (
+        "answer", "arrived", "attempt", "client", "degraded", "instance", "operation", "parent", "request", "span", "started", "task",
+    )
 
     def __init__(self, request: Request, answer: Future[Response], instance: Instance, client: Client, attempt: int, parent: int) -> None:
         self.request = request

@@ -116,7 +116,8 @@ class NetworkSpec(Spec):
 class Link:
     """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it."""
 
-    def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float], between_zones: LinkSpec | None = None) -> None:
+    def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float],
+                 between_zones: LinkSpec | None = None) -> None:
         self.name = f"{source}->{target}"
         self.source, self.target = source, target
         self.transport = spec.transport

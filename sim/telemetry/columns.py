@@ -15,7 +15,8 @@ from typing import IO, Any
 SPILL_AT = 128 * 2**20  # bytes in memory, for each table
 
 REQUEST = (  # one user request
-    ("id", "u4"), ("workload", "u2"), ("operation", "u2"), ("intended", "f8"), ("start", "f8"), ("end", "f8"), ("status", "i2"), ("outcome", "u1"),
+    ("id", "u4"), ("workload", "u2"), ("operation", "u2"), ("intended", "f8"), ("start", "f8"), ("end", "f8"), ("status", "i2"),
+    ("outcome", "u1"),
 )
 SPAN = (
     ("id", "u4"), ("parent", "u4"), ("trace", "u4"), ("start", "f8"), ("end", "f8"), ("queued", "f4"), ("node", "u2"), ("peer", "u2"),

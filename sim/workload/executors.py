@@ -128,7 +128,8 @@ class RampingVus(WorkloadSpec):
     pacing: PositiveDuration | None = None
 
     def executor_for(self, load: Load) -> Executor:
-        return VusExecutor(load, Stages(self.start_vus, [(stage.duration, float(stage.target)) for stage in self.stages]), self.think, self.pacing)
+        stages = Stages(self.start_vus, [(stage.duration, float(stage.target)) for stage in self.stages])
+        return VusExecutor(load, stages, self.think, self.pacing)
 
     def expected_requests(self, duration: float) -> float:
         pause = max(self.think.expectation() if self.think is not None else 0.0, self.pacing or 0.0, 1e-3)
@@ -278,7 +279,8 @@ class TraceExecutor:
         self._next()
 
 
-AnyWorkload = Annotated[WorkloadSpec, ByKind("workload", lambda: EXECUTORS, default="constant-arrival-rate", group="executors", key="executor")]
+AnyWorkload = Annotated[
+    WorkloadSpec, ByKind("workload", lambda: EXECUTORS, default="constant-arrival-rate", group="executors", key="executor")]
 
 EXECUTORS: dict[str, type[WorkloadSpec]] = {
     "constant-arrival-rate": ConstantArrivalRate,

@@ -47,12 +47,14 @@ def link(name, source, target, mean):
     return dict(id=name, source=source, target=target, latency=dict(mean=mean, distribution="exponential"), dropout_rate=0.0)
 steps = [dict(kind="initial_parsing", step_operation=dict(cpu_time=0.002)), dict(kind="ram", step_operation=dict(necessary_ram=128)),
          dict(kind="io_db", step_operation=dict(io_waiting_time=0.012))]
-servers = [dict(id=f"s{k}", server_resources=dict(cpu_cores=1, ram_mb=2048), endpoints=[dict(endpoint_name="/api", steps=steps)]) for k in range(2)]
+endpoints = [dict(endpoint_name="/api", steps=steps)]
+servers = [dict(id=f"s{k}", server_resources=dict(cpu_cores=1, ram_mb=2048), endpoints=endpoints) for k in range(2)]
 payload = dict(
-    rqs_input=dict(id="g", avg_active_users=dict(mean=400, distribution="normal", variance=1e-9), avg_request_per_minute_per_user=dict(mean=20),
-                   user_sampling_window=60),
+    rqs_input=dict(id="g", avg_active_users=dict(mean=400, distribution="normal", variance=1e-9),
+                   avg_request_per_minute_per_user=dict(mean=20), user_sampling_window=60),
     topology_graph=dict(
-        nodes=dict(client=dict(id="c"), servers=servers, load_balancer=dict(id="lb", algorithms="round_robin", server_covered=["s0", "s1"])),
+        nodes=dict(client=dict(id="c"), servers=servers,
+                   load_balancer=dict(id="lb", algorithms="round_robin", server_covered=["s0", "s1"])),
         edges=[link("gc", "g", "c", 0.003), link("cl", "c", "lb", 0.002)] + [link(f"l{k}", "lb", f"s{k}", 0.002) for k in range(2)]
         + [link(f"r{k}", f"s{k}", "c", 0.003) for k in range(2)]),
     sim_settings=dict(total_simulation_time=int(sys.argv[1]), sample_period_s=0.05))
@@ -91,7 +93,8 @@ def compared(title: str, column: int, unit: str, rows: dict[str, tuple[str, tupl
             print(f"  {name:<28}{'not installed':>14}")
             continue
         speed = median(run[column] for run in runs)
-        print(f"  {name:<28}{speed:>14,.0f}{1000 * median(run[2] for run in runs):>13.2f} ms{median(run[3] for run in runs):>10.0f} MiB{first / speed:>13.2f}x")
+        latency_ms, peak = 1000 * median(run[2] for run in runs), median(run[3] for run in runs)
+        print(f"  {name:<28}{speed:>14,.0f}{latency_ms:>13.2f} ms{peak:>10.0f} MiB{first / speed:>13.2f}x")
 
 
 def main() -> None:

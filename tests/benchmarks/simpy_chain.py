@@ -1,4 +1,4 @@
-"""The chain of scenarios/chain.yaml as a SimPy user writes it: a process a call, a Resource for the workers, `process | timeout` for patience.
+"""The chain of scenarios/chain.yaml as a SimPy user writes it: a process a call, a Resource for workers, `process | timeout` for patience.
 
     python tests/benchmarks/simpy_chain.py [REQUESTS]        prints calls per second of CPU time
 """

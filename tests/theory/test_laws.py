@@ -27,11 +27,15 @@ workloads:
 """
 
 
+def ending(text, rate, after):
+    """The same station, whose users stop coming *after* seconds."""
+    return text.replace(f"constant-arrival-rate, rate: {rate}/s, arrivals: poisson",
+                        f"ramping-arrival-rate, start_rate: {rate}/s, stages: [{{duration: {after}s, target: {rate}/s}}, {{duration: 1ms, target: 0/s}}]")
+
+
 def test_v1_littles_law_is_exact_where_the_system_starts_and_ends_empty():
     """The integral of the number in the system is the sum of the times in it, to rounding."""
-    text = station(0.8, "{exponential: 1s}", duration=20_000, warmup=0).replace("constant-arrival-rate, rate: 0.8/s, arrivals: poisson",
-                                                                                    "ramping-arrival-rate, start_rate: 0.8/s, "
-                                                                                    "stages: [{duration: 15000s, target: 0.8/s}, {duration: 1ms, target: 0/s}]")
+    text = ending(station(0.8, "{exponential: 1s}", duration=20_000, warmup=0), rate=0.8, after=15_000)
     result = simulate(text)
     assert result.summary["requests"]["unfinished"] == 0 and result.summary["requests"]["ok"] > 10_000
     server = result.spans.of(SpanKind.SERVER)
@@ -43,15 +47,14 @@ def test_v1_littles_law_is_exact_where_the_system_starts_and_ends_empty():
 
 def test_v1_littles_law_holds_for_the_workload_too():
     """Users under way, integrated, are the sum of their latencies."""
-    result = simulate(station(20, "{exponential: 30ms}", duration=300, warmup=0).replace("constant-arrival-rate, rate: 20/s, arrivals: poisson",
-                      "ramping-arrival-rate, start_rate: 20/s, stages: [{duration: 200s, target: 20/s}, {duration: 1ms, target: 0/s}]"))
+    result = simulate(ending(station(20, "{exponential: 30ms}", duration=300, warmup=0), rate=20, after=200))
     series = result.series("users", "in_flight")
     area = float((series.mean.astype(float) * np.diff(series.at, prepend=0.0)).sum())
     assert area == pytest.approx(float(result.requests.latency.sum()), rel=1e-5)  # samples are kept in single precision
 
 
 def test_v3_nothing_is_lost_between_the_edges_of_a_busy_system():
-    """Per edge: what was called ended or is under way; what was sent arrived, was lost, or is on its way; attempts are first tries and retries."""
+    """What was called ended or is under way, what was sent arrived or is on its way, attempts are first tries and retries."""
     result = simulate(BUSY)
     totals = result.summary["requests"]
     assert totals["started"] == sum(totals[outcome.name.lower()] for outcome in Outcome)

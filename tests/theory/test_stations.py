@@ -84,7 +84,8 @@ def _moments_of_level(starts, ends, since, until):
 @pytest.mark.parametrize(("size", "kind", "expected"), [(1, "fixed", 5.0), (2, "fixed", 7.5), (5, "fixed", 15.0), (5, "geometric", 25.0)])
 def test_v17_batches_wait_for_each_other(size, kind, expected):
     """M^[X]/M/1 at rho 0.8: the mean time in the system follows the batch's second moment."""
-    text = station(0.8, "{exponential: 1s}", duration=60_000, warmup=1_000, arrivals=f"arrivals: batch, batch_size: {size}, batch_sizes: {kind}")
+    batches = f"arrivals: batch, batch_size: {size}, batch_sizes: {kind}"
+    text = station(0.8, "{exponential: 1s}", duration=60_000, warmup=1_000, arrivals=batches)
     mean, half = replicate(text, latency)
     assert mean == pytest.approx(expected, abs=half + 0.05 * expected)
 
