@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim.kernel import SimLoop
     from sim.lab.run import run
-    from sim.model.handlers import Service, health_check, route
+    from sim.model.handlers import Service, health_check, route, subscribe
     from sim.model.messages import Request, Response
+    from sim.model.messaging import Delivery
     from sim.model.world import World
     from sim.scenario.load import load, loads
     from sim.scenario.scenario import Scenario
     from sim.telemetry.result import RunResult
 
 _HOMES = {
+    "Delivery": "sim.model.messaging",
     "Scenario": "sim.scenario.scenario",
     "Request": "sim.model.messages",
     "Response": "sim.model.messages",
@@ -34,8 +36,12 @@ _HOMES = {
     "loads": "sim.scenario.load",
     "route": "sim.model.handlers",
     "run": "sim.lab.run",
+    "subscribe": "sim.model.handlers",
 }
-__all__ = ["Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "load", "loads", "route", "run"]
+__all__ = [
+    "Delivery", "Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "load", "loads", "route",
+    "run", "subscribe",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from pydantic import Field
 from sim.model.client import UseSpec
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
+from sim.model.messaging import Subscription, broker_of
 from sim.model.paths import Routes
 from sim.spec import Spec
 from sim.units import Duration
@@ -80,6 +81,7 @@ class Node:
         self.admission: Callable[[Instance, Exchange], Response | None] | None = None
         self.routes: Routes[Any] = Routes()
         self.instances: list[Instance] = []
+        self.watchers: list[Callable[[], None]] = []  # called when an instance comes, goes, or takes requests again
         self.reachable: tuple[Instance, ...] = ()
 
     def start(self) -> None:
@@ -89,6 +91,12 @@ class Node:
             zone = zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
             self.instances.append(Instance(self.world, self, number, zone))
         self.changed()
+        for pattern, subscription in self.subscriptions().items():
+            broker_of(self.world, subscription.broker).subscribe(self, pattern, subscription)
+
+    def subscriptions(self) -> Mapping[str, Subscription]:
+        """By pattern, the messages that its instances want; they come as requests with the method DELIVER and the pattern as path."""
+        return {}
 
     def handler(self, instance: Instance) -> Handler:
         """What an instance does with a request."""
@@ -118,6 +126,15 @@ class Node:
         """An instance went up or down."""
         self.reachable = tuple(instance for instance in self.instances if instance.up and instance.accepting and not instance.draining)
         self.world.instances_changed(self)
+        for watch in self.watchers:
+            watch()
+
+    def figures(self) -> dict[str, Any]:
+        """What the summary says of it beside what it says of every service: under `databases`, `caches` or `brokers`, by its kind."""
+        return {}
+
+    def check_books(self) -> None:
+        """Raise AssertionError if something that was handed to it has gone missing."""
 
     def listens_on(self, path: str) -> bool:
         """Some endpoint has this path."""

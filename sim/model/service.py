@@ -12,9 +12,12 @@ from sim.distributions import TimeDistribution
 from sim.mistakes import Mistake, invalid
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
+from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, parse_target
 from sim.model.steps import AnyStep, Step, sequence
+from sim.model.subjects import Pattern
+from sim.model.subscriptions import SubscriptionSpec
 from sim.spec import Spec, did_you_mean
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class ServiceSpec(NodeSpec):
     queue: QueueSpec = Field(default_factory=QueueSpec)
     cpu: CpuSpec | None = None
     endpoints: dict[str, list[AnyStep]] = {}
+    subscribe: dict[Pattern, SubscriptionSpec] = {}  # what is done with messages, by subject
     code: str | None = None  # or the handlers of a class: 'package.module:Class'
     work: TimeDistribution | None = None  # with `code`: the CPU time of each request, before its handler runs
     config: dict[str, Any] = {}  # what `code` reads as `self.config`
@@ -111,12 +115,19 @@ class Service(Node):
             target = parse_target(key, name)
             self.routes.add(target.method, target.path, Endpoint(world.recorder.operation(key), key))
 
+    def subscriptions(self) -> Mapping[str, Subscription]:
+        return {pattern: subscription.subscription() for pattern, subscription in self.spec.subscribe.items()}
+
     def handler(self, instance: Instance) -> Handler:
         runs = {key: sequence(steps, instance) for key, steps in self.spec.endpoints.items()}
         find, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
         open_to_all = not runs
 
-        async def nowhere(exchange: Exchange) -> Response:
+        consumers = {pattern: sequence(subscription.do, instance) for pattern, subscription in self.spec.subscribe.items()}
+
+        async def nowhere(exchange: Exchange) -> Response | None:
+            if exchange.request.method == DELIVER:
+                return await consume(exchange, instance, consumers[exchange.request.path])
             exchange.operation = other
             if open_to_all:
                 return OK

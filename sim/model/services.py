@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from sim.model.broker import BrokerSpec
 from sim.model.cache import CacheSpec
 from sim.model.database import DatabaseSpec
 from sim.model.external import ExternalSpec
@@ -17,6 +18,7 @@ SERVICES: dict[str, type[NodeSpec]] = {
     "gateway": GatewaySpec,
     "database": DatabaseSpec,
     "cache": CacheSpec,
+    "broker": BrokerSpec,
     "external": ExternalSpec,
 }
 

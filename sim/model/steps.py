@@ -21,7 +21,9 @@ from sim.distributions import TimeDistribution
 from sim.model.failures import pass_on
 from sim.model.keys import AnyKeys
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Request, Response
+from sim.model.messaging import Publisher
 from sim.model.paths import Target, parse_target, template
+from sim.model.subjects import Subject
 from sim.spec import Mistake, OneKey, Spec, invalid, shown
 from sim.units import Noun, Share, Size
 
@@ -213,6 +215,34 @@ class CacheLookup(Step):
         return look_up
 
 
+class Publish(Step):
+    """Publish a message to the broker *to* (the only one, if it is not named), and wait until it is stored, where the broker confirms."""
+
+    shorthand: ClassVar[str] = "subject"
+    subject: Subject
+    to: str | None = None
+    key: AnyKeys | None = None  # what order is kept by
+    size: Size = MESSAGE_SIZE
+    confirm: bool | None = None  # None: as the broker's delivery has it
+
+    def targets(self) -> Iterator[Target]:
+        if self.to is not None:
+            yield Target(self.to, "POST", f"/{self.subject}")
+
+    def build(self, instance: Instance) -> Act:
+        publisher = Publisher(instance, self.to)
+        subject = template(self.subject, instance.stream(f"subject {self.subject}"))
+        draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
+        operation = instance.recorder.operation(f"publish {self.subject}")
+
+        def publish(exchange: Exchange) -> Coroutine[Any, Any, Response]:
+            key = exchange.request.key if draw_key is None else str(draw_key())
+            return publisher.publish(subject(), trace=exchange.request.trace, parent=exchange.span, operation=operation, key=key,
+                                     size=self.size, confirm=self.confirm)
+
+        return publish
+
+
 class Parallel(Step):
     """Several lists of steps at once; wait for all, or for a *quorum* of them that succeed. The others then go on by themselves."""
 
@@ -331,6 +361,7 @@ STEPS: dict[str, type[Step]] = {
     "parallel": Parallel,
     "query": Query,
     "cache": CacheLookup,
+    "publish": Publish,
     "choose": Choose,
     "repeat": Repeat,
     "fail": FailStep,

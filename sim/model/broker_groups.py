@@ -1,0 +1,162 @@
+"""Who gets a broker's messages: queue groups, their members, and what each has been given.
+
+    a group shares the messages of one pattern: every message goes to one member
+    a member takes as many at a time as it has workers (or as its subscription says); the rest waits
+
+How long a group keeps a message is decided by the delivery: `broker_stream` (at least once) or `broker_core` (at most once).
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError, Task, current_task
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sim.model.client import UseSpec
+from sim.model.messages import Request, Response
+from sim.model.messaging import DELIVER, Delivery, Message
+from sim.telemetry.integrals import Level
+
+if TYPE_CHECKING:
+    from sim.model.broker import Broker
+    from sim.model.client import Client
+    from sim.model.instance import Instance
+
+
+class OneInstance:
+    """What a client discovers that is to reach one instance only."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.reachable: Sequence[Instance] = (instance,)
+
+
+class Member:
+    """One subscribed instance. *outstanding* messages are with it, *buffer* is what is kept for it alone."""
+
+    def __init__(self, instance: Instance, prefetch: int | None) -> None:
+        self.instance = instance
+        self.prefetch = prefetch
+        self.outstanding = 0
+        self.buffer: deque[Any] = deque()
+        self.slow = False  # its buffer has overflowed and has not been empty since
+        self.clients: dict[Instance, Client] = {}  # by the broker's instance
+
+    @property
+    def connected(self) -> bool:
+        """Its process is there and listens."""
+        return self.instance.up and self.instance.accepting and not self.instance.draining
+
+    @property
+    def free(self) -> bool:
+        """It can take one more."""
+        return self.outstanding < (self.instance.workers if self.prefetch is None else self.prefetch)
+
+
+class Group:
+    """The subscribers of one *pattern* who share its messages under the name *queue*; *name* is what figures call it."""
+
+    COUNTS: ClassVar[tuple[str, ...]]
+
+    def __init__(self, broker: Broker, name: str, queue: str, pattern: str) -> None:
+        self.broker, self.name, self.queue, self.pattern = broker, name, queue, pattern
+        self.loop = broker.world.loop
+        self.env = self.loop.env
+        self.members: dict[Instance, Member] = {}
+        self.operation = broker.world.recorder.operation(f"deliver {pattern}")
+        self.lag = Level(self.env._now)  # messages that are not settled
+        self.counts: Counter[str] = Counter()
+        self.extra = 0.0  # seconds that each delivery takes longer: for faults
+        self._tasks: dict[Task[None], Member] = {}
+        self._next_member = 0
+        broker.world.recorder.gauge(broker.name, name, "lag", self.lag.integral, self.lag.peak)
+
+    def join(self, instances: Iterable[Instance], prefetch: int | None) -> None:
+        """Who of *instances* is new becomes a member."""
+        for instance in instances:
+            if instance not in self.members:
+                self.members[instance] = Member(instance, prefetch)
+
+    def figures(self) -> dict[str, Any]:
+        """What became of what it was offered, from the start of the run; `lag` is what is not settled."""
+        return {"pattern": self.pattern, "members": len(self.members), **{name: self.counts[name] for name in self.COUNTS},
+                "lag": self.lag.value, "lag_max": max(self.lag.ever, self.lag.highest)}
+
+    # what the kinds of delivery decide
+
+    def offer(self, message: Message) -> None:
+        """A message that fits the pattern has come."""
+        raise NotImplementedError
+
+    def ended(self, member: Member, given: Any, response: Response | None) -> None:
+        """The hand-over of what was *given* to *member* has ended; None: nothing came back."""
+        raise NotImplementedError
+
+    def changed(self) -> None:
+        """Members have come or gone."""
+        self.pump()
+
+    def recover(self) -> None:
+        """The broker is back."""
+        self.pump()
+
+    def pump(self) -> None:
+        """Give out what can be given out now."""
+        raise NotImplementedError
+
+    # handing over
+
+    def a_free_member(self) -> Member | None:
+        """Of the members that are there and can take one more, the next in turn among those with the least to do."""
+        members = list(self.members.values())
+        best: Member | None = None
+        for step in range(len(members)):
+            member = members[(self._next_member + step) % len(members)]
+            if member.connected and member.free and (best is None or member.outstanding < best.outstanding):
+                best, place = member, self._next_member + step
+        if best is not None:
+            self._next_member = (place + 1) % len(members)
+        return best
+
+    def hand_over(self, member: Member, message: Message, number: int, given: Any) -> None:
+        """Send *message* to *member*, for the *number*-th time; `ended` is told how it went."""
+        leader = self.broker.leader
+        assert leader is not None, "a broker that is down delivers nothing"
+        member.outstanding += 1
+        self.counts["deliveries"] += 1
+        task = self.loop.create_task(self._carry(leader, member, message, number, given), name=f"{leader.name} deliver", context=leader.context())
+        self._tasks[task] = member
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: Task[None]) -> None:
+        self._tasks.pop(task, None)
+
+    async def _carry(self, leader: Instance, member: Member, message: Message, number: int, given: Any) -> None:
+        client = member.clients.get(leader)
+        if client is None:
+            use = leader.node.spec.uses.get(member.instance.node.name) or UseSpec()
+            client = member.clients[leader] = self.broker.world.client(leader.node.name, leader, member.instance.node.name, use)
+            client.discovered = OneInstance(member.instance)
+            leader.clients.append(client)
+        request = Request(DELIVER, self.pattern, message.trace, message.parent, self.operation, message.headers, message.size,
+                          Delivery(message, number), message.key)
+        task = current_task()
+        assert task is not None, "messages are carried by a task of their own"
+        stale = self.loop.after(self.broker.spec.stale_after, task.cancel)
+        response: Response | None = None
+        try:
+            if self.extra:
+                await self.loop.sleep(self.extra)
+            response = await client.call(request)
+        except CancelledError:  # by `break_off`, or since the connection is stale
+            if self.broker.world.recorder.sealed:
+                raise
+        finally:
+            stale.cancel()
+        member.outstanding -= 1
+        self.ended(member, given, response)
+
+    def break_off(self) -> None:
+        """The broker is gone: nobody hears the answers to what is under way."""
+        for task in list(self._tasks):
+            task.cancel()

@@ -1,0 +1,33 @@
+"""What a service does with messages: the `subscribe` of a scenario.
+
+    subscribe: {order.created: [{work: 20ms}, {call: smtp}]}
+    subscribe: {order.*: {do: [...], group: audit, prefetch: 1}}
+
+The steps are run like those of an endpoint, by the same workers. If they go through, the message is acknowledged; if they fail, a
+stream delivers it again; a status of 422 says that no further try can help.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from sim.model.messaging import Subscription
+from sim.model.steps import AnyStep
+from sim.spec import Spec
+
+
+class SubscriptionSpec(Spec):
+    """Steps for each message. The instances form a queue group, named after the service, unless *everyone* is to get each message."""
+
+    shorthand: ClassVar[str] = "do"
+    do: list[AnyStep]
+    group: str | None = Field(default=None, min_length=1)  # None: the service's name
+    everyone: bool = False
+    prefetch: int | None = Field(default=None, ge=1)  # messages at a time for one instance; None: its workers
+    at: str | None = None  # the broker; None: the only one
+
+    def subscription(self) -> Subscription:
+        """What the broker needs to know."""
+        return Subscription(self.group or "", self.everyone, self.prefetch, self.at)
