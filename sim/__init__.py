@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sim.kernel import SimLoop
     from sim.lab.run import run
     from sim.model.handlers import Service, health_check, route, subscribe
+    from sim.model.httpx_transport import httpx_transport
     from sim.model.messages import Request, Response
     from sim.model.messaging import Delivery
     from sim.model.world import World
@@ -32,6 +33,7 @@ _HOMES = {
     "SimLoop": "sim.kernel",
     "World": "sim.model.world",
     "health_check": "sim.model.handlers",
+    "httpx_transport": "sim.model.httpx_transport",
     "load": "sim.scenario.load",
     "loads": "sim.scenario.load",
     "route": "sim.model.handlers",
@@ -39,7 +41,7 @@ _HOMES = {
     "subscribe": "sim.model.handlers",
 }
 __all__ = [
-    "Delivery", "Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "load", "loads", "route",
+    "Delivery", "Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "httpx_transport", "load", "loads", "route",
     "run", "subscribe",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from asyncio import Future, Task
 from collections.abc import Mapping
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 MESSAGE_SIZE = 512  # bytes of a request or response that does not say otherwise
 NO_HEADERS: Mapping[str, str] = {}
+
+
+def as_bytes(body: Any) -> bytes:
+    """A body as bytes: those of an app as they are, anything else as JSON."""
+    if type(body) is bytes:
+        return body
+    return b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
 
 
 class Request:
@@ -47,7 +55,12 @@ class Request:
     @property
     def json(self) -> Any:
         """The body, as a handler reads it."""
-        return self.body
+        return json.loads(self.body) if type(self.body) is bytes else self.body
+
+    @property
+    def content(self) -> bytes:
+        """The body as bytes, as it would go over a wire."""
+        return as_bytes(self.body)
 
 
 class Response:
@@ -75,7 +88,12 @@ class Response:
     @property
     def json(self) -> Any:
         """The body, as a caller reads it."""
-        return self.body
+        return json.loads(self.body) if type(self.body) is bytes else self.body
+
+    @property
+    def content(self) -> bytes:
+        """The body as bytes, as it would go over a wire."""
+        return as_bytes(self.body)
 
     @property
     def ok(self) -> bool:

@@ -102,6 +102,14 @@ class Routes(Generic[T]):
         return any(pattern.fullmatch(path) for _, pattern, _ in self._patterns) or any(key.partition(" ")[2] == path for key in self._exact)
 
 
+_NUMBERED = re.compile(r"(?<=/)(?!v\d+(?:/|$))[^/]*\d[^/]*")
+
+
+def plain_path(path: str) -> str:
+    """*path* as a name for all its like: without the query, and with `{id}` for each segment that has a digit (but not `v1`)."""
+    return _NUMBERED.sub("{id}", path.partition("?")[0])
+
+
 def template(path: str, stream: Stream) -> Callable[[], str]:
     """A function that gives the path of the next request."""
     if not _DRAW.search(path):

@@ -43,8 +43,9 @@ class ServiceSpec(NodeSpec):
     cpu: CpuSpec | None = None
     endpoints: dict[str, list[AnyStep]] = {}
     subscribe: dict[Pattern, SubscriptionSpec] = {}  # what is done with messages, by subject
+    asgi: str | None = None  # or the user's own ASGI app: 'package.module:app'
     code: str | None = None  # or the handlers of a class: 'package.module:Class'
-    work: TimeDistribution | None = None  # with `code`: the CPU time of each request, before its handler runs
+    work: TimeDistribution | None = None  # with `code` or `asgi`: the CPU time of each request, before its handler runs
     config: dict[str, Any] = {}  # what `code` reads as `self.config`
 
     @field_validator("endpoints")
@@ -66,12 +67,22 @@ class ServiceSpec(NodeSpec):
             check_service_class(code)
         return code
 
+    @field_validator("asgi")
+    @classmethod
+    def _asgi_app(cls, asgi: str | None) -> str | None:
+        if asgi is not None:
+            from sim.model.asgi import check_asgi_app
+
+            check_asgi_app(asgi)
+        return asgi
+
     @model_validator(mode="after")
     def _one_way_to_serve(self) -> ServiceSpec:
-        if self.code is not None and self.endpoints:
-            raise invalid(Mistake(("endpoints",), "a service with `code` has its endpoints there", "mark the methods with @route, or leave `code` out", at_key=True))
-        if self.code is None and self.work is not None:
-            raise invalid(Mistake(("work",), "`work` belongs to a service with `code`", "write it as a step of each endpoint", at_key=True))
+        ways = [key for key in ("endpoints", "code", "asgi") if getattr(self, key)]
+        if len(ways) > 1:
+            raise invalid(Mistake((ways[0],), f"a service has its endpoints in one place, not in {' and '.join(ways)}", "leave one of them out", at_key=True))
+        if self.code is None and self.asgi is None and self.work is not None:
+            raise invalid(Mistake(("work",), "`work` belongs to a service with `code` or `asgi`", "write it as a step of each endpoint", at_key=True))
         return self
 
     def workers_each(self) -> int:
@@ -84,12 +95,16 @@ class ServiceSpec(NodeSpec):
         return self.cpu.cores if self.cpu is not None else None
 
     def has_user_code(self) -> bool:
-        return self.code is not None
+        return self.code is not None or self.asgi is not None
 
     def calls(self) -> Mapping[str, list[Step]]:
         return self.endpoints
 
     def build(self, name: str, world: World) -> Node:
+        if self.asgi is not None:
+            from sim.model.asgi import AsgiService
+
+            return AsgiService(name, self, world)
         if self.code is None:
             return Service(name, self, world)
         from sim.model.service_code import CodeService  # only where there is user code
