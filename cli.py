@@ -5,12 +5,17 @@ Nothing heavy is imported before a command needs it, so that `--help` and `check
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 import traceback
 from enum import IntEnum
 from typing import Annotated
 
-import typer
+gc.set_threshold(100_000, 20, 20)  # starting up makes no garbage, and looking for it all the while takes a tenth of the time
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none, and looking for them takes time
+
+import typer  # noqa: E402
 
 app = typer.Typer(name="mesocosm", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
