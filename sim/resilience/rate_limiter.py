@@ -25,7 +25,7 @@ from .events import Listener
 from .fixed_window import FixedWindow
 from .gcra import Gcra
 from .limiter import Limiter, Reservation
-from .policy import SAME, Policy, PolicyParts, PolicySpec, Proceed
+from .policy import SAME, Policy, PolicyParts, PolicySpec, Proceed, Worst
 from .sliding_counter import SlidingCounter
 from .sliding_log import SlidingLog
 from .token_bucket import TokenBucket
@@ -75,6 +75,9 @@ class RateLimiter(Policy):
     def waiting(self) -> int:
         """Calls in line."""
         return len(self._line)
+
+    def worst(self, inner: Worst) -> Worst:
+        return Worst(inner.attempts, inner.latency + self.max_wait)
 
     async def __call__(self, proceed: Proceed, *args: Any) -> Any:
         """Call *proceed* when its turn comes; raise RateLimited if that would take too long."""

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from sim.kernel import SimLoop
+from sim.resilience.deadline import deadline_at
 from sim.resilience.errors import RateLimited
+from sim.resilience.policy import Worst
 from sim.resilience.rate_limiter import RateLimiter, RateLimiterSpec
 from sim.resilience.token_bucket import TokenBucket
 
@@ -137,3 +139,22 @@ def test_every_algorithm_can_be_named_in_a_scenario(algorithm):
     spec = RateLimiterSpec.model_validate({"rate": "10/s", "burst": 10, "algorithm": algorithm})
     limiter = spec.limiter(now=0.0)
     assert sum(limiter.try_acquire(0.0) for _ in range(100)) == 10
+
+
+def test_nobody_waits_for_a_token_that_comes_after_the_deadline():
+    """One token a second and a deadline in half a second: refused at once, although it would wait for ten."""
+    with SimLoop(seed=1) as loop:
+        limiter = RateLimiter(TokenBucket(1, 1), max_wait=10)
+
+        async def scenario():
+            with deadline_at(0.5):
+                return await asyncio.gather(limiter(ok), limiter(ok), return_exceptions=True)
+
+        answers = loop.run_until_complete(scenario())
+        assert [type(answer) for answer in answers] == [str, RateLimited]
+        assert loop.time() == 0
+
+
+def test_what_it_can_cost():
+    """Its wait, on top of what is inside."""
+    assert RateLimiter(TokenBucket(1, 1), max_wait=10).worst(Worst(2, 0.5)) == Worst(2, 10.5)
