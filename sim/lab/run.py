@@ -13,6 +13,7 @@ from sim.kernel import SimLoop
 from sim.lab.accounts import Account, accounts
 from sim.lab.experiment import Judge, Watch, verdict_of
 from sim.lab.measuring import Evidence
+from sim.lab.interrupts import Interrupt, interruptible
 from sim.lab.summary import SCHEMA, summarise
 from sim.lab.vitals import Progress, Vitals
 from sim.model.world import World
@@ -32,7 +33,7 @@ def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = No
         on_sample: Callable[[Progress], None] | None = None, on_end: Callable[[World], None] | None = None) -> RunResult:
     """Run *scenario* and return what it left. The same scenario and *seed* (default: the scenario's) give the same digest.
 
-    KeyboardInterrupt ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
+    Ctrl-C ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
     *on_end* is shown the world as it is at the end, for what only the data of the services can tell.
     Raise InvalidInput where its faults or measures name what it does not have.
     """
@@ -73,13 +74,10 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
             loop.after(load.spec.start_after, load.start)
         driver = Driver(world, {name: load.executor for name, load in loads.items()}, scenario.faults, scenario.duration)
         driver.start()
-        verdict, stopped = "", None
-        try:
-            stopped = _run_to_the_end(scenario, world, Vitals(world, loads, lambda: driver.active, scenario.duration), on_sample)
-        except KeyboardInterrupt:
-            verdict = "interrupted"
-        if stopped is not None:
-            verdict = "aborted"
+        vitals = Vitals(world, loads, lambda: driver.active, scenario.duration)
+        with interruptible(loop) as interrupt:
+            stopped = _run_to_the_end(scenario, world, vitals, interrupt, on_sample)
+        verdict = "interrupted" if interrupt.asked else "aborted" if stopped is not None else ""
         warnings = driver.warn()
         after = accounts(world)
         if on_end is not None:
@@ -113,7 +111,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         )
 
 
-def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals,
+def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt: Interrupt,
                     on_sample: Callable[[Progress], None] | None) -> dict[str, Any] | None:
     """Run, and take a sample at each step; return which condition of `abort_if` ended it early, or None."""
     step = scenario.duration / SAMPLES
@@ -121,6 +119,8 @@ def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals,
     for number in range(1, SAMPLES + 1):
         world.loop.run_until(scenario.duration if number == SAMPLES else number * step)
         world.recorder.sample()
+        if interrupt.asked:
+            return None
         stopped = watch.step(world.loop.time())
         if stopped is not None:
             world.recorder.event("abort", **stopped)

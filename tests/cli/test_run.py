@@ -1,0 +1,140 @@
+"""`mesocosm run` and `replay` as a user starts them: exit codes, what is printed and written, and the same bytes every time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = """
+name: small
+duration: 20s
+services:
+  front:
+    uses: {back: {policies: [{retry: {max_attempts: 2, backoff: {initial: 10ms}, on: [5xx, timeout]}}, {timeout: 200ms}]}}
+    endpoints: {GET /: [{work: {exponential: 2ms}}, {call: back GET /}]}
+  back: {instances: 2, endpoints: {GET /: [{work: {exponential: 5ms}}, {fail: {share: 5%}}]}}
+workloads:
+  users: {executor: constant-arrival-rate, rate: 50/s, to: front, timeout: 1s, mix: [{send: GET /}]}
+steady_state: [{name: answers, measure: success_ratio, of: users, at_least: 95%}]
+"""
+SLOW = """
+name: slow
+faults:
+  - {name: slow-back, kind: network.delay, target: {link: front->back}, schedule: {at: 8s, for: 5s}, latency: 2s}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "small.yaml").write_text(SMALL)
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    return tmp_path
+
+
+def mesocosm(*arguments, cwd, **environment):
+    """The program in a process of its own."""
+    return subprocess.run([sys.executable, str(ROOT / "cli.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False,
+                          env={**os.environ, "NO_COLOR": "1", **environment})
+
+
+def digest(done):
+    """What the run measured, as a hash; the run must have ended well."""
+    return json.loads(done.stdout)["digest"]
+
+
+def test_the_digest_depends_on_scenario_and_seed_alone(folder):
+    """Neither the process, nor the hash seed, nor what is printed or written changes it; the seed does."""
+    runs = [
+        mesocosm("run", "small.yaml", "--format", "json", "--no-report", "--out", f"out/{number}", cwd=folder, PYTHONHASHSEED=str(number))
+        for number in (0, 1, 12345)
+    ]
+    assert len({digest(run) for run in runs}) == 1
+    text = mesocosm("run", "small.yaml", "--out", "out/text", cwd=folder)
+    assert text.returncode == 0 and digest(runs[0]) in text.stdout
+    assert digest(mesocosm("run", "small.yaml", "--format", "json", "--no-report", "--seed", "2", cwd=folder)) != digest(runs[0])
+
+
+def test_a_resolved_scenario_and_a_replay_give_the_same_digest(folder):
+    """What was written with every default spelled out is the same scenario; `replay` says so."""
+    first = mesocosm("run", "small.yaml", "--faults", "slow.yaml", "--format", "json", "--no-report", "--out", "a", cwd=folder)
+    again = mesocosm("run", "a/scenario.resolved.yaml", "--format", "json", "--no-report", "--out", "b", cwd=folder)
+    assert digest(first) == digest(again)
+    replayed = mesocosm("replay", "a", cwd=folder)
+    assert replayed.returncode == 0 and "to the last bit" in replayed.stdout
+
+
+def test_a_replay_names_the_first_thing_that_differs(folder):
+    """A scenario that was changed after its run parts ways somewhere, and that place is named."""
+    mesocosm("run", "small.yaml", "--no-report", "--out", "a", cwd=folder)
+    resolved = folder / "a" / "scenario.resolved.yaml"
+    resolved.write_text(resolved.read_text().replace("share: 5%", "share: 6%"))
+    replayed = mesocosm("replay", "a", cwd=folder)
+    assert replayed.returncode == 1 and replayed.stdout.startswith("first at t=")
+
+
+@pytest.mark.parametrize(("arguments", "code", "verdict"), [
+    ((), 0, "pass"),
+    (("--faults", "slow.yaml"), 1, "fail"),
+    (("--faults", "slow.yaml", "--no-faults"), 0, "pass"),
+    (("--set", "services.back.endpoints.GET /=[{fail: {status: 500}}]", "--faults", "slow.yaml"), 3, "baseline"),
+])
+def test_exit_codes_follow_the_verdict(folder, arguments, code, verdict):
+    """0 held, 1 fell short under faults, 3 did not hold before the first fault."""
+    done = mesocosm("run", "small.yaml", "--format", "json", "--no-report", *arguments, cwd=folder)
+    assert (done.returncode, json.loads(done.stdout)["verdict"]) == (code, verdict), done.stderr
+
+
+def test_abort_if_stops_the_run_with_code_4(folder):
+    """A run that meets its stop condition ends early and says which."""
+    (folder / "small.yaml").write_text(SMALL + "abort_if: [{measure: success_ratio, of: users, at_most: 50%, for: 2s}]\n")
+    done = mesocosm("run", "small.yaml", "--faults", "slow.yaml", "--format", "json", "--no-report", cwd=folder)
+    summary = json.loads(done.stdout)
+    assert done.returncode == 4 and summary["verdict"] == "aborted" and 9 < summary["simulated_s"] < 20
+
+
+@pytest.mark.parametrize("arguments", [
+    ("run", "nothing.yaml"),
+    ("run", "small.yaml", "--variant", "nothing"),
+    ("run", "small.yaml", "--set", "services.frnt.workers=3"),
+    ("run", "small.yaml", "--duration", "20"),
+    ("run", "small.yaml", "--format", "xml"),
+    ("run", "small.yaml", "--faults", "small.yaml"),
+    ("replay", "nothing"),
+    ("report", "."),
+    ("check", "."),
+    ("run",),
+])
+def test_what_cannot_be_meant_ends_with_code_2_and_no_traceback(folder, arguments):
+    """Wrong usage and invalid files are told in words."""
+    done = mesocosm(*arguments, cwd=folder)
+    assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout
+    assert done.stderr.strip() or done.stdout.strip()
+
+
+def test_an_interrupted_run_writes_what_it_measured(folder):
+    """Ctrl-C ends the run, and what was measured until then is on disk, conserved and marked."""
+    (folder / "small.yaml").write_text(SMALL.replace("duration: 20s", "duration: 10h"))
+    process = subprocess.Popen([sys.executable, str(ROOT / "cli.py"), "run", "small.yaml", "--no-report", "--out", "cut"], cwd=folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)  # real seconds: a signal can only come from outside
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors
+    summary = json.loads((folder / "cut" / "summary.json").read_text())
+    totals = summary["requests"]
+    assert summary["verdict"] == "interrupted" and 0 < summary["simulated_s"] < 36_000
+    assert totals["started"] == sum(totals[key] for key in ("ok", "degraded", "failed", "rejected", "unfinished")) > 0
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("check", "small.yaml"), ("kinds", "faults")])
+def test_nothing_heavy_is_loaded_by_what_should_answer_at_once(folder, arguments):
+    """--help, check and kinds load neither numpy, matplotlib, networkx nor simpy."""
+    done = subprocess.run([sys.executable, "-X", "importtime", str(ROOT / "cli.py"), *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert done.returncode == 0 and not loaded & {"numpy", "matplotlib", "networkx", "simpy"}
