@@ -1,55 +1,40 @@
-"""The table of all faults; a new one is a line here."""
+"""The table of all faults, with the module and the class of each; a new one is a line here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from sim.faults.caches import CacheDown, CacheFlush, CacheLimit
-from sim.faults.databases import DbError, DbLock, DbSlow
 from sim.faults.fault import Fault
-from sim.faults.http import HttpAbort, HttpDelay, HttpThrottle, NetworkDuplicate
-from sim.faults.instances import InstanceKill, InstancePause, InstanceSlow, InstanceUnavailable
-from sim.faults.load import LoadSurge
-from sim.faults.network import (
-    NetworkBandwidth,
-    NetworkCorrupt,
-    NetworkDelay,
-    NetworkLoss,
-    NetworkPartition,
-    NetworkReorder,
-    NetworkReset,
-)
-from sim.faults.resources import ResourceCpu, ResourceMemory, ResourcePool
-from sim.faults.zones import ZoneOutage
-from sim.spec import ByKind
+from sim.spec import ByKind, LateTable
 
-FAULTS: dict[str, type[Fault]] = {
-    "network.delay": NetworkDelay,
-    "network.loss": NetworkLoss,
-    "network.partition": NetworkPartition,
-    "network.reset": NetworkReset,
-    "network.bandwidth": NetworkBandwidth,
-    "network.duplicate": NetworkDuplicate,
-    "network.corrupt": NetworkCorrupt,
-    "network.reorder": NetworkReorder,
-    "instance.kill": InstanceKill,
-    "instance.unavailable": InstanceUnavailable,
-    "instance.pause": InstancePause,
-    "instance.slow": InstanceSlow,
-    "zone.outage": ZoneOutage,
-    "resource.cpu": ResourceCpu,
-    "resource.memory": ResourceMemory,
-    "resource.pool": ResourcePool,
-    "http.delay": HttpDelay,
-    "http.abort": HttpAbort,
-    "http.throttle": HttpThrottle,
-    "db.slow": DbSlow,
-    "db.error": DbError,
-    "db.lock": DbLock,
-    "cache.flush": CacheFlush,
-    "cache.down": CacheDown,
-    "cache.limit": CacheLimit,
-    "load.surge": LoadSurge,
-}
+FAULTS: Mapping[str, type[Fault]] = LateTable({
+    "network.delay": ("sim.faults.network", "NetworkDelay"),
+    "network.loss": ("sim.faults.network", "NetworkLoss"),
+    "network.partition": ("sim.faults.network", "NetworkPartition"),
+    "network.reset": ("sim.faults.network", "NetworkReset"),
+    "network.bandwidth": ("sim.faults.network", "NetworkBandwidth"),
+    "network.duplicate": ("sim.faults.http", "NetworkDuplicate"),
+    "network.corrupt": ("sim.faults.network", "NetworkCorrupt"),
+    "network.reorder": ("sim.faults.network", "NetworkReorder"),
+    "instance.kill": ("sim.faults.instances", "InstanceKill"),
+    "instance.unavailable": ("sim.faults.instances", "InstanceUnavailable"),
+    "instance.pause": ("sim.faults.instances", "InstancePause"),
+    "instance.slow": ("sim.faults.instances", "InstanceSlow"),
+    "zone.outage": ("sim.faults.zones", "ZoneOutage"),
+    "resource.cpu": ("sim.faults.resources", "ResourceCpu"),
+    "resource.memory": ("sim.faults.resources", "ResourceMemory"),
+    "resource.pool": ("sim.faults.resources", "ResourcePool"),
+    "http.delay": ("sim.faults.http", "HttpDelay"),
+    "http.abort": ("sim.faults.http", "HttpAbort"),
+    "http.throttle": ("sim.faults.http", "HttpThrottle"),
+    "db.slow": ("sim.faults.databases", "DbSlow"),
+    "db.error": ("sim.faults.databases", "DbError"),
+    "db.lock": ("sim.faults.databases", "DbLock"),
+    "cache.flush": ("sim.faults.caches", "CacheFlush"),
+    "cache.down": ("sim.faults.caches", "CacheDown"),
+    "cache.limit": ("sim.faults.caches", "CacheLimit"),
+    "load.surge": ("sim.faults.load", "LoadSurge"),
+})
 
 AnyFault = Annotated[Fault, ByKind("fault", lambda: FAULTS)]

@@ -1,4 +1,4 @@
-"""The table of all policies that a scenario can name; a new policy is a line here."""
+"""The table of all policies that a scenario can name, with the module and the class of each; a new policy is a line here."""
 
 from __future__ import annotations
 
