@@ -65,9 +65,9 @@ def _name(ax: Axes, chart: Axes, node: Node, row: int, size: float) -> None:
     ax.annotate(text, (0, share), (indent, 0), xycoords="axes fraction", textcoords="offset points", ha="left", va="center", fontsize=size)
 
 
-def longest(nodes: list[Node]) -> list[Node]:
-    """At most MOST_ROWS spans: the longest ones with all their ancestors, in the tree's order."""
-    if len(nodes) <= MOST_ROWS:
+def longest(nodes: list[Node], most: int = MOST_ROWS) -> list[Node]:
+    """At most *most* spans: the longest ones with all their ancestors, in the tree's order."""
+    if len(nodes) <= most:
         return nodes
     by_id = {node.id: node for node in nodes}
     kept: set[int] = set()
@@ -77,7 +77,7 @@ def longest(nodes: list[Node]) -> list[Node]:
         while at is not None and at.id not in kept:
             line.append(at.id)
             at = by_id.get(at.parent)
-        if len(kept) + len(line) <= MOST_ROWS:
+        if len(kept) + len(line) <= most:
             kept.update(line)
     return [node for node in nodes if node.id in kept]
 
