@@ -12,6 +12,7 @@ setup: $(DEV_READY)
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m compileall -q cli.py sim reports scenarios
 	touch $@
 
 $(DEV_READY): $(READY)
