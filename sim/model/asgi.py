@@ -35,7 +35,7 @@ App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[N
 VERSION = {"version": "3.0", "spec_version": "2.4"}
 HEAD = 200  # bytes of an answer beside its body
 NO_WEBSOCKETS = {"error": "websockets are not simulated: call the service by plain requests"}
-_CONVERTER = re.compile(r"\{(\w+):\w+\}")
+_CONVERTER = re.compile(r"\{(\w+):(\w+)\}")
 
 
 class AppFailed(Exception):
@@ -151,7 +151,7 @@ def routes_of(app: Any) -> list[tuple[str, str]]:
     for route in getattr(app, "routes", ()):
         path, methods = getattr(route, "path", None), getattr(route, "methods", None)
         if isinstance(path, str) and path.startswith("/") and methods:
-            listed += [(method, _CONVERTER.sub(r"{\1}", path)) for method in sorted(methods)]
+            listed += [(method, _CONVERTER.sub(lambda found: "*" if found[2] == "path" else f"{{{found[1]}}}", path)) for method in sorted(methods)]
     return listed
 
 
@@ -179,7 +179,13 @@ class Process:
     async def answer(self, exchange: Exchange) -> Response:
         """Let the app serve one request."""
         conversation = Conversation(exchange)
-        await self.app(self.scope(exchange), conversation.receive, conversation.send)
+        try:
+            await self.app(self.scope(exchange), conversation.receive, conversation.send)
+        except Exception as error:
+            if not conversation.complete:
+                raise
+            annotate(self.instance.recorder, exchange.span, error_attributes(error))  # answered before, as frameworks do
+            self.instance.world.handler_failed(self.instance, exchange, error)
         return conversation.response()
 
     def scope(self, exchange: Exchange) -> Scope:
@@ -202,7 +208,7 @@ class Process:
 class Conversation:
     """What passes between the server and the app about one request."""
 
-    __slots__ = ("_asked", "_chunks", "_complete", "_exchange", "_headers", "_status")
+    __slots__ = ("_asked", "_chunks", "_exchange", "_headers", "_status", "complete")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -210,7 +216,7 @@ class Conversation:
         self._status = 0
         self._headers: Mapping[str, str] = {}
         self._chunks: list[bytes] = []
-        self._complete = False
+        self.complete = False
 
     async def receive(self) -> dict[str, Any]:
         """The whole request; asked again, that the caller has gone, once it has."""
@@ -218,7 +224,7 @@ class Conversation:
             self._asked = True
             return {"type": "http.request", "body": self._exchange.request.content, "more_body": False}
         answer = self._exchange.answer
-        if not answer.done() and not self._complete:
+        if not answer.done() and not self.complete:
             gone = asyncio.get_running_loop().create_future()
             answer.add_done_callback(lambda _: None if gone.done() else gone.set_result(None))
             await gone
@@ -233,16 +239,16 @@ class Conversation:
             self._status = message["status"]
             self._headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in message.get("headers", ())}
         elif kind == "http.response.body":
-            if not self._status or self._complete:
+            if not self._status or self.complete:
                 raise AppFailed("a body without a beginning" if not self._status else "a body after its end")
             self._chunks.append(bytes(message.get("body", b"")))
-            self._complete = not message.get("more_body", False)
+            self.complete = not message.get("more_body", False)
         else:
             raise AppFailed(f"the app sent {kind!r}, which this server does not offer")
 
     def response(self) -> Response:
         """The answer; raise AppFailed where the app returned without one."""
-        if not self._complete:
+        if not self.complete:
             raise AppFailed("the app returned without a complete answer")
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         retry_after = self._headers.get("retry-after", "")
