@@ -31,9 +31,11 @@ if TYPE_CHECKING:
         ZoneAware,
     )
     from .breaker_options import BreakerOptions
+    from .breaker_states import BreakerMetrics, IllegalTransition, State
     from .budgets import InFlightBudget, RetryBudget, ThrottleBudget, TokenBudget
     from .bulkhead import Bulkhead, Ticket
-    from .circuit_breaker import BreakerMetrics, CircuitBreaker, IllegalTransition, State
+    from .chaos import Chaos
+    from .circuit_breaker import CircuitBreaker
     from .client_throttle import ClientThrottle
     from .codel import CoDel
     from .dead_letters import DeadLetters, DeadLettersFull
@@ -80,7 +82,9 @@ _HOMES = {  # module: its public names
     "breaker_options": "BreakerOptions",
     "budgets": "InFlightBudget RetryBudget ThrottleBudget TokenBudget",
     "bulkhead": "Bulkhead Ticket",
-    "circuit_breaker": "BreakerMetrics CircuitBreaker IllegalTransition State",
+    "breaker_states": "BreakerMetrics IllegalTransition State",
+    "chaos": "Chaos",
+    "circuit_breaker": "CircuitBreaker",
     "client_throttle": "ClientThrottle",
     "codel": "CoDel",
     "dead_letters": "DeadLetters DeadLettersFull",
@@ -138,6 +142,7 @@ __all__ = [
     "Bulkhead",
     "BulkheadFull",
     "BulkheadPools",
+    "Chaos",
     "CircuitBreaker",
     "CircuitOpen",
     "ClientThrottle",

@@ -18,12 +18,12 @@ from __future__ import annotations
 import random
 from asyncio import get_running_loop
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from math import inf
 from typing import Any
 
 from .breaker_options import BreakerOptions
+from .breaker_states import BreakerMetrics, IllegalTransition, State
 from .errors import CircuitOpen, Rejected
 from .events import FailureRateExceeded, Listener, Reset, SlowCallRateExceeded, StateTransition
 from .failures import Errors, matcher
@@ -31,37 +31,8 @@ from .outcomes import Outcome
 from .policy import SAME, Policy, Proceed, refused_inside
 from .probes import Permit, Probes
 
-
-class State(Enum):
-    """Of a circuit breaker."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-    FORCED_OPEN = "forced_open"
-    DISABLED = "disabled"
-    METRICS_ONLY = "metrics_only"
-
-
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN, DISABLED, METRICS_ONLY = State
 SUCCESS, FAILURE, IGNORED, CANCELLED = Outcome
-
-
-class IllegalTransition(RuntimeError):
-    """A breaker cannot go from its state to the one that was asked for."""
-
-
-@dataclass(frozen=True)
-class BreakerMetrics:
-    """What the window holds; rates are 0..1, and None below the minimum number of calls."""
-
-    buffered: int
-    failed: int
-    slow: int
-    successful: int
-    not_permitted: int
-    failure_rate: float | None
-    slow_call_rate: float | None
 
 
 class CircuitBreaker(Policy):
@@ -116,14 +87,15 @@ class CircuitBreaker(Policy):
 
     def record(self, permit: Permit, outcome: Outcome, now: float, duration: float | None = None) -> None:
         """The call ended at *now* after *duration* seconds. An answer to a call of an earlier state does not count."""
-        if self.state is HALF_OPEN:
+        if permit is self._open_to_all:
+            if (outcome is SUCCESS or outcome is FAILURE) and self.state is not DISABLED:
+                counts = self._counts
+                counts.add(outcome is FAILURE, duration is not None and duration > self._slow_above, now)
+                calls, failed, slow = counts.sums
+                if (failed or slow) and calls >= self._minimum:
+                    self._trip(now)
+        elif self.state is HALF_OPEN:
             self._record_probe(permit, outcome, now, duration)
-        elif permit.generation == self.generation and self.state is not DISABLED and (outcome is SUCCESS or outcome is FAILURE):
-            counts = self._counts
-            counts.add(outcome is FAILURE, duration is not None and duration > self._slow_above, now)
-            calls, failed, slow = counts.sums
-            if (failed or slow) and calls >= self._minimum:
-                self._trip(now)
 
     def release(self, permit: Permit, now: float) -> None:
         """The call taught nothing."""
@@ -280,23 +252,25 @@ class CircuitBreaker(Policy):
         try:
             result = await proceed(*args)
         except BaseException as error:
-            now = clock()
-            outcome = self._classify(error, proceed)
-            if outcome is FAILURE and permit.generation == self.generation:
-                self.last_failure = error
-            self.record(permit, outcome, now, now - started)
-            if self._automatic:
-                self._set_alarm()
+            self._failed(permit, error, proceed, started, clock())
             raise
         now = clock()
-        if self._bad_result is not None and self._bad_result(result):
+        if self._bad_result is None or not self._bad_result(result):
+            self.record(permit, SUCCESS, now, now - started)
+        else:
             self.last_failure = None
             self.record(permit, FAILURE, now, now - started)
-        else:
-            self.record(permit, SUCCESS, now, now - started)
         if self._automatic:
             self._set_alarm()
         return result
+
+    def _failed(self, permit: Permit, error: BaseException, proceed: Proceed, started: float, now: float) -> None:
+        outcome = self._classify(error, proceed)
+        if outcome is FAILURE and permit.generation == self.generation:
+            self.last_failure = error
+        self.record(permit, outcome, now, now - started)
+        if self._automatic:
+            self._set_alarm()
 
     def _refuse(self, now: float) -> CircuitOpen:
         if self._automatic:

@@ -11,7 +11,7 @@ by itself. That is gRPC's rule (`grpc-timeout`).
 from __future__ import annotations
 
 import re
-from asyncio import CancelledError, current_task, get_running_loop
+from asyncio import CancelledError, get_running_loop
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
@@ -20,10 +20,10 @@ from typing import Any, ClassVar
 
 from sim.units import PositiveDuration
 
+from .alarms import Alarms
 from .errors import DeadlineExceeded
 from .events import DeadlinePassed, Listener
 from .policy import SAME, Policy, PolicyParts, PolicySpec, Proceed, Worst
-from .timeout import NO_TASK, give_up
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=inf)
 
@@ -83,6 +83,7 @@ class Deadline(Policy):
 
     def __init__(self, duration: float, *, name: str | None = None, on_event: Listener | None = None) -> None:
         self.duration = duration
+        self._alarms: Alarms | None = None
         self._name = name
         self.on_event = on_event
 
@@ -98,24 +99,24 @@ class Deadline(Policy):
             return await proceed(*args)
         if moment <= now + SAME:
             raise self._exceeded(moment, now, sent=False)
-        task = current_task(loop)
-        if task is None:
-            raise RuntimeError(NO_TASK)
-        fired: list[bool] = []
-        cancelled_before = task.cancelling()
-        timer = loop.call_at(moment, give_up, task, fired)
+        alarms = self._alarms
+        if alarms is None or alarms.loop is not loop:
+            alarms = self._alarms = Alarms(loop)
+        alarm = alarms.set(moment)
         token = _deadline.set(moment)
         try:
-            return await proceed(*args)
+            result = await proceed(*args)
         except CancelledError as cancelled:
-            if fired and fired.pop() and task.uncancel() <= cancelled_before:
+            if alarms.off(alarm):
                 raise self._exceeded(moment, loop.time(), sent=True) from cancelled
+            raise
+        except BaseException:
+            alarms.off(alarm)
             raise
         finally:
             _deadline.reset(token)
-            timer.cancel()
-            if fired:
-                task.uncancel()
+        alarms.off(alarm)
+        return result
 
     def _exceeded(self, moment: float, now: float, sent: bool) -> DeadlineExceeded:
         if self.on_event is not None:

@@ -7,17 +7,16 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Task, current_task, get_running_loop
+from asyncio import CancelledError, get_running_loop
 from math import inf
 from typing import Any, ClassVar
 
 from sim.units import PositiveDuration
 
+from .alarms import Alarms
 from .errors import AttemptTimeout
 from .events import AttemptTimedOut, Listener
 from .policy import Policy, PolicyParts, PolicySpec, Proceed, Worst
-
-NO_TASK = "there is no task to cancel when time is over: await this in one, for example by asyncio.create_task"
 
 
 class TimeoutSpec(PolicySpec):
@@ -30,23 +29,17 @@ class TimeoutSpec(PolicySpec):
         return Timeout(self.duration)
 
 
-def give_up(task: Task[Any], fired: list[bool]) -> None:
-    """The timer has fired: cancel what the task is waiting for."""
-    fired.append(True)
-    task.cancel()
-
-
 class Timeout(Policy):
     """Give a call *duration* seconds, then cancel it and raise AttemptTimeout; infinite or not positive: no limit.
 
-    A call that ends exactly at the limit may go either way: asyncio does not order timers of the same instant, and a SimLoop runs
-    first what was scheduled first, which is the timeout.
+    A call that ends exactly at the limit may go either way, on a real loop as on a simulated one.
     """
 
     word = "timeout"
 
     def __init__(self, duration: float, *, name: str | None = None, on_event: Listener | None = None) -> None:
         self.duration = duration
+        self._alarms: Alarms | None = None
         self._name = name
         self.on_event = on_event
 
@@ -56,23 +49,22 @@ class Timeout(Policy):
         if not 0 < limit < inf:
             return await proceed(*args)
         loop = get_running_loop()
+        alarms = self._alarms
+        if alarms is None or alarms.loop is not loop:
+            alarms = self._alarms = Alarms(loop)
         started = loop.time()
-        task = current_task(loop)
-        if task is None:
-            raise RuntimeError(NO_TASK)
-        fired: list[bool] = []  # an own timer and this list, not asyncio.timeout, which costs three times as much; the rule is the same
-        cancelled_before = task.cancelling()
-        timer = loop.call_at(started + limit, give_up, task, fired)
+        alarm = alarms.set(started + limit)
         try:
-            return await proceed(*args)
+            result = await proceed(*args)
         except CancelledError as cancelled:
-            if fired and fired.pop() and task.uncancel() <= cancelled_before:
+            if alarms.off(alarm):
                 raise self._too_long(limit, started, loop.time()) from cancelled
             raise
-        finally:
-            timer.cancel()
-            if fired:  # it ended otherwise, in the instant in which the timer fired
-                task.uncancel()
+        except BaseException:
+            alarms.off(alarm)
+            raise
+        alarms.off(alarm)
+        return result
 
     def _too_long(self, limit: float, started: float, now: float) -> AttemptTimeout:
         if self.on_event is not None:

@@ -103,20 +103,24 @@ class LastCalls:
 
     def __init__(self, size: int) -> None:
         self.sums = [0, 0, 0]
+        self._size = size
         self._ring = bytearray(size)
         self._next = 0
 
     def add(self, failed: bool, slow: bool, now: float) -> None:
-        sums, ring, at = self.sums, self._ring, self._next
+        sums = self.sums
+        if not (failed or slow or sums[1] or sums[2]) and sums[0] == self._size:
+            return  # full of good calls: one more changes nothing
+        ring, at = self._ring, self._next
         newest, oldest = failed | slow << 1, ring[at]  # an empty place reads as a good call
         if newest or oldest:
             ring[at] = newest
             sums[1] += failed - (oldest & 1)
             sums[2] += slow - (oldest >> 1)
-        if sums[0] < len(ring):
+        if sums[0] < self._size:
             sums[0] += 1
         at += 1
-        self._next = at if at < len(ring) else 0
+        self._next = at if at < self._size else 0
 
     def advance(self, now: float) -> None:
         """Nothing is too old; only a newer call pushes one out."""

@@ -11,6 +11,7 @@ WRITTEN = {
     "deadline": "2s",
     "client_throttle": {"minimum_number_of_calls": 100},  # to it, a call that was given up is one that was not accepted
     "retry": {"max_attempts": 2, "backoff": "1ms", "on": ["any"]},
+    "hedge": {"delay": "1s"},
     "rate_limiter": {"rate": "1000/s", "burst": 50},
     "adaptive_concurrency": {"algorithm": "aimd"},
     "circuit_breaker": {"sliding_window": {"consecutive": 3}, "wait_duration_in_open_state": "1h"},

@@ -75,11 +75,11 @@ def test_sizes_that_make_no_sense_are_refused(sizes):
 
 
 def test_calls_beyond_slots_and_line_are_refused_and_the_others_finish(loop):
-    """Ten calls of 20 ms through two slots and a line of two, 30 ms of patience: four are answered, six refused at once."""
-    bulkhead = Bulkhead(2, max_queued_calls=2, max_wait_duration=0.03)
+    """Ten calls at once through two slots and a line of two: four are answered, six refused at once."""
+    bulkhead = Bulkhead(2, max_queued_calls=2, max_wait_duration=9)
 
     async def scenario():
-        return await asyncio.gather(*(bulkhead(lambda: asyncio.sleep(0.02, "ok")) for _ in range(10)), return_exceptions=True)
+        return await asyncio.gather(*(bulkhead(lambda: asyncio.sleep(0.001, "ok")) for _ in range(10)), return_exceptions=True)
 
     answers = loop.run_until_complete(scenario())
     assert (answers.count("ok"), sum(isinstance(answer, BulkheadFull) for answer in answers)) == (4, 6)
@@ -87,32 +87,37 @@ def test_calls_beyond_slots_and_line_are_refused_and_the_others_finish(loop):
 
 
 def test_patience_ends(loop):
-    """In line for 5 ms behind a call of 30 ms: refused, and the place in line is free."""
+    """In line for 5 ms behind a call that goes on: refused, and the place in line is free."""
     bulkhead = Bulkhead(1, max_queued_calls=1, max_wait_duration=0.005)
 
     async def scenario():
-        holder = asyncio.ensure_future(bulkhead(asyncio.sleep, 0.03))
+        leave = asyncio.Event()
+        holder = asyncio.ensure_future(bulkhead(leave.wait))
         await asyncio.sleep(0)
         with pytest.raises(BulkheadFull, match="waited"):
             await bulkhead(asyncio.sleep, 0)
-        waiting = bulkhead.waiting
+        leave.set()
         await holder
-        return waiting
+        return bulkhead.waiting
 
     assert loop.run_until_complete(scenario()) == 0
 
 
-@pytest.mark.parametrize("steps", range(5))
-def test_cancelled_at_any_await_it_gives_everything_back(loop, steps):
-    """In line or inside, a cancelled caller leaves no slot and no place behind."""
-    bulkhead = Bulkhead(1, max_queued_calls=1, max_wait_duration=1)
+@pytest.mark.parametrize("turns", range(8))
+def test_cancelled_at_any_await_it_gives_everything_back(loop, turns):
+    """Not begun, in line, let in or inside: a cancelled caller leaves no slot and no place behind."""
+    bulkhead = Bulkhead(1, max_queued_calls=1, max_wait_duration=9)
 
     async def scenario():
-        holder = asyncio.ensure_future(bulkhead(lambda: asyncio.sleep(0.01)))
-        waiter = asyncio.ensure_future(bulkhead(lambda: asyncio.sleep(0.01)))
-        for _ in range(steps):
-            await asyncio.sleep(0.004)
+        leave = asyncio.Event()
+        holder = asyncio.ensure_future(bulkhead(leave.wait))
+        waiter = asyncio.ensure_future(bulkhead(asyncio.Event().wait))
+        for turn in range(turns):
+            if turn == 3:
+                leave.set()
+            await asyncio.sleep(0)
         waiter.cancel()
+        leave.set()
         await asyncio.wait([holder, waiter])
         return waiter.cancelled()
 

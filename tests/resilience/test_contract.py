@@ -17,14 +17,14 @@ class Down(Exception):
 
 
 class Dependency:
-    """Answers its argument after *takes* seconds; raises Down while it is *down*."""
+    """Answers its argument after a millisecond; raises Down while it is *down*, and never answers while it *hangs*."""
 
-    def __init__(self, takes=0.001):
-        self.takes, self.down, self.reached = takes, False, 0
+    def __init__(self):
+        self.down, self.hangs, self.reached = False, False, 0
 
     async def __call__(self, number=0):
         self.reached += 1
-        await asyncio.sleep(self.takes)
+        await (asyncio.Event().wait() if self.hangs else asyncio.sleep(0.001))
         if self.down:
             raise Down(number)
         return number
@@ -62,6 +62,7 @@ def test_cancelled_at_any_await(loop, word):
     async def scenario():
         for turns in range(6):
             policy, dependency = build(word), Dependency()
+            dependency.hangs = True
             calls = [asyncio.ensure_future(policy(dependency, number)) for number in range(3)]
             for _ in range(turns):
                 await asyncio.sleep(0)
@@ -69,6 +70,7 @@ def test_cancelled_at_any_await(loop, word):
                 call.cancel()
             await asyncio.wait(calls)
             assert all(call.cancelled() for call in calls), turns
+            dependency.hangs = False
             assert await asyncio.gather(policy(dependency, 1), policy(dependency, 2)) == [1, 2]
 
     loop.run_until_complete(scenario())

@@ -145,7 +145,7 @@ def test_the_fetching_caller_leaves(loop):
     """Cancelled: the next one fetches, and all the others get that answer."""
 
     async def scenario():
-        cache, source = StaleCache(ttl=10), Source(takes=0.005)
+        cache, source = StaleCache(ttl=10), Source(takes=0.05)
         first, *others = (asyncio.ensure_future(cache(source)) for _ in range(4))
         await asyncio.sleep(0.001)
         first.cancel()
@@ -159,7 +159,7 @@ def test_a_waiting_caller_leaves(loop):
     """The fetch and the others go on."""
 
     async def scenario():
-        cache, source = StaleCache(ttl=10), Source(takes=0.005)
+        cache, source = StaleCache(ttl=10), Source(takes=0.05)
         first, second, third = (asyncio.ensure_future(cache(source)) for _ in range(3))
         await asyncio.sleep(0.001)
         second.cancel()
