@@ -66,7 +66,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
          on_end: Callable[[World], None] | None) -> RunResult:
     began = perf_counter()
     with SimLoop(seed) as loop, _clock_of(scenario, loop):
-        world = World(loop, seed, scenario.nodes(), scenario.network)
+        world = World(loop, seed, scenario.nodes(), scenario.network, scenario.registry)
         loads = {name: Load(name, spec, world) for name, spec in scenario.workloads.items()}
         before: dict[str, Account] = dict(accounts(world))
         loop.after(scenario.warmup, lambda: before.update(accounts(world)))

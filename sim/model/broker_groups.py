@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError, Task, current_task
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim.model.client import UseSpec
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from sim.model.broker import Broker
     from sim.model.client import Client
     from sim.model.instance import Instance
-
-
-class OneInstance:
-    """What a client discovers that is to reach one instance only."""
-
-    def __init__(self, instance: Instance) -> None:
-        self.reachable: Sequence[Instance] = (instance,)
 
 
 class Member:
@@ -135,8 +128,7 @@ class Group:
         client = member.clients.get(leader)
         if client is None:
             use = leader.node.spec.uses.get(member.instance.node.name) or UseSpec()
-            client = member.clients[leader] = self.broker.world.client(leader.node.name, leader, member.instance.node.name, use)
-            client.discovered = OneInstance(member.instance)
+            client = member.clients[leader] = self.broker.world.client(leader.node.name, leader, member.instance.node.name, use, member.instance)
             leader.clients.append(client)
         request = Request(DELIVER, self.pattern, message.trace, message.parent, self.operation, message.headers, message.size,
                           Delivery(message, number), message.key)

@@ -20,11 +20,13 @@ from sim.errors import NoHealthyInstances, StatusError
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
+from sim.model.perception import Perception
 from sim.resilience.balancer import AnyBalancer, Balancer
 from sim.resilience.breaker_states import State
 from sim.resilience.deadline import current_deadline
 from sim.resilience.events import Event, StateTransition
 from sim.resilience.outcomes import Outcome as CallOutcome
+from sim.resilience.outlier_detection import OutlierDetectionSpec
 from sim.resilience.policies import AnyPolicy
 from sim.resilience.round_robin import RoundRobinSpec
 from sim.spec import Spec
@@ -47,6 +49,7 @@ class UseSpec(Spec):
 
     protocol: Literal["http", "grpc"] = "http"
     balancer: AnyBalancer = Field(default_factory=RoundRobinSpec)
+    outlier_detection: OutlierDetectionSpec | None = None
     policies: list[AnyPolicy] = []
 
 
@@ -114,12 +117,23 @@ class Client:
         self.back = world.link(node.name, caller)
         self.rng = world.streams[f"client {source.name}>{node.name}"]
         self.balancer = use.balancer.build(source.zone or None)
+        if use.outlier_detection is not None:
+            self.balancer = Perception(self, self.balancer, use.outlier_detection)
         self.counts_load = type(self.balancer).started is not Balancer.started or type(self.balancer).finished is not Balancer.finished
         self.tells_departure = use.protocol == "grpc" or node.spec.on_caller_gone == "cancel"
         self.pipeline: Pipeline | None = world.pipeline(self) if use.policies else None
         self.multiplies = any(word in ("retry", "hedge") for word in self.edge.policies)
         self.watches_attempts = self.counts_load or self.multiplies
         self._attempt_once = self._attempt  # the same object at every call, so that the pipeline composes once
+        if self.pipeline is not None and isinstance(self.balancer, Perception):
+            self.pipeline.listen(self.balancer.heard)
+
+    def see_through(self, view: Discovered) -> None:
+        """From now on this caller goes by *view*, which need not be true."""
+        self.discovered = view
+        if not isinstance(self.balancer, Perception):
+            self.balancer = Perception(self, self.balancer)
+        self.balancer.knows_the_truth = False
 
     async def call(self, request: Request) -> Response:
         """Send *request*, under the policies; record it."""

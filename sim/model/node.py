@@ -90,6 +90,7 @@ class Node:
         for number in range(self.spec.instances):
             zone = zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
             self.instances.append(Instance(self.world, self, number, zone))
+        self.reachable = tuple(self.instances)
         self.changed()
         for pattern, subscription in self.subscriptions().items():
             broker_of(self.world, subscription.broker).subscribe(self, pattern, subscription)
@@ -124,8 +125,9 @@ class Node:
 
     def changed(self) -> None:
         """An instance went up or down."""
+        before = self.reachable
         self.reachable = tuple(instance for instance in self.instances if instance.up and instance.accepting and not instance.draining)
-        self.world.instances_changed(self)
+        self.world.instances_changed(self, before)
         for watch in self.watchers:
             watch()
 

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from sim.distributions import TimeDistribution
 from sim.mistakes import Mistake, invalid
+from sim.model.health import PATH as HEALTH
+from sim.model.health import HealthSpec, health_of_steps
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
@@ -44,6 +46,7 @@ class ServiceSpec(NodeSpec):
     endpoints: dict[str, list[AnyStep]] = {}
     subscribe: dict[Pattern, SubscriptionSpec] = {}  # what is done with messages, by subject
     asgi: str | None = None  # or the user's own ASGI app: 'package.module:app'
+    health: HealthSpec | None = None  # what `GET /health` looks at; without it, it answers 200
     code: str | None = None  # or the handlers of a class: 'package.module:Class'
     work: TimeDistribution | None = None  # with `code` or `asgi`: the CPU time of each request, before its handler runs
     config: dict[str, Any] = {}  # what `code` reads as `self.config`
@@ -137,12 +140,16 @@ class Service(Node):
         runs = {key: sequence(steps, instance) for key, steps in self.spec.endpoints.items()}
         find, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
         open_to_all = not runs
+        health, check_health = self.world.recorder.operation(f"GET {HEALTH}"), health_of_steps(instance, self.spec.health)
 
         consumers = {pattern: sequence(subscription.do, instance) for pattern, subscription in self.spec.subscribe.items()}
 
         async def nowhere(exchange: Exchange) -> Response | None:
             if exchange.request.method == DELIVER:
                 return await consume(exchange, instance, consumers[exchange.request.path])
+            if exchange.request.path == HEALTH:
+                exchange.operation = health
+                return await check_health(exchange)
             exchange.operation = other
             if open_to_all:
                 return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
 import re
@@ -13,10 +12,12 @@ from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
 from sim.model.handlers import CHECKS, ROUTES, SUBSCRIPTIONS, Service
+from sim.model.health import PATH as HEALTH
+from sim.model.health import report
 from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
-from sim.model.messages import Exchange, Request, Response
+from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.meters import Meter
 from sim.model.node import Handler, Node
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from sim.model.service import ServiceSpec
     from sim.model.world import World
 
-HEALTH = "/health"
 NOT_FOUND, NOT_ALLOWED = Response(404), Response(405)
 Act = Callable[..., Awaitable[Any]]
 
@@ -216,21 +216,7 @@ async def answer(act: Act, endpoint: Endpoint, request: Any) -> Response:
 # health
 
 async def health(process: Service) -> Response:
-    """All named checks at once: 200 if they are healthy, else 503; each with its message."""
+    """All named checks of a process."""
     checks = {name: getattr(process, attribute) for attribute in dir(type(process))
               if (name := getattr(inspect.getattr_static(type(process), attribute), CHECKS, None)) is not None}
-    results = await asyncio.gather(*(_checked(check, process.health_timeout) for check in checks.values()))
-    healthy = all(result["status"] == "healthy" for result in results)
-    body = {"status": "healthy" if healthy else "unhealthy", "service": process.name, "checks": dict(zip(checks, results, strict=True))}
-    return Response(200 if healthy else 503, json=body)
-
-
-async def _checked(check: Act, timeout: float) -> dict[str, str]:
-    try:
-        async with asyncio.timeout(timeout):
-            message = await check()
-    except TimeoutError:
-        return {"status": "unhealthy", "message": f"no answer within {timeout:g} s"}
-    except Exception as error:
-        return {"status": "unhealthy", "message": str(error) or type(error).__name__}
-    return {"status": "healthy", "message": "ok" if message is None else str(message)}
+    return await report(process.name, checks, process.health_timeout)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sim.errors import TargetNotFound
 from sim.model.client import Client, Edge, Source, UseSpec
 from sim.model.messages import Exchange, Response
 from sim.model.network import Link, NetworkSpec
+from sim.model.one_instance import OneInstance
 from sim.resilience.events import Event
 from sim.resilience.pipeline import Pipeline
 from sim.resilience.policy import PolicyParts
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from sim.kernel import SimLoop
     from sim.model.instance import Instance
     from sim.model.node import Node, NodeSpec
+    from sim.model.registry import Registry
+    from sim.model.registry_spec import RegistrySpec
 
+REGISTRY = "registry"  # the name of its node
 MOST_GAUGED_INSTANCES = 256  # beyond it only whole nodes are sampled
 
 
 class World:
     """Built from specs; *services* by name. Everything that runs is made here, and nothing of it outlives the run."""
 
-    def __init__(self, loop: SimLoop, seed: int, services: Mapping[str, NodeSpec], network: NetworkSpec | None = None) -> None:
+    def __init__(self, loop: SimLoop, seed: int, services: Mapping[str, NodeSpec], network: NetworkSpec | None = None,
+                 registry: RegistrySpec | None = None) -> None:
         self.loop = loop
         self.seed = seed
         self.streams = Streams(seed)
@@ -42,6 +47,9 @@ class World:
         self.nodes: dict[str, Node] = {}
         for name, spec in services.items():
             self.nodes[name] = spec.build(name, self)
+        self.registry: Registry | None = registry.build(REGISTRY, self) if registry is not None else None
+        if self.registry is not None:
+            self.nodes[REGISTRY] = self.registry  # the last one: it starts when all others have
         for node in self.nodes.values():
             node.start()
         self._gauge_levels()
@@ -93,9 +101,15 @@ class World:
             self.edges[name] = Edge(caller, callee)
         return self.edges[name]
 
-    def client(self, caller: str, source: Source | Instance, callee: str, use: UseSpec | None = None) -> Client:
-        """A caller's side of one dependency."""
-        return Client(self, caller, source, self.node(callee), use or UseSpec())
+    def client(self, caller: str, source: Source | Instance, callee: str, use: UseSpec | None = None,
+               only: Instance | None = None) -> Client:
+        """A caller's side of one dependency; *only*: it is told which instance to call."""
+        client = Client(self, caller, source, self.node(callee), use or UseSpec())
+        if only is not None:
+            client.discovered = OneInstance(only)
+        elif self.registry is not None and source.index and self.registry.covers(client.node):  # a workload (0) has an address
+            client.see_through(self.registry.view(cast("Instance", source), client.node))
+        return client
 
     def pipeline(self, client: Client) -> Pipeline:
         """The policies of *client*, telling the recorder what they do."""
@@ -115,8 +129,15 @@ class World:
 
     # what happens
 
-    def instances_changed(self, node: Node) -> None:
-        """A node's set of reachable instances has changed."""
+    def instances_changed(self, node: Node, before: Sequence[Instance]) -> None:
+        """A node's reachable instances may have changed; *before* is who they were."""
+        old, new = set(before), set(node.reachable)
+        for instance in before:
+            if instance not in new:
+                self.recorder.event("instance.down", node=node.name, instance=instance.name)
+        for instance in node.reachable:
+            if instance not in old:
+                self.recorder.event("instance.up", node=node.name, instance=instance.name)
         self.recorder.event("instances", node=node.name, reachable=len(node.reachable), of=len(node.instances))
 
     def drained(self, instance: Instance) -> None:

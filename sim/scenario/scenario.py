@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.faults.faults import AnyFault
 from sim.model.network import NetworkSpec
 from sim.model.node import NodeSpec
+from sim.model.registry_spec import RegistrySpec
 from sim.model.services import AnyService
 from sim.scenario.measures import AbortIf, Check, SteadyState
-from sim.spec import Spec
+from sim.spec import Mistake, Spec, invalid
 from sim.units import Duration, PositiveDuration
 from sim.workload.executors import AnyWorkload
 
@@ -41,6 +42,7 @@ class Scenario(Spec):
     duration: PositiveDuration
     warmup: Duration = 0.0
     network: NetworkSpec = Field(default_factory=NetworkSpec)
+    registry: RegistrySpec | None = None
     services: dict[Name, AnyService]
     workloads: dict[Name, AnyWorkload] = {}
     steady_state: list[SteadyState] = []
@@ -48,6 +50,13 @@ class Scenario(Spec):
     abort_if: list[AbortIf] = []
     faults: list[AnyFault] = []
     variants: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _one_registry(self) -> Scenario:
+        if self.registry is not None and "registry" in self.services:
+            raise invalid(Mistake(("services", "registry"), "'registry' is the name of the registry itself", "give the service another name",
+                                  at_key=True))
+        return self
 
     def nodes(self) -> dict[str, NodeSpec]:
         """The services by name."""
