@@ -14,8 +14,9 @@ from .documents import Document, load_document, validated
 from .flow import Flow
 from .hints import absurd, doubtful
 from .overrides import patched, variant_patches
-from .problems import Collected, Problem, in_order, refuse_any
+from .problems import Collected, InvalidFile, Problem, in_order, refuse_any
 from .references import wrong_references
+from .salvage import salvaged
 from .trial import check_measures
 
 Plan = tuple[Document, Sequence[Fault]]  # faults, and where they are written
@@ -70,7 +71,7 @@ def is_plan(document: Document) -> bool:
 
 
 def _check_scenario(document: Document, report: Report) -> Scenario:
-    scenario = validated(document, Scenario)
+    scenario = sound(document)
     problems = problems_of(scenario, document)
     for name in scenario.variants:
         with report.wrong:
@@ -89,6 +90,20 @@ def _check_plan(document: Document, scenarios: list[Scenario], report: Report) -
         refuse_any(fault_problems(scenarios[0], [(document, plan.faults)]))
         against = f", its targets found in {scenarios[0].name!r}"
     report.sound.append(f"{document.path}: a sound fault plan: {counted(plan.faults, 'faults')}{against}")
+
+
+def sound(document: Document) -> Scenario:
+    """The scenario in *document*; raise InvalidFile with its wrong values and, as far as they leave it readable, its wrong names."""
+    try:
+        return validated(document, Scenario)
+    except InvalidFile as invalid:
+        rest = salvaged(document, Scenario)
+        raise InvalidFile([*invalid.problems, *(_names_in(*rest) if rest is not None else [])]) from None
+
+
+def _names_in(scenario: Scenario, document: Document) -> list[Problem]:
+    wrong = [*wrong_references(scenario, complete=False), *check_measures(scenario)]
+    return [*_placed(wrong, document), *fault_problems(scenario, [(document, scenario.faults)])]
 
 
 def problems_of(scenario: Scenario, document: Document, plans: Sequence[Plan] = ()) -> list[Problem]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .checks import Plan, problems_of
+from .checks import Plan, problems_of, sound
 from .documents import Document, document_of, load_document, validated
 from .overrides import Patch, option_patch, patched, set_option, variant_patches
 from .problems import Collected, Problem, refuse_any
@@ -36,7 +36,7 @@ def load(path: FilePath) -> Scenario:
 def loads(text: str, name: str = "<text>") -> Scenario:
     """The scenario written as *text*; raise InvalidFile with everything that is wrong with it, placed in *name*."""
     document = document_of(name, text)
-    scenario = validated(document, Scenario)
+    scenario = sound(document)
     refuse_any(problems_of(scenario, document, ()))
     return scenario
 
@@ -63,7 +63,7 @@ def load_scenario(
             plan_document = load_document(plan)
             added.append((plan_document, validated(plan_document, FaultPlan).faults))
     with wrong:
-        scenario = validated(document, Scenario)
+        scenario = sound(document)
         wrong.problems += problems_of(scenario, document, added)
     wrong.refuse()
     every = [*scenario.faults, *(fault for _, plan in added for fault in plan)] if faults else []

@@ -12,10 +12,10 @@ from sim.scenario.scenario import Scenario
 from .calls import Directory, Reference, references
 
 
-def wrong_references(scenario: Scenario) -> Iterator[Mistake]:
-    """Every name that leads nowhere, or to the wrong kind of thing."""
+def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mistake]:
+    """Every name that leads nowhere, or to the wrong kind of thing. In an incomplete scenario a call may be missing without a mistake."""
     directory = Directory(scenario)
-    yield from _calls(scenario, directory)
+    yield from _calls(directory, complete)
     yield from _workloads(scenario)
     yield from _links(scenario)
     yield from _zones(scenario)
@@ -26,11 +26,12 @@ def unknown(loc: Loc, what: str, name: str, known: Iterable[str], at_key: bool =
     return Mistake(loc, f"there is no {what} {name!r}", did_you_mean(name, known), at_key)
 
 
-def _calls(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
+def _calls(directory: Directory, complete: bool) -> Iterator[Mistake]:
     for name, spec in directory.nodes.items():
         made = list(references(spec, ("services", name)))
         wrong = [mistake for reference in made if (mistake := _wrong_call(reference, directory)) is not None]
-        called = {reference.target.node for reference in made} if _calls_are_known(spec) and not wrong else set(directory.nodes)
+        all_told = complete and not wrong and _calls_are_known(spec)
+        called = {reference.target.node for reference in made} if all_told else set(directory.nodes)
         yield from wrong
         yield from _uses(spec, ("services", name, "uses"), called, directory)
 

@@ -164,14 +164,30 @@ def test_a_mistake_is_told_with_place_cause_and_cure(tmp_path, old, new, what, c
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
-    """Sorted by line, whatever kind they are of."""
-    text = SHOP.replace("seed: 7", "seed: x").replace("workers: 16", "wrkers: 16")
-    text = text.replace("- timeout: 400ms", "- timeout: 400").replace("rate: 100/s", "rate: 5")
+    """Sorted by line, wrong values and wrong names together, and none that only follows from another."""
+    text = SHOP.replace("seed: 7", "seed: x").replace("workers: 16", "wrkers: 16").replace("- timeout: 400ms", "- timeout: 400")
+    text = text.replace("- call: payments POST", "- call: paymets POST").replace("- work: {exponential: 4ms}", "- wrok: 4ms")
+    text = text.replace("link: orders->payments", "link: oders->payments").replace("of: shoppers", "of: shopers")
+    text = text.replace("to: gateway", "to: gatway")
     path = tmp_path / "shop.yaml"
     path.write_text(text)
-    found = problems_in(path)
-    assert [problem.line for problem in found] == sorted(problem.line for problem in found)
-    assert len(found) == 4
+    found = [(problem.line, problem.what) for problem in problems_in(path)]
+    assert found == [
+        (4, "should be a whole number, not 'x'"),
+        (25, "unknown key 'wrkers'"),
+        (35, "a duration needs a unit"),
+        (38, "unknown step kind 'wrok'"),
+        (39, "there is no service 'paymets'"),
+        (61, "there is no service 'gatway'"),
+        (68, "there is no workload or service or call edge 'shopers'"),
+        (73, "no service or workload 'oders' in this scenario"),
+    ]
+
+
+def test_what_stands_in_a_wrong_service_is_not_missed(tmp_path):
+    """A service that cannot be read at all is still known by its name."""
+    path, _ = broken(tmp_path, "  payments:\n    endpoints:", "  payments:\n    kind: servce\n    endpoints:")
+    assert [problem.what for problem in problems_in(path)] == ["unknown service kind 'servce'"]
 
 
 def test_a_wrong_option_is_named_by_itself(tmp_path):
