@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ class Account:
     worked: float  # seconds of work
     wasted: float  # seconds of work that nobody waited for
     rejected: int
+    shed: Counter[str]  # of the rejected, by what refused them at the door
     capacity: float  # workers, all instances
 
 
@@ -32,6 +34,7 @@ def account_of(node: Node, now: float) -> Account:
         worked=sum(instance.worked for instance in some),
         wasted=sum(instance.wasted for instance in some),
         rejected=sum(instance.rejected for instance in some),
+        shed=sum((instance.shed for instance in some), Counter()),
         capacity=float(sum(instance.workers for instance in some)),
     )
 

@@ -100,6 +100,7 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
         "queue_max": queue_max,
         "in_system_mean": ratio(busy + queue, window),
         "rejected": after.rejected - before.rejected,
+        "admission": dict(sorted((after.shed - before.shed).items())),
         "wasted_work_ratio": ratio(after.wasted - before.wasted, after.worked - before.worked),
     }
 

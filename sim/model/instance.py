@@ -2,7 +2,7 @@
 
     arrives ──free worker──────────────▶ served ──▶ answer goes back over the link
        ├────queue not full──▶ waits ──▶ served
-       ├────queue full────────────────────────────▶ 503
+       ├────queue full, or not admitted───────────▶ 503, 429
        └────instance down─────────────────────────▶ refused
 
 Killed, it finishes nothing: callers of requests in service and in the queue see their connection reset. Unavailable, it
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from sim.errors import ConnectFailed, ConnectionReset
 from sim.model.client import Client, UseSpec
 from sim.model.cpu import Cpu
+from sim.model.door import Door
 from sim.model.messages import Exchange, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.pause import Pause
@@ -76,6 +77,8 @@ class Instance:
         self.serving: dict[Exchange, None] = {}
         self._hooks: list[Hook] = []
         self.rejected = 0
+        self.shed: Counter[str] = Counter()  # of the rejected, by what refused them at the door
+        self.refused = 0  # connections that were not accepted
         self.wasted = 0.0  # seconds of work that nobody waited for
         self.worked = 0.0  # seconds of work altogether
         self.healthy = True  # up, and takes requests
@@ -87,6 +90,7 @@ class Instance:
         cores = node.cores
         self.cpu = Cpu(self.loop, cores) if cores is not None else None
         self.handle = self._handler = node.handler(self)
+        self.door = self._new_door()
         self._wraps: list[Wrap] = []
 
     def client(self, callee: str, policies: Sequence[PolicySpec] = ()) -> Client:
@@ -132,33 +136,40 @@ class Instance:
             return
         exchange.arrived = self.env._now
         if not (self.up and self.accepting):
+            self.refused += 1
             self.fail(exchange, ConnectFailed(f"{self.name} refuses connections"))
             return
-        if self.node.admission is not None and not self._admitted(exchange):
+        door = self.door
+        if door is not None and self._turned_away(exchange, door.arrive(exchange)):
             return
         if self.busy.value < self.workers and not self.waiting.value:
-            self._start(exchange)
+            if door is None or not self._turned_away(exchange, door.start(exchange)):
+                self._start(exchange)
         elif self.waiting.value < self.queue_limit:
             self.queue.push(exchange)
             self.waiting.change(1, self.env._now)
         else:
-            self._turn_away(exchange, Response(503, rejected=True, body="queue full"))
+            self._turned_away(exchange, Response(503, rejected=True, body="queue full"))
 
-    def _admitted(self, exchange: Exchange) -> bool:
-        assert self.node.admission is not None
-        refusal = self.node.admission(self, exchange)
-        if refusal is not None:
-            self._turn_away(exchange, refusal)
-        return refusal is None
+    def _new_door(self) -> Door | None:
+        return Door(self.node.admission, self) if self.node.admission is not None else None
 
-    def _turn_away(self, exchange: Exchange, response: Response) -> None:
+    def _turned_away(self, exchange: Exchange, refusal: Response | None) -> bool:
+        """Answer with *refusal*, if there is one."""
+        if refusal is None:
+            return False
         self.rejected += 1
-        self.reply(exchange, response)
+        self._answer_unserved(exchange, refusal)
+        return True
 
     def reply(self, exchange: Exchange, response: Response) -> None:
-        """Answer a request that is not served."""
+        """Answer a request that does not get as far as here."""
+        exchange.arrived = self.env._now
+        self._answer_unserved(exchange, response)
+
+    def _answer_unserved(self, exchange: Exchange, response: Response) -> None:
         exchange.span = self.recorder.next_span()
-        exchange.arrived = exchange.started = self.env._now
+        exchange.started = self.env._now
         exchange.operation = self.node.operation_of(exchange.request)
         self._record(exchange, response.status, REJECTED if response.rejected else FAILED)
         self.answer(exchange, response)
@@ -249,7 +260,7 @@ class Instance:
         while self.waiting.value and self.busy.value < self.workers and self.up and self.pause_now is None:
             exchange = self.queue.pop()
             self.waiting.change(-1, self.env._now)
-            if self.node.admission is None or self.node.dequeued(self, exchange):
+            if self.door is None or not self._turned_away(exchange, self.door.start(exchange)):
                 self._start(exchange)
 
     def _record(self, exchange: Exchange, status: int, outcome: int) -> None:
@@ -324,6 +335,7 @@ class Instance:
         self.up = True
         self.accepting = self._open = False
         self._starts += 1
+        self.door = self._new_door()
         self.loop.post(self.node.startup, self._ready, self._starts)
 
     def _ready(self, start: int) -> None:

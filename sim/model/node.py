@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from sim.model.client import UseSpec
+from sim.model.door import with_codel
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import Subscription, broker_of
 from sim.model.paths import Routes
+from sim.resilience.admission import AdmissionSpec
 from sim.spec import Spec
 from sim.units import Duration
 
@@ -24,7 +26,10 @@ UNBOUNDED = 2**62
 
 
 class QueueSpec(Spec):
-    """The line in front of the workers; beyond *limit* a request is answered with 503."""
+    """The line in front of the workers; beyond *limit* a request is answered with 503.
+
+    `codel` is first come, first served, with CoDel at its end as `admission` has it by default; state it there to set it.
+    """
 
     limit: int = Field(default=128, ge=0)
     order: Literal["fifo", "lifo", "priority", "codel"] = "fifo"
@@ -38,6 +43,7 @@ class NodeSpec(Spec):
     zone: str | None = None  # a zone's name, or `spread`: the instances take turns
     startup: Duration = 0.0
     on_caller_gone: Literal["continue", "cancel"] = "continue"
+    admission: AdmissionSpec | None = None
     uses: dict[str, UseSpec] = {}
 
     def workers_each(self) -> int:
@@ -78,7 +84,7 @@ class Node:
         self.queue_limit, self.queue_order = line.limit, line.order
         self.startup = spec.startup
         self.cores = spec.cores_each()
-        self.admission: Callable[[Instance, Exchange], Response | None] | None = None
+        self.admission = with_codel(spec.admission) if line.order == "codel" else spec.admission
         self.routes: Routes[Any] = Routes()
         self.instances: list[Instance] = []
         self.watchers: list[Callable[[], None]] = []  # called when an instance comes, goes, or takes requests again
@@ -107,10 +113,6 @@ class Node:
         """The name index under which a request is recorded here."""
         found = self.routes.find(request.method, request.path)
         return found.operation if found is not None else self.world.recorder.operation(f"{request.method} {request.path}")
-
-    def dequeued(self, instance: Instance, exchange: Exchange) -> bool:
-        """Called where there is admission control, as *exchange* gets its worker; False: it was turned away."""
-        return True
 
     def boot(self, instance: Instance) -> None:
         """A started instance is ready for its first request; a node with a process behind each instance starts a new one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sim.errors import TargetNotFound
 from sim.model.client import Client, Edge, Source, UseSpec
-from sim.model.messages import Exchange, Response
+from sim.model.messages import Exchange, Request, Response
 from sim.model.network import Link, NetworkSpec
 from sim.model.one_instance import OneInstance
 from sim.resilience.events import Event
@@ -114,7 +114,7 @@ class World:
     def pipeline(self, client: Client) -> Pipeline:
         """The policies of *client*, telling the recorder what they do."""
         edge, source = client.edge, client.source.name
-        parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked,
+        parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked, read=_reader,
                             make_response=lambda status, degraded: Response(status, degraded=degraded))
 
         def listen(event: Event) -> None:
@@ -188,3 +188,14 @@ def _sum_of(node: Node, level: str, resets: bool) -> Any:
 
 def _marked(response: Response) -> Response:
     return Response(response.status, response.body, headers=response.headers, size=response.size, degraded=True)
+
+
+def _reader(attribute: str) -> Callable[..., Any]:
+    """Reads *attribute* of a request for a policy that tells calls apart: a header of that name (`idempotency_key`: `idempotency-key`),
+    else what the request itself has under it, else None."""
+    header = attribute.replace("_", "-").lower()
+
+    def read(request: Request) -> Any:
+        return request.headers[header] if header in request.headers else getattr(request, attribute, None)
+
+    return read
