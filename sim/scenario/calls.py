@@ -68,6 +68,10 @@ class Directory:
         """The `kind` of a node, as the scenario writes it."""
         return str(getattr(self.nodes[node], "kind", self.nodes[node].word))
 
+    def of_kind(self, kind: str) -> list[str]:
+        """The names of all nodes of a kind."""
+        return [name for name in self.nodes if self.kind(name) == kind]
+
     def routes(self, node: str) -> Routes[str] | None:
         """What *node* listens on; None if it answers whatever comes."""
         if node not in self._routes:

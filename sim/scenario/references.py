@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Iterator
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
 from sim.model.paths import Target
+from sim.model.steps import Publish
+from sim.model.subscriptions import SubscriptionSpec
 from sim.scenario.scenario import Scenario
 
 from .calls import Directory, Reference, references
+from .walk import written
 
 
 def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mistake]:
@@ -19,6 +22,7 @@ def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mist
     yield from _workloads(scenario)
     yield from _links(scenario)
     yield from _zones(scenario)
+    yield from _registered(scenario)
 
 
 def unknown(loc: Loc, what: str, name: str, known: Iterable[str], at_key: bool = False) -> Mistake:
@@ -30,10 +34,27 @@ def _calls(directory: Directory, complete: bool) -> Iterator[Mistake]:
     for name, spec in directory.nodes.items():
         made = list(references(spec, ("services", name)))
         wrong = [mistake for reference in made if (mistake := _wrong_call(reference, directory)) is not None]
-        all_told = complete and not wrong and _calls_are_known(spec)
-        called = {reference.target.node for reference in made} if all_told else set(directory.nodes)
+        all_told = complete and not wrong and not spec.has_user_code()
+        called = {*(reference.target.node for reference in made), *directory.of_kind("broker")} if all_told else directory.nodes
         yield from wrong
+        yield from _messages(spec, ("services", name), directory)
         yield from _uses(spec, ("services", name, "uses"), called, directory)
+
+
+def _messages(spec: NodeSpec, loc: Loc, directory: Directory) -> Iterator[Mistake]:
+    """Who publishes or subscribes without saying where means the only broker."""
+    brokers = directory.of_kind("broker")
+    for place, part in written(spec, loc):
+        if isinstance(part, SubscriptionSpec) and part.at is not None and part.at not in brokers:
+            yield unknown((*place, "at"), "broker", part.at, brokers)
+        elif isinstance(part, SubscriptionSpec | Publish) and len(brokers) != 1 and _broker(part) is None:
+            key = "at" if isinstance(part, SubscriptionSpec) else "to"
+            what = f"there are {len(brokers)} brokers, and this does not say which" if brokers else "there is no broker"
+            yield Mistake(place, what, f"add `{key}: {brokers[0]}`" if brokers else "add a service of `kind: broker`")
+
+
+def _broker(part: SubscriptionSpec | Publish) -> str | None:
+    return part.at if isinstance(part, SubscriptionSpec) else part.to
 
 
 def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:
@@ -47,18 +68,18 @@ def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:
     if wants:
         return Mistake(loc, f"{target.node!r} is a {kind}, not a {wants}", _cure_for(kind, wants)) if kind != wants else None
     if kind in _ASKED:
-        return Mistake(loc, f"{target.node!r} is a {kind}, which has no endpoints", f"write `{_ASKED[kind]}: {target.node}`")
+        return Mistake(loc, f"{target.node!r} is a {kind}, which has no endpoints", f"write `{_ASKED[kind]}`")
     if target.method and directory.find(target) is None:
         cure = did_you_mean(target.operation, _endpoints(directory, target))
         return Mistake(loc, f"{target.node!r} has no endpoint {target.operation!r}", cure)
     return None
 
 
-_ASKED = {"database": "query", "cache": "cache", "broker": "publish"}  # the step that asks a node of that kind
+_ASKED = {"database": "query: ...", "cache": "cache: ...", "broker": "publish: ..."}  # the step that asks a node of that kind
 
 
 def _cure_for(kind: str, wants: str) -> str:
-    return f"write `{_ASKED[kind]}: ...`" if kind in _ASKED else f"give it `kind: {wants}`, or write `call: ...`"
+    return f"write `{_ASKED[kind]}`" if kind in _ASKED else f"give it `kind: {wants}`, or write `call: ...`"
 
 
 def _endpoints(directory: Directory, target: Target) -> Iterable[str]:
@@ -72,11 +93,6 @@ def _uses(spec: NodeSpec, loc: Loc, called: Collection[str], directory: Director
             yield unknown((*loc, dependency), "service", dependency, directory.nodes, at_key=True)
         elif dependency not in called:
             yield Mistake((*loc, dependency), f"{loc[1]!r} never calls {dependency!r}", "remove it, or add the call", at_key=True)
-
-
-def _calls_are_known(spec: NodeSpec) -> bool:
-    """False for services in Python, which call whom they like."""
-    return bool(spec.calls()) or bool(getattr(spec, "routes", ()))
 
 
 def _workloads(scenario: Scenario) -> Iterator[Mistake]:
@@ -112,3 +128,8 @@ def _zones(scenario: Scenario) -> Iterator[Mistake]:
                 yield unknown((group, name, "zone"), "zone", zone, zones)
 
 
+def _registered(scenario: Scenario) -> Iterator[Mistake]:
+    """Who is found by the registry must be there."""
+    names = (scenario.registry.services if scenario.registry is not None else None) or []
+    yield from (unknown(("registry", "services", index), "service", name, scenario.services) for index, name in enumerate(names)
+                if name not in scenario.services)

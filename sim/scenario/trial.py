@@ -56,7 +56,7 @@ def edges_of(scenario: Scenario) -> set[str]:
     edges = {f"{name}->{load.to}" for name, load in scenario.workloads.items()}
     for name, spec in scenario.nodes().items():
         callees = {reference.target.node for reference in references(spec, ())} | set(spec.uses)
-        if not spec.calls() and not getattr(spec, "routes", ()):
+        if spec.has_user_code():
             callees |= set(scenario.services)
         edges |= {f"{name}->{callee}" for callee in callees}
     return edges

@@ -47,9 +47,20 @@ def test_what_can_hardly_be_meant_is_a_warning(tmp_path, old, new, what):
 
 
 def test_services_in_python_may_call_whom_they_like(tmp_path):
-    """Without steps nobody can tell whom a service calls, so its `uses` are believed."""
+    """Without steps nobody can tell whom a service calls, so its `uses` are believed; without code they are not."""
     steps = SHOP[SHOP.index("    endpoints:\n      POST /orders") : SHOP.index("  payments:\n    endpoints")]
-    assert not report(tmp_path, (steps, "")).invalid
+    assert not report(tmp_path, (steps, "    code: scenarios.ecommerce.orders:Orders\n")).invalid
+    assert "'orders' never calls 'payments'" in [problem.what for problem in report(tmp_path, (steps, "")).problems]
+
+
+def test_who_does_not_name_a_broker_means_the_only_one(tmp_path):
+    """With two brokers that is not clear."""
+    publish = ("- call: payments POST /charges", "- call: payments POST /charges\n        - publish: order.created")
+    one = ("  mail: {", "  events: {kind: broker}\n  mail: {")
+    two = ("  mail: {", "  events: {kind: broker}\n  news: {kind: broker}\n  mail: {")
+    assert not report(tmp_path, publish, one).invalid
+    (problem,) = report(tmp_path, publish, two).problems
+    assert (problem.what, problem.cure) == ("there are 2 brokers, and this does not say which", "add `to: events`")
 
 
 def test_a_cycle_that_may_end_is_allowed(tmp_path):
