@@ -18,7 +18,7 @@ from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.instances import wrong_kind
 from sim.faults.system import System
-from sim.faults.targets import SELECTORS, Group
+from sim.faults.targets import SELECTORS, Group, LinkName
 from sim.model.instance import Hook
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import METHODS, compile_pattern
@@ -62,7 +62,7 @@ class Match(Spec):
 class RequestTarget(Group):
     """Requests to a service, instance, zone or kind of node; or those on one *link* `caller->callee` only. *match* narrows them down."""
 
-    link: str | None = Field(default=None, pattern=r"^\S+->\S+$")
+    link: LinkName | None = None
     match: Match | None = None
 
     def _must_select(self) -> bool:

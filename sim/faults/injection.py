@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -169,8 +168,11 @@ class Injection:
         return self.hold(instance, "paused", instance.pause, instance.resume)
 
     def slow(self, instance: Instance, factor: Callable[[float], float]) -> AbstractContextManager[None]:
-        """Everything that *instance* begins to compute takes *factor(strength)* times as long while the block lasts."""
-        return self.layer(instance, "slowness", factor, base=lambda: instance.slowness, apply=partial(setattr, instance, "slowness"))
+        """All work of *instance* takes *factor(strength)* times as long while the block lasts: on its CPU, if it has one."""
+        cpu = instance.cpu
+        if cpu is not None:
+            return self.layer(cpu, "speed", lambda strength: 1 / factor(strength), base=lambda: cpu.speed, apply=cpu.set_speed)
+        return self.layer(instance, "slowness", factor, base=lambda: instance.slowness, apply=instance.set_slowness)
 
     @contextmanager
     def running(self, job: Coroutine[Any, Any, None]) -> Iterator[None]:

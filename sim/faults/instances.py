@@ -4,7 +4,7 @@
     kill          connection reset       connection reset        refused           arrive
     unavailable   served                 served                  refused           arrive
     pause         wait                   stand still, end late   wait unanswered   arrive; those not yet sent wait
-    slow          served, later          as drawn at its start   served, slower    arrive
+    slow          served, later          the rest of it slower   served, slower    arrive
 
 A killed instance comes back empty, after its start-up time. Faults of one kind on one instance are counted: the last one to end
 lets it go. An instance that was restarted is a new process: a pause that was laid on the old one is over.
@@ -99,7 +99,7 @@ class InstanceKill(InstanceFault):
 
 
 class InstanceSlow(InstanceFault):
-    """Everything that the instance computes takes *factor* times as long: a gray replica, alive and useless."""
+    """All work takes *factor* times as long, also the rest of what is under way: a gray replica, alive and useless."""
 
     severity: ClassVar[str] = "factor"
     kind: Literal["instance.slow"] = "instance.slow"

@@ -24,18 +24,13 @@ SHORTEST = 1e-3  # seconds between two collections
 
 
 class ResourceCpu(InstanceFault):
-    """Others take a *load* of the CPU: what is left does the work. Where the service has `cpu`, its cores go slower at once, for work
-    that is under way too; elsewhere service times that begin while it lasts are stretched by 1/(1 - load).
-    """
+    """Others take a *load* of the CPU: what is left does the work, which takes 1/(1 - load) times as long."""
 
     severity: ClassVar[str] = "load"
     kind: Literal["resource.cpu"] = "resource.cpu"
     load: Share = Field(lt=1)
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        cpu = instance.cpu
-        if cpu is not None:
-            return at.layer(cpu, "speed", lambda strength: 1 - self.load * strength, base=lambda: cpu.speed, apply=cpu.set_speed)
         return at.slow(instance, lambda strength: 1 / (1 - self.load * strength))
 
 

@@ -158,17 +158,20 @@ class Ramp(Spec):
 
     def strength(self, now: float, start: float, until: float | None) -> float:
         """0 (nothing) to 1 (all of it). Where both do not fit, each gets its part of the time."""
-        up, down = self.up, self.down
-        if until is not None and up + down > until - start:
-            fit = (until - start) / (up + down)
-            up, down = up * fit, down * fit
+        up, down = self._fitted(start, until)
         rising = (now - start) / up if up else 1.0
         falling = (until - now) / down if until is not None and down else 1.0
         return max(0.0, min(1.0, rising, falling))
 
     def ends(self, start: float, until: float | None) -> Iterator[tuple[float, float]]:
         """The times (from, to) during which the severity changes."""
-        if self.up:
-            yield start, start + self.up if until is None else min(start + self.up, until)
-        if self.down and until is not None:
-            yield max(start, until - self.down), until
+        up, down = self._fitted(start, until)
+        if up:
+            yield start, start + up
+        if down and until is not None:
+            yield until - down, until
+
+    def _fitted(self, start: float, until: float | None) -> tuple[float, float]:
+        whole = self.up + self.down
+        fit = 1.0 if until is None or whole <= until - start else (until - start) / whole
+        return self.up * fit, self.down * fit

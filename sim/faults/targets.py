@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sim.faults.system import System
 from sim.spec import Mistake, Spec, invalid
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from sim.streams import Stream
 
 Mode = Literal["one", "all", "fixed", "fixed-percent", "random-max-percent"]
+
+
+def _checked_link(link: str) -> str:
+    caller, arrow, callee = link.partition("->")
+    if not (arrow and caller.strip() == caller and callee.strip() == callee and caller and callee):
+        raise invalid(Mistake((), f"{link!r} is no link", "name the caller and the callee: 'orders->payments'"))
+    return link
+
+
+LinkName = Annotated[str, AfterValidator(_checked_link)]
 SELECTORS = ("service", "instance", "zone", "kind")
 
 
@@ -171,7 +181,7 @@ class LinkTarget(Picks):
     *direction* `to` is the way towards the callee, `from` the way back, `both` both. `*` in a link is any service or workload.
     """
 
-    link: str | None = Field(default=None, pattern=r"^\S+->\S+$")
+    link: LinkName | None = None
     from_: Group | None = Field(default=None, alias="from")
     to: Group | None = None
     service: str | None = None

@@ -19,7 +19,7 @@ from typing import Any
 
 from sim.kernel.environment import NORMAL, Environment
 from sim.kernel.problems import NotSimulated
-from sim.kernel.timers import Timer, is_dead
+from sim.kernel.timers import Timer, go_off, is_dead
 
 
 class Schedule(asyncio.BaseEventLoop):
@@ -86,6 +86,12 @@ class Schedule(asyncio.BaseEventLoop):
             heappush(self._queue, (now + delay, NORMAL, self._number(), future))
         else:
             self._schedule(now + delay, future)
+        return future
+
+    def alarm(self, delay: float) -> Future[None]:
+        """As `sleep`, but by the clock on the wall: `freeze` leaves it alone, and only `hold` can keep it back."""
+        future: Future[None] = Future(loop=self)
+        self.post(delay, go_off, future)
         return future
 
     def _schedule(self, when: float, event: Any) -> None:

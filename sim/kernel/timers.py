@@ -54,6 +54,12 @@ class Timer:
         return f"<Timer at {self.time:g}s: {self.callback}>"
 
 
+def go_off(alarm: Future[None]) -> None:
+    """The time of *alarm* has come."""
+    if not alarm.done():
+        alarm.set_result(None)
+
+
 def is_dead(entry: Any) -> bool:
     """Nothing would happen if this entry of the queue came up: a cancelled timer, or a sleep that was cancelled."""
     kind = type(entry)

@@ -1,7 +1,7 @@
 """An instance that stands still, as under SIGSTOP or a long collection of garbage, and goes on later.
 
-    its sleeps (work that it does)          end later by the length of the pause
-    its timers, also timeouts of policies   those that come due wait for the end of it: the clock went on
+    work that it does (sleeps)              ends later by the length of the pause
+    its timers, timeouts, `sleep` steps     those that come due wait for the end of it: the clock went on
     answers to calls that it has made       wait in its socket; a timeout that is due by then wins, as in any event loop that wakes up
     new requests                            wait in its socket; so does the word that a caller has gone
     answers of its own                      cannot be ready; those that are, wait
@@ -19,7 +19,7 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sim.kernel.timers import Timer
+from sim.kernel.timers import Timer, go_off
 from sim.model.client import Client
 from sim.model.place import PLACE
 
@@ -60,6 +60,10 @@ class Pause:
         if instance.cpu is not None:
             instance.cpu.go_on()
 
+    def stretch(self, factor: float) -> None:
+        """The work that is left will take *factor* times as long."""
+        self._sleeps = [(left * factor, sleep) for left, sleep in self._sleeps]
+
     # what belongs to the instance
 
     def _later(self, client: Client, deliver: Callable[[Exchange, Any], None], exchange: Exchange, what: Any) -> None:
@@ -70,18 +74,27 @@ class Pause:
         else:
             pause.hold(exchange, partial(deliver, exchange, what))
 
-    def _here(self, context: Context | None) -> bool:
-        place = context.get(PLACE) if context is not None else None
-        return place is not None and place.instance is self.instance
-
     def _sleeps_here(self, future: Future[Any]) -> bool:
-        return any(self._here(context) for _, context in future._callbacks or ())
+        return sleeps_in(self.instance, future)
 
     def _belongs(self, entry: Any) -> bool:
         kind = type(entry)
         if kind is tuple:
             callback, args = entry
+            if callback is go_off:
+                return self._sleeps_here(args[0])
             return callback in NETWORK and args[0].client.source is self.instance
         if kind is Timer:
-            return self._here(entry.context)
+            return is_of(self.instance, entry.context)
         return kind is Future and self._sleeps_here(entry)
+
+
+def is_of(instance: Instance, context: Context | None) -> bool:
+    """Whether code that runs in *context* is code of *instance*."""
+    place = context.get(PLACE) if context is not None else None
+    return place is not None and place.instance is instance
+
+
+def sleeps_in(instance: Instance, future: Future[Any]) -> bool:
+    """Whether code of *instance* waits for *future*."""
+    return any(is_of(instance, context) for _, context in future._callbacks or ())

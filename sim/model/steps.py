@@ -110,15 +110,15 @@ class Work(Step):
 
 
 class Sleep(Step):
-    """Wait for something outside: hold a worker but no CPU."""
+    """Wait for something outside: hold a worker but no CPU. It takes no longer where the instance is slow or stands still."""
 
     shorthand: ClassVar[str] = "time"
     time: TimeDistribution
 
     def build(self, instance: Instance) -> Act:
         draw = self.time.sampler(instance.stream("sleep"))
-        loop = instance.loop
-        return lambda exchange: loop.sleep(draw())
+        alarm = instance.loop.alarm
+        return lambda exchange: alarm(draw())
 
 
 class Call(Step):

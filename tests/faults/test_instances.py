@@ -11,14 +11,14 @@ from sim.telemetry.codes import Outcome, Reason, SpanKind
 STEPS = [{"work": "1s"}]
 
 
-def single(fault, steps=STEPS, at=("0s", "100ms", "1800ms"), timeout=None, **service):
+def single(*faults, steps=STEPS, at=("0s", "100ms", "1800ms"), timeout=None, **service):
     """Requests at given times to one instance with one worker, 1 s of work each and 50 ms of link, under *fault*; by arrival: (status, end)."""
     result = run(Scenario.model_validate({
         "name": "single", "duration": "20s", "network": {"default": {"latency": "50ms"}},
         "services": {"api": {"workers": 1, "endpoints": {"GET /": steps, "GET /leaf": [{"work": "300ms"}]}, **service},
                      "leaf": {"endpoints": {"GET /": [{"work": "300ms"}]}}},
         "workloads": {"one": {"executor": "trace", "at": list(at), "to": "api", "mix": [{"send": "GET /"}], "timeout": timeout}},
-        "faults": [fault],
+        "faults": list(faults),
     }))
     rows = sorted(result.requests.rows.tolist())
     return [(row[6], round(row[5], 6)) for row in rows], result
@@ -74,13 +74,35 @@ def test_callers_of_a_paused_instance_see_a_hang_and_not_an_error():
     ([{"parallel": [[{"work": "1s"}], [{"work": "2s"}]]}], 2.1),
     ([{"call": "leaf GET /"}, {"work": "1s"}], 1.5),
     ([{"repeat": {"times": 4, "do": [{"work": "250ms"}]}}], 1.1),
-    ([{"choose": [{"weight": 1, "do": [{"sleep": "1s"}]}]}], 1.1),
+    ([{"choose": [{"weight": 1, "do": [{"work": "1s"}]}]}], 1.1),
 ])
 def test_what_a_paused_instance_has_started_stands_still_too(steps, usual):
     """Branches of `parallel`, calls that are answered meanwhile, repeated steps: nothing goes on before the end of the pause."""
     answers, _ = single(fault("instance.pause", "200ms", "5s"), steps=steps, at=("0s",))
     stood = 5.0 if steps[0].get("call") is None else 5.2 - 0.45  # the answer of the leaf comes at 0.45 s and waits until 5.2 s
     assert answers == [(200, pytest.approx(usual + stood))]
+
+
+def test_what_a_paused_instance_waits_for_outside_goes_on_without_it():
+    """A `sleep` step of 2 s that the pause leaves behind ends in time, or with the pause if that is later."""
+    longer, _ = single(fault("instance.pause", "200ms", "1s"), steps=[{"sleep": "2s"}], at=("0s",))
+    shorter, _ = single(fault("instance.pause", "200ms", "5s"), steps=[{"sleep": "2s"}], at=("0s",))
+    assert longer + shorter == [(200, 2.1), (200, 5.25)]
+
+
+def test_slow_stretches_what_is_left_of_the_work_and_healing_the_rest_of_that():
+    """1 s of work, four times as slow from the middle on, for one second: 0.5 + 1 (of which a quarter is done) + 0.25 s."""
+    for more in ({}, {"cpu": {"cores": 1}}):
+        answers, _ = single(fault("instance.slow", "550ms", "1s", factor=4), at=("0s",), **more)
+        assert answers == [(200, pytest.approx(0.05 + 0.5 + 1 + 0.25 + 0.05))]
+
+
+def test_slow_and_paused_together():
+    """1 s of work, four times as slow from 0.5 s of it on, standing still for one second in between: the factor counts for the work alone."""
+    faults = [fault("instance.slow", "550ms", "3s", factor=4), fault("instance.pause", "1050ms", "1s")]
+    for order in (faults, faults[::-1]):
+        answers, _ = single(*order, at=("0s",))
+        assert answers == [(200, pytest.approx(0.05 + 0.5 + 2 + 1 + 0.05))]
 
 
 def test_a_timeout_that_falls_into_a_pause_fires_at_its_end():

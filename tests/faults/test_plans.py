@@ -1,0 +1,175 @@
+"""Whole plans: any of them ends, heals, keeps the accounts and repeats to the byte; and one of 10,000 faults loads at once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim.errors import InvalidInput
+from sim.faults.driver import names_of
+from sim.faults.faults import FAULTS
+from sim.lab.run import run
+from sim.scenario.documents import load_document, validated
+from sim.scenario.scenario import FaultPlan, Scenario
+from sim.scenario.trial import check_faults
+from sim.telemetry.codes import Outcome
+
+INSTANCES = st.sampled_from([{"service": "front"}, {"service": "back"}, {"service": "back", "mode": "one"}, {"zone": "a"}, {"instance": "back-1"},
+                             {"service": "back", "mode": "fixed-percent", "value": "50%"}, {"kind": "database"}])
+LINKS = st.sampled_from([{"link": "front->back", "direction": way} for way in ("to", "from", "both")] + [
+    {"service": "db"}, {"from": {"zone": "a"}, "to": {"service": "front"}, "direction": "both"}, {"link": "*->*"}, {"service": "back", "mode": "one"}])
+REQUESTS = st.sampled_from([{"service": "back"}, {"link": "front->db", "match": {"method": "POST"}}, {"kind": "service", "mode": "one"}])
+DB, CACHE = st.just({"service": "db"}), st.just({"service": "cache"})
+SHARE = st.sampled_from(["1%", "30%", "100%"])
+TIME = st.sampled_from(["0ms", "20ms", "700ms"])
+FIELDS = {  # of each kind: how its fields are drawn
+    "network.delay": {"target": LINKS, "latency": TIME, "jitter": TIME, "correlation": SHARE},
+    "network.loss": {"target": LINKS, "loss": SHARE, "transport": st.sampled_from(["tcp", "datagram"]), "correlation": SHARE},
+    "network.partition": {"target": LINKS, "how": st.sampled_from(["drop", "reject"])},
+    "network.reset": {"target": LINKS, "probability": SHARE, "after": TIME},
+    "network.bandwidth": {"target": LINKS, "rate": st.sampled_from(["100kbit", "10Mbit"]), "limit": st.sampled_from(["1KiB", "1MB"])},
+    "network.duplicate": {"target": REQUESTS, "probability": SHARE},
+    "network.corrupt": {"target": LINKS, "corrupt": SHARE},
+    "network.reorder": {"target": LINKS, "latency": TIME, "probability": SHARE, "gap": st.integers(1, 3)},
+    "instance.kill": {"target": INSTANCES},
+    "instance.unavailable": {"target": INSTANCES},
+    "instance.pause": {"target": INSTANCES},
+    "instance.slow": {"target": INSTANCES, "factor": st.sampled_from([0.5, 7.0, 1000.0])},
+    "zone.outage": {"zone": st.sampled_from(["a", "b"])},
+    "resource.cpu": {"target": INSTANCES, "load": st.sampled_from(["10%", "99%"])},
+    "resource.memory": {"target": INSTANCES, "size": st.just("1MB"), "leak": st.sampled_from(["1MB", "10MB"]), "gc_interval": st.just("100ms")},
+    "resource.pool": {"target": st.just({"service": "back"}), "taken": SHARE, "leak": st.sampled_from(["0/s", "50/s"])},
+    "http.delay": {"target": REQUESTS, "delay": st.just({"exponential": "100ms"}), "probability": SHARE},
+    "http.abort": {"target": REQUESTS, "probability": SHARE, "status": st.sampled_from([404, 500, 503])},
+    "http.throttle": {"target": REQUESTS, "rate": st.just("10/s"), "probability": SHARE},
+    "db.slow": {"target": DB, "factor": st.just(20.0)},
+    "db.error": {"target": DB, "statement": st.sampled_from(["read", "write", "any"])},
+    "db.lock": {"target": DB, "share": SHARE, "wait_timeout": st.just("300ms")},
+    "cache.flush": {"target": CACHE},
+    "cache.down": {"target": CACHE, "keep": st.booleans()},
+    "cache.limit": {"target": CACHE, "share": st.just("20%")},
+    "load.surge": {"target": st.just({}), "factor": st.sampled_from([0.0, 3.0])},
+}
+LENGTH = st.sampled_from(["100ms", "700ms", "1500ms"])
+AT = st.sampled_from(["0s", "500ms", "1s", "1700ms"])
+
+
+@st.composite
+def faults(draw):
+    """One fault of any kind, which is over after at most 3.5 s."""
+    kind = draw(st.sampled_from(sorted(FIELDS)))
+    fields = {name: draw(drawn) for name, drawn in FIELDS[kind].items()}
+    once = FAULTS[kind].at_once
+    schedule = draw(st.sampled_from(["at", "every", "random"]))
+    when = {
+        "at": {"at": draw(AT)},
+        "every": {"every": "400ms", "max": draw(st.integers(1, 3)), "from": draw(AT)},
+        "random": {"random": "120/min", "until": "2s"},
+    }[schedule]
+    ramp = {"ramp": {"up": draw(TIME), "down": draw(TIME)}} if FAULTS[kind].severity is not None and draw(st.booleans()) else {}
+    return {"kind": kind, **fields, **ramp, "schedule": when if once else {**when, "for": draw(LENGTH)}}
+
+
+def small(plan, duration="10s"):
+    """Two services, a database and a cache, 60 requests a second of constant times; load only for the first eight seconds."""
+    loads = {name: {"executor": "ramping-arrival-rate", "arrivals": "uniform", "start_rate": "20/s", "to": "front", "timeout": "1s",
+                    "stages": [{"duration": "8s", "target": "20/s"}, {"duration": "1ms", "target": "0/s"}], "mix": [{"send": send}]}
+             for name, send in (("web", "GET /"), ("data", "GET /db"), ("reads", "GET /cache"))}
+    policies = {"policies": [{"retry": {"max_attempts": 2, "backoff": {"initial": "10ms"}}}, {"timeout": "400ms"}]}
+    return Scenario.model_validate({
+        "name": "small", "duration": duration, "network": {"default": {"latency": "1ms"}, "zones": {"a": {}, "b": {}}},
+        "services": {
+            "front": {"instances": 2, "workers": 50, "zone": "spread", "uses": dict.fromkeys(("back", "db", "cache"), policies), "endpoints": {
+                "GET /": [{"work": "1ms"}, {"parallel": [[{"call": "back GET /x"}], [{"sleep": "2ms"}]]}],
+                "GET /db": [{"query": {"database": "db", "statement": "write"}}],
+                "GET /cache": [{"cache": "cache", "key": {"uniform": {"items": 5}}, "miss": [{"query": "db"}]}]}},
+            "back": {"instances": 3, "workers": 5, "zone": "spread", "cpu": {"cores": 1}, "endpoints": {"GET /x": [{"work": "5ms"}]}},
+            "db": {"kind": "database", "connections": 5, "query": "2ms"},
+            "cache": {"kind": "cache", "latency": "1ms"},
+        },
+        "workloads": loads, "faults": plan,
+    })
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(faults(), min_size=1, max_size=5))
+def test_any_plan_ends_heals_keeps_the_accounts_and_repeats(plan):
+    """After the last fault and the last straggler every request is answered as at first, and a second run is the same to the byte."""
+    scenario = small(plan)
+    result = run(scenario)
+    requests = result.summary["requests"]
+    assert requests["started"] == sum(requests[outcome] for outcome in ("ok", "degraded", "failed", "rejected", "unfinished"))
+    assert requests["unfinished"] == 0
+    late = result.requests[(result.requests.intended > 6.0)]
+    assert (late.outcome == Outcome.OK).all()
+    assert max((fault.until for fault in result.faults), default=0) < 5
+    for name, node in result.description.items():
+        busy = result.series(name, "busy")
+        assert busy.mean[-1] == 0, f"{name} still works at the end"
+        assert len(node["instances"]) == {"front": 2, "back": 3, "db": 1, "cache": 1}[name]
+    assert run(scenario).digest == result.digest
+
+
+def test_every_kind_is_drawn():
+    """A new kind needs a line above."""
+    assert set(FIELDS) == set(FAULTS)
+
+
+def test_a_plan_of_ten_thousand_faults_loads_and_is_checked_in_two_seconds(tmp_path):
+    """Reading, validating and checking against the scenario."""
+    path = tmp_path / "plan.yaml"
+    lines = ["faults:"]
+    for number in range(5000):
+        lines.append(f"  - {{name: slow-{number}, kind: network.delay, target: {{link: front->back}}, schedule: {{at: {number}ms, for: 1s}}, latency: 5ms}}")
+        lines.append(f"  - {{name: kill-{number}, kind: instance.kill, target: {{service: back, mode: one}}, schedule: {{at: {number}s}}, restart_after: 1s}}")
+    path.write_text("\n".join(lines))
+    scenario = small([])
+    began = time.process_time()
+    plan = validated(load_document(str(path)), FaultPlan)
+    assert check_faults(scenario, plan.faults) == []
+    assert time.process_time() - began < 2
+    assert len(plan.faults) == 10_000
+
+
+@pytest.mark.parametrize(("fault", "loc", "what", "cure"), [
+    ({"kind": "instance.kill", "target": {"service": "bak"}}, ("target", "service"), "no service 'bak'", "did you mean 'back'?"),
+    ({"kind": "instance.kill", "target": {"instance": "back-3"}}, ("target", "instance"), "no instance 'back-3'", "back-0 to back-2"),
+    ({"kind": "instance.kill", "target": {"zone": "z"}}, ("target", "zone"), "no zone 'z'", "known: a, b"),
+    ({"kind": "instance.kill", "target": {"kind": "gateway"}}, ("target", "kind"), "no node of kind 'gateway'", "known:"),
+    ({"kind": "network.delay", "latency": "1s", "target": {"link": "frnt->back"}}, ("target", "link"), "'frnt'", "did you mean 'front'?"),
+    ({"kind": "network.delay", "latency": "1s", "target": {"to": {"service": "x"}}}, ("target", "to", "service"), "'x'", "known:"),
+    ({"kind": "http.abort", "target": {"link": "web->fornt"}}, ("target", "link"), "'fornt'", "front"),
+    ({"kind": "load.surge", "factor": 2, "target": {"workload": "wbe"}}, ("target", "workload"), "no workload 'wbe'", "web"),
+    ({"kind": "db.slow", "factor": 2, "target": {"service": "back"}}, ("target",), "'back' is a service", "db"),
+    ({"kind": "cache.flush", "target": {"service": "db"}}, ("target", "service"), "no cache 'db'", "cache"),
+    ({"kind": "resource.pool", "taken": "50%", "target": {"service": "cache"}}, ("target", "service"), "no pool", "database"),
+    ({"kind": "zone.outage", "zone": "q"}, ("zone",), "no zone 'q'", "known: a, b"),
+    ({"kind": "cache.down", "target": {"service": "cache"}, "schedule": {"after": "x"}}, ("schedule", "after"), "no fault 'x'", "known: cache.down"),
+])
+def test_a_plan_that_does_not_fit_its_scenario_is_refused_with_place_and_cure(fault, loc, what, cure):
+    """Before anything runs, by the check and by `run` itself."""
+    scenario = small([fault])
+    (mistake,) = check_faults(scenario)
+    assert mistake.loc == ("faults", 0, *loc)
+    assert what in mistake.what
+    assert cure in mistake.cure
+    with pytest.raises(InvalidInput, match=r"faults\.0"):
+        run(scenario)
+
+
+def test_names_must_be_different_and_may_not_wait_for_themselves():
+    """Two of one name, and a circle of `after`."""
+    def kill(name, **schedule):
+        return {"name": name, "kind": "cache.down", "target": {"service": "cache"}, "schedule": {"for": "1s", **schedule}}
+    plan = [kill("a", after="b"), kill("b", after="a"), kill("c", at="1s"), kill("c", at="2s")]
+    found = {mistake.loc: mistake.what for mistake in check_faults(small(plan))}
+    assert set(found) == {("faults", 0, "schedule", "after"), ("faults", 1, "schedule", "after"), ("faults", 3, "name")}
+
+
+def test_faults_without_a_name_are_called_after_their_kind():
+    """And numbered from the second on."""
+    plan = small([{"kind": "cache.flush", "target": {"service": "cache"}}] * 2 + [{"name": "x", "kind": "load.surge", "factor": 1}]).faults
+    assert names_of(plan) == ["cache.flush", "cache.flush#2", "x"]
