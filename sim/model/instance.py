@@ -26,7 +26,7 @@ from sim.model.cpu import Cpu
 from sim.model.door import Door
 from sim.model.messages import Exchange, Response
 from sim.model.network import LOST, LinkFailed
-from sim.model.pause import Pause
+from sim.model.pause import Pause, sleeps_in
 from sim.model.place import PLACE, Place
 from sim.model.queues import QUEUES
 from sim.resilience.policy import PolicySpec
@@ -351,6 +351,17 @@ class Instance:
         """Refuse new requests whatever else is said, or no longer so; what it has goes on."""
         self._unavailable = unavailable
         self._changed()
+
+    def set_slowness(self, slowness: float) -> None:
+        """From now on all work takes so many times as long as it should, also what is left of work under way."""
+        factor, self.slowness = slowness / self.slowness, slowness
+        if factor == 1.0:
+            return
+        if self.pause_now is not None:
+            self.pause_now.stretch(factor)
+        else:
+            working = self.loop.freeze(partial(sleeps_in, self))
+            self.loop.thaw([(left * factor, sleep) for left, sleep in working])
 
     def resize(self, workers: int) -> None:
         """Serve so many at once; who is served is not sent away, and new workers take those who wait."""
