@@ -252,6 +252,8 @@ class Instance:
         del self.serving[exchange]
         self.busy.change(-1, now)
         if self.waiting.value:
+        if not hasattr(exchange, "operation"):  # its task has not begun yet
+            exchange.operation = self.node.operation_of(exchange.request)
             self._serve_next()
         if self.draining and self.up and not self.serving:
             self.world.drained(self)

@@ -138,8 +138,10 @@ def test_killed_while_it_was_paused_everything_is_reset():
 
 def test_a_request_that_begins_in_the_instant_of_the_kill_gives_its_worker_back():
     """Nothing is lost of the worker: after the restart the instance serves as before."""
-    answers, result = single(fault("instance.kill", "500ms", "1s"), at=("450ms", "2s"))
-    assert answers[1] == (200, 3.1)
+    before = {"name": "before", "kind": "load.surge", "factor": 1, "schedule": {"at": "400ms", "for": "80ms"}}
+    kill = {"kind": "instance.kill", "target": {"service": "api"}, "schedule": {"after": "before", "delay": "20ms", "for": "1s"}}
+    answers, result = single(before, kill, at=("450ms", "2s"))  # arrives at 500 ms, and is killed right after that
+    assert answers == [(Reason.RESET, 0.55), (200, 3.1)]
     assert result.series("api", "busy").max.max() == 1
     assert result.summary["services"]["api"]["busy_mean"] == pytest.approx(1 / 20, abs=0.001)
 
