@@ -61,7 +61,9 @@ def test_strangers_stay_behind_their_borders():
 
 def test_every_stranger_is_declared():
     """What the product imports is among the dependencies of pyproject.toml, so that a fresh machine has it."""
-    declared = {re.split(r"[^\w-]", line)[0].lower() for line in _project()["dependencies"]}
+    project = _project()
+    lines = [*project["dependencies"], *project["optional-dependencies"]["apps"]]
+    declared = {re.split(r"[^\w-]", line)[0].lower() for line in lines}
     ours = {"sim", "reports", "cli", "scenarios"}
     wrong = []
     for one in all_imports():

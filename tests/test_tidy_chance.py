@@ -19,17 +19,22 @@ STREAM = 'draw from a stream that is handed in: streams["what it is for"]'
 
 
 def no_wall_clock(source: Source) -> Iterator[str]:
-    """Only kernel/clock.py touches the real clocks; the lab may measure how long a run took, with `time.perf_counter`."""
+    """Only kernel/clock.py touches the real clocks; the lab may measure how long a run took.
+
+    It imports `perf_counter` by name, since by attribute it would be simulated time while a user's own code runs.
+    """
     if source.path == "sim/kernel/clock.py":
         return
     loads_time = any(one.target == "time" for one in imports(source))
     calendar = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.ImportFrom) and node.module == "time":
+            if source.room == "lab" and [alias.name for alias in node.names] == ["perf_counter"]:
+                continue
             yield f"{source.path}:{node.lineno}: imports from `time`: {LOOP_TIME}"
         elif isinstance(node, ast.Attribute):
             name = ast.unparse(node)
-            real = loads_time and name.startswith("time.") and not (source.room == "lab" and name == "time.perf_counter")
+            real = loads_time and name.startswith("time.")
             if real or ".".join(name.split(".")[-2:]) in calendar:
                 yield f"{source.path}:{node.lineno}: {name} is the wall clock: {LOOP_TIME}"
 
