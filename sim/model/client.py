@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
 CANCELLED = int(Reason.CANCELLED)
+OWN_LIMITS = {"timeout": int(Reason.TIMEOUT), "deadline": int(Reason.DEADLINE)}  # policies that cancel an attempt themselves, and say so
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 
 
@@ -172,12 +173,16 @@ class Client:
         env = self.env
         now = env._now
         request.attempts = attempt = request.attempts + 1
+        span = self.recorder.next_span() if self.multiplies else request.span
         hosts = self.discovered.reachable
-        instance = (hosts[0] if len(hosts) == 1 else self.balancer.pick(hosts, now, self.rng, request.key)) if hosts else None
+        if len(hosts) == 1:
+            instance: Instance | None = hosts[0]
+        else:
+            instance = self._pick(hosts, request, now) if self.multiplies else self.balancer.pick(hosts, now, self.rng, request.key)
         if instance is None:
+            self._write_attempt(request, span, attempt, now, int(Reason.UNAVAILABLE), FAILED)
             raise NoHealthyInstances(self.node.name)
         request.deadline = current_deadline()
-        span = self.recorder.next_span() if self.multiplies else request.span
         answer: Future[Response] = Future(loop=self.loop)
         exchange = Exchange(request, answer, instance, self, attempt, span)
         there = self.there
@@ -185,7 +190,9 @@ class Client:
             delay = there.latency() if not there.rules else there.delay(self.source, instance, request)
         except LinkFailed as failed:
             await self.loop.sleep(failed.verdict.after)
-            raise failed.verdict.error() from None
+            error = failed.verdict.error()
+            self._write_attempt(request, span, attempt, now, explain_failure(error).reason, FAILED)
+            raise error from None
         self.edge.sent += 1
         if delay != LOST:
             self.loop.post(delay, instance.arrive, exchange)
@@ -195,10 +202,11 @@ class Client:
             self.balancer.started(instance, now)
         try:
             response = await answer
-        except CancelledError:
+        except CancelledError as cancelled:
             if self.tells_departure and delay != LOST:
                 self._tell_departure(exchange)
-            self._attempt_ended(exchange, now, CANCELLED, FAILED, CallOutcome.CANCELLED)
+            limit = OWN_LIMITS.get(cancelled.args[0]) if cancelled.args else None  # too slow: the callee's failure
+            self._attempt_ended(exchange, now, limit or CANCELLED, FAILED, CallOutcome.CANCELLED if limit is None else CallOutcome.FAILURE)
             raise
         except Exception as error:
             self._attempt_ended(exchange, now, explain_failure(error).reason, FAILED, CallOutcome.FAILURE)
@@ -220,15 +228,27 @@ class Client:
         if delay != LOST:
             self.loop.post(delay, exchange.instance.caller_gone, exchange)
 
+    def _pick(self, hosts: Sequence[Instance], request: Request, now: float) -> Instance | None:
+        """An instance that *request* has not been sent to before, where there is one (Envoy's retry predicate previous_hosts)."""
+        tried = request.tried
+        instance = self.balancer.pick(hosts, now, self.rng, request.key, tried) if tried else None
+        if instance is None:
+            instance = self.balancer.pick(hosts, now, self.rng, request.key)
+        if instance is not None:
+            request.tried = (*tried, instance.name)
+        return instance
+
     def _attempt_ended(self, exchange: Exchange, start: float, status: int, outcome: int, judged: CallOutcome) -> None:
-        now = self.env._now
         if self.counts_load:
+            now = self.env._now
             self.balancer.finished(exchange.instance, now, now - start, judged)
+        self._write_attempt(exchange.request, exchange.parent, exchange.attempt, start, status, outcome)
+
+    def _write_attempt(self, request: Request, span: int, attempt: int, start: float, status: int, outcome: int) -> None:
         if self.multiplies:
-            request = exchange.request
             self.recorder.write_span(pack_span(
-                exchange.parent, request.span, request.trace, start, now, 0.0, self.caller_index, self.node.index,
-                request.operation, self.source.index, status, exchange.attempt, ATTEMPT, outcome))
+                span, request.span, request.trace, start, self.env._now, 0.0, self.caller_index, self.node.index,
+                request.operation, self.source.index, status, attempt, ATTEMPT, outcome))
 
     # called by the network
 

@@ -28,12 +28,12 @@ def as_bytes(body: Any) -> bytes:
 class Request:
     """One logical call, whatever number of attempts it takes.
 
-    *deadline* is in seconds of simulated time (inf for none); *trace*, *parent* and *span* are ids of recorded rows;
+    *deadline* is in seconds of simulated time (inf for none); *tried* are the names of the instances that it was sent to; *trace*, *parent* and *span* are ids of recorded rows;
     *operation* is the index of the name under which the caller records the call; *body* is any Python value.
     """
 
     __slots__ = (
-        "attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace",
+        "attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace", "tried",
     )
 
     def __init__(self, method: str, path: str, trace: int = 0, parent: int = 0, operation: int = 0, headers: Mapping[str, str] = NO_HEADERS,
@@ -50,6 +50,7 @@ class Request:
         self.priority = priority
         self.deadline = math.inf
         self.attempts = 0
+        self.tried: tuple[str, ...] = ()
         self.span = 0
 
     @property

@@ -26,18 +26,22 @@ class Alarm:
     cancelled_before: int
     timer: TimerHandle | None
 
-    def ring(self) -> None:
-        """Its time is over: cancel what the task is waiting for."""
+    def ring(self, why: str | None) -> None:
+        """Its time is over: cancel what the task is waiting for, with *why* as the message."""
         if self.task is not None:
             self.rung = True
-            self.task.cancel()
+            self.task.cancel(why)
 
 
 class Alarms:
-    """Of one policy on one *loop*. As with `asyncio.timeout`, a cancellation is ours only if nobody else has cancelled as well."""
+    """Of one policy on one *loop*. As with `asyncio.timeout`, a cancellation is ours only if nobody else has cancelled as well.
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    *why* is the message of the cancellation, so that who is cancelled can tell a limit of its caller from a caller who has left.
+    """
+
+    def __init__(self, loop: AbstractEventLoop, why: str | None = None) -> None:
         self.loop = loop
+        self.why = why
         self._waiting: deque[Alarm] = deque()
         self._last = -inf  # the latest time in it
         self._armed_for = -inf  # the time for which the timer is set, if it is
@@ -51,7 +55,7 @@ class Alarms:
         alarm = Alarm()
         alarm.task, alarm.when, alarm.rung, alarm.cancelled_before = task, when, False, task.cancelling()
         if when < self._last:  # an earlier deadline came from outside
-            alarm.timer = self.loop.call_at(when, alarm.ring)
+            alarm.timer = self.loop.call_at(when, alarm.ring, self.why)
             return alarm
         alarm.timer = None
         self._last = when
@@ -78,7 +82,7 @@ class Alarms:
         """Ring all whose time is over, and set the timer for the next; it stays unset while nobody waits."""
         now, waiting = max(self.loop.time(), self._armed_for), self._waiting
         while waiting and waiting[0].when <= now:
-            waiting.popleft().ring()
+            waiting.popleft().ring(self.why)
         self._is_armed = False
         if waiting:
             self._arm()

@@ -101,7 +101,7 @@ class Deadline(Policy):
             raise self._exceeded(moment, now, sent=False)
         alarms = self._alarms
         if alarms is None or alarms.loop is not loop:
-            alarms = self._alarms = Alarms(loop)
+            alarms = self._alarms = Alarms(loop, self.word)
         alarm = alarms.set(moment)
         token = _deadline.set(moment)
         try:

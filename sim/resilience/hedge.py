@@ -129,6 +129,7 @@ class Hedge(Policy):
         started = loop.time()
         delay = self.delay(started)
         tasks = [self._start(loop, proceed, args)]
+        why = None
         try:
             winner = await self._race(loop, tasks, proceed, args, delay)
             if winner > 0 and self.on_event is not None:
@@ -136,8 +137,11 @@ class Hedge(Policy):
             result = tasks[winner].result()
             self.observe(loop.time() - started)
             return result
+        except asyncio.CancelledError as cancelled:
+            why = cancelled.args[0] if cancelled.args else None
+            raise
         finally:
-            await self._dismiss(tasks)
+            await self._dismiss(tasks, why)
 
     async def _race(self, loop: asyncio.AbstractEventLoop, tasks: list[asyncio.Task[Any]], proceed: Proceed, args: tuple[Any, ...],
                     delay: float | None) -> int:
@@ -189,12 +193,12 @@ class Hedge(Policy):
         elif not isinstance(error, Rejected):
             self.budget.on_failure(now)
 
-    async def _dismiss(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Cancel who is still out and wait until all have ended, so that nothing of the call goes on behind its back."""
+    async def _dismiss(self, tasks: list[asyncio.Task[Any]], why: str | None) -> None:
+        """Cancel who is still out, because of *why*, and wait until all have ended, so that nothing of the call goes on behind its back."""
         for task in tasks:
             self._leaving.add(task)
             task.add_done_callback(self._left)
-            task.cancel()
+            task.cancel(why)
         for task in tasks:
             while not task.done():
                 await _any_done([task], math.inf)

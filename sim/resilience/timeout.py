@@ -51,7 +51,7 @@ class Timeout(Policy):
         loop = get_running_loop()
         alarms = self._alarms
         if alarms is None or alarms.loop is not loop:
-            alarms = self._alarms = Alarms(loop)
+            alarms = self._alarms = Alarms(loop, self.word)
         started = loop.time()
         alarm = alarms.set(started + limit)
         try:
