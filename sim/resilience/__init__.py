@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     )
     from .breaker_options import BreakerOptions
     from .breaker_states import BreakerMetrics, IllegalTransition, State
-    from .budgets import InFlightBudget, RetryBudget, ThrottleBudget, TokenBudget
+    from .budgets import InFlightBudget, RetryBudget, SuccessBudget, ThrottleBudget, TokenBudget
     from .bulkhead import Bulkhead, Ticket
     from .chaos import Chaos
     from .circuit_breaker import CircuitBreaker
@@ -80,7 +80,7 @@ _HOMES = {  # module: its public names
     "balancers": "BALANCERS AnyBalancer Balancer LeastRequest Maglev PeakEwma PowerOfTwoChoices Random RingHash RoundRobin "
                  "SlowStart Weighted ZoneAware",
     "breaker_options": "BreakerOptions",
-    "budgets": "InFlightBudget RetryBudget ThrottleBudget TokenBudget",
+    "budgets": "InFlightBudget RetryBudget SuccessBudget ThrottleBudget TokenBudget",
     "bulkhead": "Bulkhead Ticket",
     "breaker_states": "BreakerMetrics IllegalTransition State",
     "chaos": "Chaos",
@@ -212,6 +212,7 @@ __all__ = [
     "State",
     "Step",
     "Stop",
+    "SuccessBudget",
     "ThrottleBudget",
     "Ticket",
     "TimeWindow",

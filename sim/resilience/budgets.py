@@ -1,8 +1,9 @@
 """Retry budgets: how much more than the original calls retries and hedges together may send.
 
-Three rules of the field, with one face, so that retry and hedge need not know which it is:
+Four rules of the field, with one face, so that retry and hedge need not know which it is:
 
     TokenBudget      every call deposits a share of a retry, every retry takes one out; both expire (Finagle, Linkerd)
+    SuccessBudget    every success deposits a share of a retry, every retry takes one out; there is a most (AWS' SDKs)
     ThrottleBudget   failures take tokens, successes give a few back; nothing is retried while half of them is gone (gRPC A6)
     InFlightBudget   at most a share of what is in flight may be retries (Envoy, failsafe-go)
 
@@ -43,6 +44,17 @@ class TokenBudgetSpec(BudgetSpec):
         return TokenBudget(self.share, self.min_per_second, self.ttl)
 
 
+class SuccessBudgetSpec(BudgetSpec):
+    """Each success earns *share* of a retry, and each retry takes one; at most *max_tokens* are saved, and that many are there at first."""
+
+    kind: Literal["per_success"] = "per_success"
+    share: Share = 0.1
+    max_tokens: Annotated[float, Field(ge=1, strict=False)] = 10.0
+
+    def build(self) -> RetryBudget:
+        return SuccessBudget(self.share, self.max_tokens)
+
+
 class ThrottleBudgetSpec(BudgetSpec):
     """No retry while no more than half of *max_tokens* is left; a failure takes one, a success gives *token_ratio* back."""
 
@@ -65,7 +77,8 @@ class InFlightBudgetSpec(BudgetSpec):
         return InFlightBudget(self.share, self.min_concurrent)
 
 
-BUDGETS: Mapping[str, type[BudgetSpec]] = {"tokens": TokenBudgetSpec, "throttle": ThrottleBudgetSpec, "in_flight": InFlightBudgetSpec}
+BUDGETS: Mapping[str, type[BudgetSpec]] = {
+    "tokens": TokenBudgetSpec, "per_success": SuccessBudgetSpec, "throttle": ThrottleBudgetSpec, "in_flight": InFlightBudgetSpec}
 AnyBudget = Annotated[BudgetSpec, ByKind("budget", lambda: BUDGETS, default="tokens", group="budgets")]
 
 
@@ -127,6 +140,31 @@ class TokenBudget(RetryBudget):
     def _pay(self, column: int, now: float) -> None:
         self._paid.row(now)[column] += 1
         self._paid.sums[column] += 1
+
+
+class SuccessBudget(RetryBudget):
+    """A success, of a retry too, earns a *share* (0..1) of a token, a retry takes one; *max_tokens* at first, and never more.
+
+    So where a share p of the attempts fails, at most 1 / (1 - share * (1 - p)) attempts are made for a call once the savings are
+    spent: the worse it gets the fewer, and where everything fails none. Source: the retry quota of the AWS SDKs; Brooker, Fixing retries
+    with token buckets and circuit breakers (2022).
+    """
+
+    def __init__(self, share: float = 0.1, max_tokens: float = 10) -> None:
+        if share < 0 or max_tokens < 1:
+            raise ValueError("a success budget needs a share of at least 0, and room for a token")
+        self.share = share
+        self.max_tokens = max_tokens
+        self.tokens = float(max_tokens)
+
+    def try_withdraw(self, now: float) -> bool:
+        if self.tokens < 1 - SAME:
+            return False
+        self.tokens -= 1
+        return True
+
+    def on_success(self, now: float) -> None:
+        self.tokens = min(self.max_tokens, self.tokens + self.share)
 
 
 class ThrottleBudget(RetryBudget):

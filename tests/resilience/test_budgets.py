@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.resilience import InFlightBudget, ThrottleBudget, TokenBudget
+from sim.resilience import InFlightBudget, SuccessBudget, ThrottleBudget, TokenBudget
 
 
 def spend(budget, now, tries):
@@ -44,6 +44,22 @@ def test_a_long_run_spends_its_share():
     assert 190 <= spent <= 210
 
 
+def test_successes_earn_retries():
+    """Two saved at first; ten successes buy one, in spite of rounding; failures and new calls buy none; a hundred buy no more than two."""
+    budget = SuccessBudget(share=0.1, max_tokens=2)
+    assert spend(budget, 0, 5) == 2
+    for _ in range(10):
+        budget.deposit(now=0)
+        budget.on_failure(now=0)
+    assert spend(budget, 0, 5) == 0
+    for _ in range(10):
+        budget.on_success(now=0)
+    assert spend(budget, 0, 5) == 1
+    for _ in range(100):
+        budget.on_success(now=0)
+    assert spend(budget, 0, 5) == 2
+
+
 def test_throttled_while_half_of_the_tokens_is_gone():
     """Ten tokens: five failures stop it, one success of a tenth starts it, never more than ten."""
     budget = ThrottleBudget(10, 0.1)
@@ -83,7 +99,7 @@ def test_a_share_of_what_is_in_flight():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: TokenBudget(share=-1), lambda: TokenBudget(ttl=0), lambda: ThrottleBudget(0), lambda: InFlightBudget(share=2),
+    lambda: TokenBudget(share=-1), lambda: TokenBudget(ttl=0), lambda: SuccessBudget(0.1, 0), lambda: ThrottleBudget(0), lambda: InFlightBudget(share=2),
 ])
 def test_budgets_that_make_no_sense_are_refused(make):
     """Negative, or without an end."""

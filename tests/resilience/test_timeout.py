@@ -1,11 +1,14 @@
 """Timeout: whose cancellation it is."""
 
 import asyncio
+import math
 import time
+from functools import partial
 
 import pytest
 
-from sim.resilience import AttemptTimeout, Timeout
+from sim.kernel import SimLoop
+from sim.resilience import AttemptTimeout, Hedge, Timeout, current_deadline
 
 
 def test_in_time_or_not(loop):
@@ -76,6 +79,44 @@ def test_a_call_that_swallows_the_cancellation(loop):
         return answer, asyncio.current_task().cancelling()
 
     assert loop.run_until_complete(scenario()) == ("late", 0)
+
+
+def test_the_limit_can_be_handed_on():
+    """As the deadline of what is inside, if that is asked for; an earlier one from outside stays."""
+
+    async def deadline():
+        return current_deadline()
+
+    async def scenario():
+        await asyncio.sleep(5)
+        inner = Timeout(3, hand_on=True)
+        return await inner(deadline), await Timeout(1, hand_on=True)(inner, deadline), await Timeout(3)(deadline), current_deadline()
+
+    with SimLoop(seed=1) as loop:
+        assert loop.run_until_complete(scenario()) == (8, 6, math.inf, math.inf)
+
+
+def test_the_cancelled_can_tell_why(loop):
+    """The cancellation names the policy whose limit it was, through a hedge too; that of a caller who leaves says nothing."""
+    seen = []
+
+    async def call():
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError as cancelled:
+            seen.append(cancelled.args)
+            raise
+
+    async def scenario():
+        for policy in (Timeout(0.002), Timeout(9)):
+            for around in (call, partial(Hedge(delay=0.001), call)):
+                task = asyncio.ensure_future(policy(around))
+                await asyncio.sleep(0.005)
+                task.cancel()
+                await asyncio.wait([task])
+
+    loop.run_until_complete(scenario())
+    assert seen == [("timeout",)] * 3 + [()] * 3
 
 
 def test_an_asyncio_timeout_around_is_respected(loop):
