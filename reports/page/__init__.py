@@ -1,4 +1,7 @@
-"""report.html: one self-contained file about a run."""
+"""report.html: one self-contained file about a run. It needs no network, and nothing in it comes from elsewhere.
+
+Python reckons (each part of the page has a file here), templates/ say in which order it is read, assets/ how it looks and moves.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,7 @@ if TYPE_CHECKING:
 
 
 def write_page(result: RunResult, path: Path, lang: str = "en") -> None:
-    """Write the page of *result* to *path*."""
-    import jinja2
+    """Write the page of *result* to *path*; charts that lie as SVG in the folder `charts` beside it are taken in."""
+    from .build import page
 
-    from reports.terminal import summary_text
-
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("reports.page", "."), autoescape=True)
-    charts = [(file.stem, file.read_text(encoding="utf-8")) for file in sorted((path.parent / "charts").glob("*.svg"))]
-    path.write_text(environment.get_template("page.html.j2").render(result=result, lang=lang, text=summary_text(result.summary, lang=lang), charts=charts),
-                    encoding="utf-8")
+    path.write_text(page(result, path.parent / "charts", lang), encoding="utf-8", newline="\n")

@@ -1,0 +1,113 @@
+"""When the steady state of the scenario was lost and when it was back, measured in short windows over the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reports.charts.queues import capacity
+from reports.texts import Words
+from sim.lab.measuring import Evidence, measured
+from sim.lab.recovery import last_end, recovery_time
+from sim.scenario.measures import SteadyState, within
+
+from .moments import Clock, Moment
+from .sentences import sentence
+
+if TYPE_CHECKING:
+    from sim.telemetry.result import RunResult
+
+WINDOW = 5.0  # seconds that a window has at least
+STEPS = 400  # windows in a run, at most
+MOST = 3  # times that one condition is told to be lost
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A condition that was broken from *start* to *until*, None if to the end: what broke it lies between the two."""
+
+    asked: SteadyState
+    key: str  # at_least or at_most
+    bound: float
+    start: float
+    until: float | None
+    worst: float
+
+
+def moments(result: RunResult, clock: Clock) -> Iterator[Moment]:
+    """Each condition lost and found, and when all of them were back after the faults."""
+    wanted = [SteadyState.model_validate(dict(asked)) for asked in result.scenario.get("steady_state") or []]
+    if not wanted:
+        return
+    evidence = evidence_of(result)
+    for asked in wanted:
+        for key, bound in asked.bounds():
+            for lost in worth_telling(losses(result, evidence, asked, key, bound), clock.words):
+                yield from _told(clock, lost)
+    yield from _recovery(result, clock, evidence, wanted)
+
+
+def evidence_of(result: RunResult) -> Evidence:
+    """The run's rows, as the judge of an experiment reads them."""
+    limits = {name: float(limit) for name in result.names.nodes if (limit := capacity(result, name)) is not None}
+    return Evidence(result.names, result.requests.rows, result.spans.rows, result.samples, result.events, limits)
+
+
+def losses(result: RunResult, evidence: Evidence, asked: SteadyState, key: str, bound: float) -> list[Lost]:
+    """The times after the warm-up at which *asked* did not hold, found in windows that follow each other closely.
+
+    The first window that is broken has just taken in the cause at its end; the first that holds has just left it behind.
+    """
+    length = max(WINDOW, result.duration / 60)
+    step = max(length / 10, result.duration / STEPS)
+    found: list[Lost] = []
+    broken: Lost | None = None
+    at = result.warmup
+    while at + length <= result.duration + 1e-9:
+        value = measured(evidence, asked, at, at + length)
+        if value is not None and not within(value, key, bound):
+            worst = value if broken is None else (min if key == "at_least" else max)(broken.worst, value)
+            broken = Lost(asked, key, bound, at + length if broken is None else broken.start, None, worst)
+        elif broken is not None:
+            found.append(replace(broken, start=min(broken.start, at), until=at))
+            broken = None
+        at += step
+    return found if broken is None else [*found, broken]
+
+
+def worth_telling(found: list[Lost], words: Words) -> list[Lost]:
+    """The longest ones, and of those that were over at once the worst; none that reads as if it had held."""
+    real = [lost for lost in found if words.measure(lost.asked.measure, lost.worst) != words.measure(lost.asked.measure, lost.bound)]
+    long = sorted((lost for lost in real if _length(lost) >= WINDOW), key=lambda lost: -_length(lost))[:MOST]
+    short = sorted((lost for lost in real if _length(lost) < WINDOW), key=lambda lost: -abs(lost.worst - lost.bound))
+    return [*long, *short[:1]]
+
+
+def _length(lost: Lost) -> float:
+    return float("inf") if lost.until is None else lost.until - lost.start
+
+
+def _told(clock: Clock, lost: Lost) -> Iterator[Moment]:
+    words, asked, brief = clock.words, lost.asked, _length(lost) < WINDOW
+    key = "steady lost" if lost.key == "at_least" else "steady exceeded"
+    parts = sentence(words, f"{key} briefly" if brief else key, name=asked.title, measure=asked.measure,
+                     of_name=(asked.of or "").replace("->", "→"), worst=words.measure(asked.measure, lost.worst),
+                     bound=words.measure(asked.measure, lost.bound))
+    yield Moment(lost.start, 6, parts, "warn" if brief else "bad", lost.until, weight=3 if brief else 7)
+    if lost.until is not None and not brief:
+        back = sentence(words, "steady back", name=asked.title, seconds=clock.length(lost.until - lost.start), after=clock.after(lost.until))
+        yield Moment(lost.until, 6, back, "good", weight=6)
+
+
+def _recovery(result: RunResult, clock: Clock, evidence: Evidence, wanted: list[SteadyState]) -> Iterator[Moment]:
+    over = last_end(result.faults, result.duration)
+    if over is None or over >= result.duration:
+        return
+    seconds = recovery_time(evidence, wanted, result.faults, result.duration)
+    if seconds is None:
+        yield Moment(result.duration, 7, sentence(clock.words, "never recovered"), "bad", weight=9)
+    elif seconds == 0:
+        yield Moment(over, 7, sentence(clock.words, "recovered at once"), "good", weight=8)
+    else:
+        yield Moment(over + seconds, 7, sentence(clock.words, "recovered", seconds=clock.length(seconds)), "good", weight=9)

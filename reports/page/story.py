@@ -1,0 +1,85 @@
+"""What happened, as a timeline in words: faults, breakers, refusals, full services, the steady state lost and found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from reports.texts import Words
+
+from . import steadiness
+from .breaker_story import breaker_moments
+from .counted import counted_moments
+from .moments import Clock, Moment
+from .sentences import sentence
+from .saturation import saturated
+
+if TYPE_CHECKING:
+    from sim.telemetry.result import RunResult
+
+SETTLED = 1.0  # seconds, within a warm-up, in which instances come up for the first time
+MOST = 40  # moments; beyond it those of the least weight are left out
+
+
+def story(result: RunResult, words: Words) -> list[Moment]:
+    """In order of time; what happens at one time stands cause first."""
+    clock = Clock(words, result.faults, result.duration)
+    found = [
+        *_frame(result, clock), *_faults(result, clock), *breaker_moments(result, clock), *counted_moments(result, clock),
+        *_instances(result, clock), *_saturation(result, clock), *steadiness.moments(result, clock),
+    ]
+    kept = sorted(found, key=lambda moment: -moment.weight)[:MOST]
+    return sorted(kept)
+
+
+def _frame(result: RunResult, clock: Clock) -> Iterator[Moment]:
+    words = clock.words
+    if result.warmup > 0:
+        yield Moment(result.warmup, 0, sentence(words, "warm-up ends"))
+    aborted = result.summary.get("aborted")
+    if aborted:
+        yield Moment(float(aborted.get("at_s", result.duration)), 8, sentence(words, "aborted", name=str(aborted.get("name", ""))), "bad", weight=9)
+    yield Moment(result.duration, 9, sentence(words, "end"), weight=5)
+
+
+def _faults(result: RunResult, clock: Clock) -> Iterator[Moment]:
+    words = clock.words
+    for fault in result.faults:
+        key = "fault on" if fault.targets else "fault on anywhere"
+        yield Moment(fault.start, 0, sentence(words, key, name=fault.name, kind=fault.kind, targets=_few(fault.targets)), "fault", fault.until, 8)
+        if fault.until is not None:
+            yield Moment(fault.until, 0, sentence(words, "fault off", name=fault.name, seconds=clock.length(fault.until - fault.start)), "fault",
+                         weight=7)
+    for event in result.events:
+        if event["kind"] == "fault.missed":
+            parts = sentence(words, "fault missed", name=str(event.get("name", "")), why=str(event.get("why", "")))
+            yield Moment(float(event["at"]), 7, parts, "warn", weight=7)
+
+
+def _few(targets: tuple[str, ...], most: int = 4) -> str:
+    shown = ", ".join(target.replace("->", "→") for target in targets[:most])
+    return shown if len(targets) <= most else f"{shown} … ({len(targets)})"
+
+
+def _instances(result: RunResult, clock: Clock) -> Iterator[Moment]:
+    """Each time that some of a service's instances cannot be reached, or all can again. How a run starts is no news."""
+    before: dict[str, int] = {}
+    for event in result.events:
+        if event["kind"] != "instances":
+            continue
+        node, reachable, of, at = str(event["node"]), int(event["reachable"]), int(event["of"]), float(event["at"])
+        known = before.get(node, of)
+        before[node] = reachable
+        if at <= min(SETTLED, result.warmup) or reachable == known:
+            continue
+        back = reachable == of
+        parts = sentence(clock.words, "instances back" if back else "instances lost", node=node, count=reachable, many=of, after=clock.after(at))
+        yield Moment(at, 1, parts, "good" if back else "bad", weight=4)
+
+
+def _saturation(result: RunResult, clock: Clock) -> Iterator[Moment]:
+    for full in saturated(result):
+        lasting = full.until < result.duration
+        parts = sentence(clock.words, "saturated" if lasting else "saturated to the end", node=full.node, count=clock.words.number(full.workers),
+                         seconds=clock.length(full.until - full.start), until=clock.at(full.until))
+        yield Moment(full.start, 4, parts, "bad", full.until, weight=6)

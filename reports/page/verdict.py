@@ -1,0 +1,121 @@
+"""The first things that the page says: how the run ended, its checks, and what users saw before, during and after the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from reports.export.answered import answered
+from reports.texts import Words
+from sim.telemetry.codes import Outcome
+
+from .texts import Texts
+
+if TYPE_CHECKING:
+    from sim.telemetry.result import Requests, RunResult
+
+PHASES = ("before", "during", "after")
+GOOD = (Outcome.OK, Outcome.DEGRADED)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One judgement, ready to be read."""
+
+    name: str
+    about: str  # `latency.p99 of shoppers`
+    passed: bool
+    measured: str
+    bound: str
+    window: str
+    phase: str = ""
+
+
+@dataclass(frozen=True)
+class Steady:
+    """One condition of the steady state, with its judgement in each phase."""
+
+    name: str
+    about: str
+    bound: str
+    phases: Mapping[str, Check] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What users saw in one phase of the run."""
+
+    phase: str
+    window: str
+    figures: Sequence[str]
+    share_good: float  # 0..1, for a bar
+    share_degraded: float
+
+
+def checks(summary: Mapping[str, Any], words: Words) -> tuple[list[Steady], list[Check]]:
+    """The steady state by condition and phase, and the checks that are judged once."""
+    steady: dict[tuple[str, str], Steady] = {}
+    alone: list[Check] = []
+    for entry in summary.get("checks") or []:
+        phase, name = str(entry.get("phase", "")), str(entry["name"])
+        mark = f" {phase} the faults"
+        check = _check(entry, words)
+        if phase in PHASES and mark in name:
+            title = name.replace(mark, "", 1)
+            steady.setdefault((title, check.bound), Steady(title, check.about, check.bound, {}))
+            steady[title, check.bound] = Steady(title, check.about, check.bound, {**steady[title, check.bound].phases, phase: check})
+        else:
+            alone.append(check)
+    return list(steady.values()), alone
+
+
+def _check(entry: Mapping[str, Any], words: Words) -> Check:
+    measure, of = str(entry.get("measure", "")), str(entry.get("of") or "").replace("->", "→")
+    until = entry.get("until_s")
+    window = f"{_at(words, entry['from_s'])} – {words('to the end') if until is None else _at(words, until)}"
+    about = " · ".join(part for part in (measure, of) if part)
+    return Check(str(entry["name"]), about, bool(entry["passed"]), words.measure(measure, entry["measured"]),
+                 words(str(entry["op"]), bound=words.measure(measure, entry["bound"])), window, str(entry.get("phase", "")))
+
+
+def _at(words: Words, seconds: float) -> str:
+    return f"{words.number(seconds, 0 if seconds == round(seconds) else 1)} s"
+
+
+def seen_by_users(result: RunResult, words: Words) -> list[Seen]:
+    """Before, during and after the faults (all after the warm-up, where there are none): rates, shares and latencies."""
+    return [_seen(phase, result.requests, start, until, words) for phase, start, until in _phases(result)]
+
+
+def _phases(result: RunResult) -> Iterator[tuple[str, float, float]]:
+    if not result.faults:
+        yield "all", result.warmup, result.duration
+        return
+    first = max(min(fault.start for fault in result.faults), result.warmup)
+    last = max(result.duration if fault.until is None else fault.until for fault in result.faults)
+    for phase, start, until in (("before", result.warmup, first), ("during", first, last), ("after", last, result.duration)):
+        if until > start:
+            yield phase, start, until
+
+
+def _seen(phase: str, requests: Requests, start: float, until: float, words: Words) -> Seen:
+    import numpy as np
+
+    mine = requests[(requests.intended >= start) & (requests.intended < until)]
+    done, total = answered(mine), len(mine.finished)
+    latency = np.sort(done.latency)
+    good, degraded = (int((mine.outcome == outcome).sum()) / total if total else 0.0 for outcome in GOOD)
+    figures = [words.short(len(mine) / (until - start)) + "/s", words.percent(good) if total else "–", words.percent(degraded) if total else "–",
+               words.percent(max(0.0, 1 - good - degraded)) if total else "–"]
+    figures += [words.seconds(float(np.quantile(latency, share))) if len(latency) else "–" for share in (0.5, 0.9, 0.99)]
+    return Seen(phase, f"{_at(words, start)} – {_at(words, until)}", figures, good, degraded)
+
+
+def in_one_sentence(result: RunResult, texts: Texts) -> str:
+    """`37,800 requests; 93.1 % answered as asked, 6.6 % degraded, 0.3 % failed.` Counted over the whole run."""
+    counts, words = result.summary.get("requests") or {}, texts.words
+    total = counts.get("started") or 0
+    shares = [f"{words.percent(counts[outcome.name.lower()] / total)} {texts(f'outcome {outcome.name.lower()}')}"
+              for outcome in Outcome if counts.get(outcome.name.lower())] if total else []
+    return texts("requests in all", total=words.number(total), shares=", ".join(shares))
