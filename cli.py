@@ -12,7 +12,7 @@ import traceback
 from enum import IntEnum
 from typing import Annotated
 
-gc.set_threshold(100_000, 20, 20)  # starting up makes no garbage, and looking for it all the while takes a tenth of the time
+gc.disable()  # starting up makes no garbage, and looking for it all the while takes a tenth of the time; see `mesocosm`
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none, and looking for them takes time
 
 import typer  # noqa: E402
@@ -32,9 +32,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+QUICK = frozenset({"check", "kinds", "schema", "init"})  # over before there is garbage to collect
+
+
 @app.callback()
-def mesocosm() -> None:
+def mesocosm(context: typer.Context) -> None:
     """A microservices simulator and chaos lab: real asyncio code on simulated time and a simulated network."""
+    if context.invoked_subcommand not in QUICK:
+        gc.enable()
 
 
 @app.command()
@@ -194,6 +199,31 @@ def traces(
         print(found.text(number))
 
 
+@app.command()
+def explore(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file with a steady state.")],
+    runs: Annotated[int, typer.Option(metavar="N", help="How many runs the search may take; shrinking takes some more.", min=1)] = 60,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Processes; the outcome does not depend on it.", min=1)] = 2,
+    seed: Annotated[int | None, typer.Option(help="Instead of the scenario's.", min=0)] = None,
+    duration: Annotated[str | None, typer.Option(metavar="D", help="Instead of the scenario's.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value; repeatable.")] = None,
+    variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Where to write the plan; default out/explore-NAME.yaml.")] = None,
+    at_random: Annotated[bool, typer.Option("--random", help="Strike at random instead: a yardstick.")] = False,
+    output: Annotated[str, typer.Option("--format", metavar="text|json", help="What to print.")] = "text",
+) -> None:
+    """Search for the smallest fault that breaks the steady state, and write it as a fault plan."""
+    from reports.exploring import explored
+
+    one_of("--format", output, ("text", "json"))
+    found = explored(scenario, runs, jobs, seed, duration, overrides or (), variant, out, at_random)
+    if output == "json":
+        print_json(found.data)
+    else:
+        print(found.text)
+    raise typer.Exit(Exit.BASELINE if not found.well else Exit.CHECK_FAILED if found.broken else Exit.OK)
+
+
 EXIT_OF = {"pass": Exit.OK, "fail": Exit.CHECK_FAILED, "baseline": Exit.BASELINE, "aborted": Exit.ABORTED, "interrupted": Exit.INTERRUPTED}
 
 
@@ -233,6 +263,8 @@ def main() -> None:
         traceback.print_exc()
         print("This is a bug of mesocosm itself: please report it with the lines above.", file=sys.stderr)
         sys.exit(Exit.BUG)
+    finally:
+        gc.freeze()  # all memory is given back in a moment: looking through it once more takes another tenth of the time
 
 
 if __name__ == "__main__":
