@@ -99,7 +99,8 @@ def test_a_share_of_what_is_in_flight():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: TokenBudget(share=-1), lambda: TokenBudget(ttl=0), lambda: SuccessBudget(0.1, 0), lambda: ThrottleBudget(0), lambda: InFlightBudget(share=2),
+    lambda: TokenBudget(share=-1), lambda: TokenBudget(ttl=0), lambda: SuccessBudget(0.1, 0), lambda: ThrottleBudget(0),
+    lambda: InFlightBudget(share=2),
 ])
 def test_budgets_that_make_no_sense_are_refused(make):
     """Negative, or without an end."""
