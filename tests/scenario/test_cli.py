@@ -106,7 +106,7 @@ def test_nothing_heavy_is_loaded_to_answer_at_once(arguments):
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", SHOP]])
 def test_an_answer_takes_a_quarter_of_a_second(arguments):
-    """Where an empty Python takes 15 ms, and slower machines get more; in processor time, since the machine may be busy."""
+    """Where an empty Python takes 15 ms; slower and busier machines get more. In processor time."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
     def seconds(*command: str) -> float:
@@ -117,4 +117,5 @@ def test_an_answer_takes_a_quarter_of_a_second(arguments):
 
     fastest = min(seconds(str(ROOT / "cli.py"), *map(str, arguments)) for _ in range(8))  # the first may have to compile
     empty = min(seconds("-c", "pass") for _ in range(5))
-    assert fastest < 0.250 * max(1.0, empty / 0.015)
+    busy = min(seconds("-c", "import typer, yaml, asyncio, pydantic.main, pydantic.json_schema") for _ in range(5))
+    assert fastest < 0.250 * max(1.0, empty / 0.015, busy / 0.110)
