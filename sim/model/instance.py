@@ -24,7 +24,7 @@ from sim.errors import ConnectFailed, ConnectionReset
 from sim.model.client import Client, UseSpec
 from sim.model.cpu import Cpu
 from sim.model.door import Door
-from sim.model.messages import Exchange, Response
+from sim.model.messages import Answer, Exchange, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.pause import Pause, sleeps_in
 from sim.model.place import PLACE, Place
@@ -226,8 +226,8 @@ class Instance:
         except Exception as error:  # of the service's own code: a 500, never the end of the run
             self.world.handler_failed(self, exchange, error)
             response = Response(500, error=error, reason=int(Reason.ERROR))
-        if exchange.degraded:
-            response = _degraded(response)
+        if exchange.degraded or type(response) is Answer:
+            response = _plain(response, exchange.degraded)
         if exchange not in self.serving:  # killed, and its code did not want to know
             return
         now = self.env._now
@@ -392,8 +392,7 @@ def _wrapped(wrap: Wrap, handle: Handle, exchange: Exchange) -> Awaitable[Respon
     return wrap(exchange, handle)
 
 
-def _degraded(response: Response) -> Response:
-    if not response.degraded:
-        response = Response(response.status, response.body, headers=response.headers, size=response.size, degraded=True,
-                            rejected=response.rejected, retry_after=response.retry_after, error=response.error, reason=response.reason)
-    return response
+def _plain(response: Response, degraded: bool) -> Response:
+    """As it goes over the link: an Answer ends the endpoint that it comes up in, and not that of the caller."""
+    return Response(response.status, response.body, headers=response.headers, size=response.size, degraded=degraded or response.degraded,
+                    rejected=response.rejected, retry_after=response.retry_after, error=response.error, reason=response.reason)
