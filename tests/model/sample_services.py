@@ -194,3 +194,15 @@ class Nothing(Service):
 
 class Stranger:
     """Is no service."""
+
+
+class Moody(Service):
+    """Fails until it is well, and knows when it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    @route("GET", "/{anything}")
+    async def get(self, request: Request, anything: str) -> Response:
+        self.asked.append(round(self.now, 1))
+        return Response(503 if self.now < self.config["well_from"] else 200)

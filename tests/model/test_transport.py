@@ -1,0 +1,352 @@
+"""Transports: what connections cost, how they fail, and what gRPC adds."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from sim.errors import ConnectFailed, ConnectionReset
+from sim.model.grpc_codes import Code, code_of, code_of_proxy, status_of
+from sim.model.network import Drop, Fail
+from sim.telemetry.codes import Reason
+from tests.model.platform_world import Platform, platform
+
+BACK = {"back": {"workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+FOUR = {"back": {"instances": 4, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+GRPC = {"protocol": "grpc"}
+
+
+def black_hole(lab: Platform, source: str = "user", target: str = "back") -> ExitStack:
+    """Nothing gets through in either direction, and nobody is told."""
+    stack = ExitStack()
+    for one, other in ((source, target), (target, source)):
+        stack.enter_context(lab.world.link(one, other).rule(lambda message: Drop()))
+    return stack
+
+
+def reason_of(lab: Platform, client, **more) -> Reason:
+    """Why a call has no status."""
+    return Reason(lab.ask(client, **more).reason)
+
+
+# http
+
+def test_connections_cost_nothing_unless_they_are_asked_for():
+    """10 ms there, 100 ms of work, 10 ms back."""
+    with platform(BACK) as lab:
+        assert lab.timed(lab.client("back")) == (200, 0.12)
+
+
+@pytest.mark.parametrize(("connection", "first", "second"), [({}, 0.14, 0.12), ({"tls": True, "handshake": "5ms"}, 0.165, 0.12)])
+def test_the_first_call_pays_for_the_connection_and_the_second_uses_it(connection, first, second):
+    """A round trip for TCP; another one and the cryptography for TLS."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection=connection)
+        assert [lab.timed(client), lab.timed(client)] == [(200, first), (200, second)]
+
+
+def test_an_idle_connection_is_closed_after_keep_alive():
+    """Used within 5 s it is still there; after 5 s a new one is opened."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection={"keep_alive": "5s"})
+        lab.ask(client)
+        lab.run(4.9)
+        assert lab.timed(client) == (200, 0.12)
+        lab.run(5.1)
+        assert lab.timed(client) == (200, 0.14)
+
+
+def test_a_full_pool_makes_callers_wait_for_each_other():
+    """Two connections, four calls: two open them, two get them when they are free, without a set-up."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection={"max_connections": 2})
+        assert lab.together(client, 4) == [(200, 0.14), (200, 0.14), (200, 0.26), (200, 0.26)]
+        assert client.transport.opened == 2
+
+
+def test_who_waits_too_long_for_a_connection_is_refused_and_nothing_was_sent():
+    """One connection that is in use for 140 ms; the second caller waits 50 ms: 503, and one request on the wire."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection={"max_connections": 1, "pool_timeout": "50ms"})
+        assert lab.together(client, 2) == [(200, 0.14), (503, 0.05)]
+        assert client.edge.sent == 1
+        assert client.edge.counts["pool.rejected"] == 1
+
+
+def test_a_request_that_is_given_up_takes_its_connection_with_it():
+    """After a timeout the answer may still come on that connection: the next call opens another one."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection={}, policies=[{"timeout": "50ms"}])
+        assert reason_of(lab, client) is Reason.TIMEOUT
+        lab.instance("back-0").slowness = 0.1
+        lab.run(1)
+        assert client.transport.opened == 1
+        assert reason_of(lab, client) is Reason.TIMEOUT
+        assert client.transport.opened == 2
+
+
+def test_connections_break_with_their_instance():
+    """Killed and started again, the instance has none of the old connections."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection={})
+        lab.ask(client)
+        lab.instance("back-0").kill()
+        lab.instance("back-0").start()
+        lab.run(1)
+        assert lab.timed(client) == (200, 0.14)
+
+
+def test_refused_reset_and_black_hole_differ_for_the_caller():
+    """Refused at once and nothing was sent; reset when it dies under the call; of a black hole one hears nothing at all."""
+    with platform(BACK) as lab:
+        client = lab.client("back", connection={"connect_timeout": "3s"})
+        lab.loop.after(0.05, lab.instance("back-0").kill)
+        reset = lab.ask(client)
+        assert (type(reset.error), lab.loop.time()) == (ConnectionReset, pytest.approx(0.06))
+        lab.instance("back-0").start()
+        lab.run(0.1)
+        lab.instance("back-0").set_unavailable(True)
+        lab.world.node("back").reachable = (lab.instance("back-0"),)  # a discovery that does not know yet
+        start = lab.loop.time()
+        refused = lab.ask(client)
+        assert (type(refused.error), lab.loop.time() - start, client.edge.sent) == (ConnectFailed, pytest.approx(0.02), 1)
+        start = lab.loop.time()
+        with black_hole(lab):
+            lost = lab.ask(client)
+        assert (type(lost.error), lab.loop.time() - start, client.edge.sent) == (ConnectFailed, pytest.approx(3.0), 1)
+
+
+def test_a_rule_of_the_link_speaks_during_the_handshake_too():
+    """A link that resets does so for the first packet."""
+    with platform(BACK) as lab, lab.world.link("user", "back").rule(lambda message: Fail(lambda: ConnectionReset("cut"))):
+        assert reason_of(lab, lab.client("back", connection={})) is Reason.RESET
+
+
+# grpc: what connects
+
+def test_all_requests_share_one_connection_for_each_instance():
+    """Ten at once to four instances: four connections, opened together, and no waiting."""
+    with platform(FOUR) as lab:
+        client = lab.client("back", **GRPC, connection={})
+        assert {when for _, when in lab.together(client, 10)} == {0.14}
+        assert client.transport.opened == 4
+
+
+def test_a_pinned_caller_sends_everything_to_one_instance():
+    """The trap: four instances behind a balancer of connections, and one of them does all the work; without the pin all share it."""
+    with platform(FOUR) as lab:
+        pinned, balanced = lab.client("back", "one", **GRPC, connection={"pinned": True}), lab.client("back", "two", **GRPC, connection={})
+        for client, most in ((pinned, [20]), (balanced, [5, 5, 5, 5])):
+            served = [instance.worked for instance in lab.world.node("back").instances]
+            lab.together(client, 20)
+            after = [instance.worked for instance in lab.world.node("back").instances]
+            assert sorted(round(10 * (b - a)) for a, b in zip(served, after, strict=True) if b > a) == most
+
+
+def test_a_pinned_caller_moves_on_when_its_connection_is_too_old_or_breaks():
+    """With a largest age the calls of a long time reach more than one instance; and so they do when theirs dies."""
+    with platform(FOUR) as lab:
+        client = lab.client("back", **GRPC, connection={"pinned": True, "max_age": "10s"})
+        for _ in range(12):
+            lab.ask(client)
+            lab.run(5)
+        assert sum(instance.worked > 0 for instance in lab.world.node("back").instances) > 1
+        pinned = lab.client("back", "other", **GRPC, connection={"pinned": True})
+        lab.ask(pinned)
+        (first,) = pinned.transport.connections
+        first.kill()
+        assert lab.ask(pinned).status == 200
+        assert list(pinned.transport.connections) != [first]
+
+
+def test_more_streams_than_a_connection_takes_wait():
+    """Two streams at a time: the third call begins when the first has ended."""
+    with platform(BACK) as lab:
+        client = lab.client("back", **GRPC, connection={"max_streams": 2})
+        assert [when for _, when in lab.together(client, 3)] == [0.14, 0.14, 0.26]
+
+
+def test_an_instance_that_cannot_be_reached_is_left_out_for_a_while():
+    """One of two is behind a black hole: one call waits for the connect timeout, the others go to the one that answers."""
+    services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+    with platform(services) as lab:
+        cut = lab.instance("back-0")
+        client = lab.client("back", **GRPC, connection={"connect_timeout": "1s"})
+        with lab.world.link("user", "back").rule(lambda message: Drop() if message.target is cut else None):
+            answers = [lab.ask(client).status for _ in range(5)]
+        assert sorted(answers) == [200, 200, 200, 200, 502]
+
+
+# grpc: keepalive
+
+def test_keepalive_finds_a_dead_peer_that_a_plain_call_waits_for():
+    """Black hole under a call: pinged after 10 s of silence, given up 1 s later; without keepalive the call is still waiting."""
+    for keepalive, ends in (({"time": "10s", "timeout": "1s"}, True), (None, False)):
+        with platform(BACK) as lab:
+            client = lab.client("back", **GRPC, connection={}, **({"keepalive": keepalive} if keepalive else {}))
+            lab.ask(client)
+            with black_hole(lab):
+                call = lab.loop.create_task(lab.call(client))
+                lab.run(60)
+                assert call.done() is ends
+                if ends:
+                    assert type(call.result().error) is ConnectionReset
+                    assert lab.events("connection.lost")[0]["at"] == pytest.approx(0.13 + 10 + 1)
+
+
+def test_an_idle_connection_is_pinged_only_with_permission():
+    """Without streams and without `permit_without_stream` nobody notices that the peer is gone."""
+    for permitted in (True, False):
+        with platform(BACK) as lab:
+            client = lab.client("back", **GRPC, keepalive={"time": "10s", "timeout": "1s", "permit_without_stream": permitted})
+            lab.ask(client)
+            with black_hole(lab):
+                lab.run(30)
+            assert bool(client.transport.connections) is not permitted
+
+
+def test_a_paused_process_does_not_answer_pings_and_a_slow_one_does():
+    """A ping is answered by the process: one that stands still is dead, one that works for a minute is not."""
+    services = {"back": {"endpoints": {"GET /": [{"sleep": "1m"}]}}}
+    for paused, reason in ((True, Reason.RESET), (False, None)):
+        with platform(services) as lab:
+            client = lab.client("back", **GRPC, keepalive={"time": "10s", "timeout": "1s"})
+            call = lab.loop.create_task(lab.call(client))
+            lab.run(1)
+            if paused:
+                lab.instance("back-0").pause()
+            lab.run(120)
+            assert call.result().reason == (reason or 0)
+
+
+def test_a_server_that_allows_few_pings_closes_the_connection_of_who_pings_more():
+    """Every 10 s where 5 min are asked for: the third early ping ends the connection, and the client pings half as often then."""
+    services = {"back": {"endpoints": {"GET /": [{"sleep": "2m"}]}}}
+    with platform(services) as lab:
+        keepalive = {"time": "10s", "timeout": "1s", "server_min_time": "5m"}
+        client = lab.client("back", **GRPC, keepalive=keepalive)
+        call = lab.loop.create_task(lab.call(client))
+        lab.run(60)
+        assert type(call.result().error) is ConnectionReset
+        assert [event["why"] for event in lab.events("connection.lost")] == ["too many pings"]
+
+
+# grpc: deadlines, cancellation, sizes, codes
+
+def test_a_deadline_travels_on_and_what_comes_too_late_is_not_begun():
+    """One worker, 100 ms each, three calls with 250 ms: the third gets its worker after its time and is answered 504 without work."""
+    services = {"back": {"workers": 1, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+    with platform(services) as lab:
+        client = lab.client("back", **GRPC)
+        statuses = [status for status, _ in lab.together(client, 4, deadline=0.25)]
+        assert statuses == [200, 200, 200, 504]
+        assert lab.instance("back-0").worked == pytest.approx(0.3)
+        assert client.edge.counts["deadline.expired_on_arrival"] == 1
+
+
+@pytest.mark.parametrize("use", [{}, GRPC, {"connection": {}}])
+def test_further_calls_see_the_deadline_of_the_first(use):
+    """Two hops with steps only: the last one is told how long the user waits, whatever carries the calls."""
+    seen = []
+    services = {"front": {"endpoints": {"GET /": [{"call": "middle GET /"}]}, "uses": {"middle": use}},
+                "middle": {"endpoints": {"GET /": [{"call": "back GET /"}]}, "uses": {"back": use}}, **BACK}
+    with platform(services) as lab:
+        back = lab.instance("back-0")
+        with back.intercepted(lambda exchange, proceed: (seen.append(exchange.request.deadline), proceed(exchange))):
+            lab.ask(lab.client("front"), deadline=0.7)
+            lab.ask(lab.client("front"))
+    assert seen == [pytest.approx(0.7, abs=0.03), float("inf")]
+
+
+def test_a_cancelled_call_stops_the_work_under_grpc_and_not_under_http():
+    """The caller leaves after 50 ms: by gRPC the server hears of it 10 ms later, by HTTP/1.1 it works to the end for nobody."""
+    for use, worked in ((GRPC, 0.05), ({}, 0.1)):
+        with platform(BACK) as lab:
+            assert reason_of(lab, lab.client("back", **use, policies=[{"timeout": "50ms"}])) is Reason.TIMEOUT
+            lab.run(1)
+            assert lab.instance("back-0").worked == pytest.approx(worked)
+
+
+def test_a_message_beyond_the_limit_is_resource_exhausted_in_either_direction():
+    """A request of more than 4 MiB is refused by the server without work; an answer of that size by the client, after all the work."""
+    services = {"back": {"endpoints": {"GET /": [{"sleep": "100ms"}], "GET /big": [{"sleep": "100ms"}, {"return": {"size": "5MiB"}}]}}}
+    with platform(services) as lab:
+        client, generous = lab.client("back", **GRPC), lab.client("back", "other", **GRPC, max_message_size="8MiB")
+        assert lab.ask(client, size=4 * 2**20).status == 200
+        assert lab.ask(client, size=4 * 2**20 + 1).status == 429
+        assert lab.instance("back-0").worked == pytest.approx(0.1)
+        assert lab.ask(client, path="/big").status == 429
+        assert lab.instance("back-0").worked == pytest.approx(0.2)
+        assert lab.ask(generous, path="/big", size=5 * 2**20).status == 200
+
+
+def test_codes_and_statuses_stand_for_each_other():
+    """Every code has its status (google/rpc/code.proto), and a service's status its code; a proxy's status has other ones."""
+    assert {code: code_of(status_of(code)) for code in Code} | {
+        Code.UNKNOWN: Code.UNKNOWN, Code.ALREADY_EXISTS: Code.ALREADY_EXISTS, Code.FAILED_PRECONDITION: Code.FAILED_PRECONDITION,
+        Code.OUT_OF_RANGE: Code.OUT_OF_RANGE, Code.DATA_LOSS: Code.DATA_LOSS} == {code: code for code in Code}
+    assert [code_of(status) for status in (200, 404, 413, 503, 504, 418)] == [
+        Code.OK, Code.NOT_FOUND, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.UNKNOWN]
+    assert [code_of_proxy(status) for status in (400, 404, 429, 504, 500)] == [
+        Code.INTERNAL, Code.UNIMPLEMENTED, Code.UNAVAILABLE, Code.UNAVAILABLE, Code.UNKNOWN]
+
+
+def test_retry_throttling_stops_retries_while_a_server_fails():
+    """gRPC's maxTokens 10, tokenRatio 0.1: after five failures there are no more retries, so five calls make ten attempts and five more five."""
+    services = {"back": {"endpoints": {"GET /": [{"fail": {"status": 503}}]}}}
+    with platform(services) as lab:
+        retry = {"max_attempts": 3, "backoff": {"initial": "10ms", "jitter": "none"}, "on": ["5xx"],
+                 "budget": {"kind": "throttle", "max_tokens": 10, "token_ratio": 0.1}}
+        client = lab.client("back", **GRPC, policies=[{"retry": retry}])
+        for _ in range(10):
+            lab.ask(client)
+        assert 10 < client.edge.sent <= 16
+
+
+# outlier detection
+
+def test_an_instance_that_fails_again_and_again_is_left_out_and_comes_back():
+    """One of four answers 500: after five failures in a row it gets nothing for the ejection time, then again."""
+    services = {"back": {"instances": 4, "endpoints": {"GET /": []}}}
+    with platform(services) as lab:
+        client = lab.client("back", outlier_detection={"consecutive_5xx": 5, "interval": "10s", "base_ejection_time": "30s", "max_ejection": "50%"})
+        bad = lab.instance("back-2")
+
+        async def broken(exchange, handle):
+            raise ZeroDivisionError
+
+        lab.world.handler_failed = lambda *about: None  # it is meant to fail
+        with bad.served_through(broken):
+            statuses = [lab.ask(client).status for _ in range(100)]
+        assert statuses.count(500) == 5
+        (ejected,) = lab.events("outlier.ejected")
+        assert (ejected["instance"], ejected["reason"]) == ("back-2", "consecutive_5xx")
+        lab.run(ejected["until"] - lab.loop.time())
+        served = bad.worked, lab.instance("back-0").busy.area
+        assert [lab.ask(client).status for _ in range(8)] == [200] * 8
+        assert served is not None
+        assert client.edge.counts["outlier_detection.host_ejected"] == 1
+        lab.run(20)
+        assert [event["instance"] for event in lab.events("outlier.returned")] == ["back-2"]
+
+
+def test_an_instance_that_hangs_is_ejected_for_its_timeouts():
+    """Its answers never come; the timeout of the policy is a failure of that instance."""
+    services = {"back": {"instances": 4, "endpoints": {"GET /": []}}}
+    with platform(services) as lab:
+        client = lab.client("back", outlier_detection={"consecutive_5xx": 3}, policies=[{"timeout": "100ms"}])
+        lab.instance("back-1").pause()
+        reasons = [lab.ask(client).reason for _ in range(60)]
+        assert reasons.count(int(Reason.TIMEOUT)) == 3
+        assert lab.events("outlier.ejected")[0]["instance"] == "back-1"
+
+
+def test_never_more_than_the_share_is_ejected():
+    """All four fail, half may be out: two are ejected, the others are only reported."""
+    services = {"back": {"instances": 4, "endpoints": {"GET /": [{"fail": {"status": 500}}]}}}
+    with platform(services) as lab:
+        client = lab.client("back", outlier_detection={"consecutive_5xx": 2, "max_ejection": "50%"})
+        assert {lab.ask(client).status for _ in range(40)} == {500}
+        assert [event["enforced"] for event in lab.events("outlier.ejected")][:3] == [True, True, False]
+        assert len({event["instance"] for event in lab.events("outlier.ejected") if event["enforced"]}) == 2
