@@ -39,7 +39,7 @@ class Door:
         """A request has come."""
         request = exchange.request
         try:
-            self._admission.arrive(self._env._now, self._rng, request.priority, request.deadline)
+            self._admission.arrive(self._env._now, self._rng, request.priority, exchange.deadline)
         except Rejected as refusal:
             return _answer(refusal)
         return None
@@ -48,7 +48,7 @@ class Door:
         """A request would get a worker now."""
         request, now = exchange.request, self._env._now
         try:
-            self._admission.start(now, self._rng, now - exchange.arrived, request.priority, request.deadline)
+            self._admission.start(now, self._rng, now - exchange.arrived, request.priority, exchange.deadline)
         except Rejected as refusal:
             return _answer(refusal)
         return None

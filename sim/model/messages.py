@@ -118,7 +118,7 @@ class Exchange:
     """One attempt of a request at one instance: what the far side works on, and the future that the caller waits for."""
 
     __slots__ = (
-        "answer", "arrived", "attempt", "client", "degraded", "instance", "operation", "parent", "request", "span", "started", "task",
+        "answer", "arrived", "attempt", "client", "deadline", "degraded", "instance", "operation", "parent", "request", "span", "started", "task",
     )
 
     def __init__(self, request: Request, answer: Future[Response], instance: Instance, client: Client, attempt: int, parent: int) -> None:
@@ -127,6 +127,7 @@ class Exchange:
         self.instance = instance
         self.client = client
         self.attempt = attempt
+        self.deadline = request.deadline  # a later attempt may have another one
         self.parent = parent  # the caller's span
         self.degraded = False
 
