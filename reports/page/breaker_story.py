@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from reports.charts.states import TRANSITION
 
 from .moments import Clock, Moment
-from .sentences import sentence
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -59,7 +58,7 @@ def breaker_moments(result: RunResult, clock: Clock) -> Iterator[Moment]:
     for edge, found in episodes(result).items():
         if len(found) > MOST_EPISODES:
             last = found[-1].end or result.duration
-            parts = sentence(clock.words, "breaker flaps", edge=_arrow(edge), count=clock.words.number(len(found)), until=clock.at(last))
+            parts = clock.tell("breaker flaps", edge=_arrow(edge), count=clock.words.number(len(found)), until=clock.at(last))
             yield Moment(found[0].start, 3, parts, "bad", last, weight=6)
             continue
         for episode in found:
@@ -70,15 +69,15 @@ def _episode(result: RunResult, clock: Clock, edge: str, episode: Episode) -> It
     words, start, end, name = clock.words, episode.start, episode.end, _arrow(edge)
     yield Moment(start, 3, _opening(clock, name, episode), "bad", end, weight=7)
     if episode.failed_probes:
-        parts = sentence(words, "probes failed", edge=name, count=words.number(len(episode.failed_probes)), until=clock.at(episode.failed_probes[-1]))
-        yield Moment(episode.failed_probes[0], 4, parts, "warn", episode.failed_probes[-1], weight=4)
+        first, last, count = episode.failed_probes[0], episode.failed_probes[-1], words.number(len(episode.failed_probes))
+        yield Moment(first, 4, clock.tell("probes failed", edge=name, count=count, until=clock.at(last)), "warn", last, weight=4)
     refused = sum(event["kind"] == "circuit_breaker.rejected" and event["edge"] == edge and start <= event["at"] <= (end or result.duration)
                   for event in result.events)
     count = words.number(refused)
     if end is None:
-        yield Moment(result.duration, 5, sentence(words, "breaker stayed open", edge=name, count=count), "bad", weight=6)
+        yield Moment(result.duration, 5, clock.tell("breaker stayed open", edge=name, count=count), "bad", weight=6)
     else:
-        parts = sentence(words, "breaker closed", edge=name, seconds=clock.length(end - start), after=clock.after(end), count=count)
+        parts = clock.tell("breaker closed", edge=name, seconds=clock.length(end - start), after=clock.after(end), count=count)
         yield Moment(end, 5, parts, "good", weight=6)
 
 
@@ -86,8 +85,8 @@ def _opening(clock: Clock, name: str, episode: Episode) -> list[tuple[str, bool]
     first, last = min(episode.opened, key=lambda caller: episode.opened[caller]), max(episode.opened.values())
     about = {"edge": name, "caller": first or name.split("→")[0], "after": clock.after(episode.start)}
     if len(episode.opened) == 1:
-        return sentence(clock.words, "breaker opened", **about)
-    return sentence(clock.words, "breakers opened", **about, count=len(episode.opened), seconds=clock.length(last - episode.start))
+        return clock.tell("breaker opened", **about)
+    return clock.tell("breakers opened", **about, count=len(episode.opened), seconds=clock.length(last - episode.start))
 
 
 def _arrow(edge: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
 SCRIPTS = ("base", "time", "plots", "overtime", "graph", "traces", "tables", "page")  # in this order, in one scope
+ICONS = {"pass": "✓", "fail": "✗", "baseline": "!", "aborted": "■", "interrupted": "…"}  # by verdict
 STYLES = ("base", "verdict", "charts", "graph", "traces", "tables", "print")
 
 
@@ -37,17 +38,20 @@ def page(result: RunResult, charts: Path, lang: str) -> str:
     words = Words(lang)
     texts = Texts(words)
     data = _data(result, texts)
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("reports.page", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-                                     undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("reports.page", "templates"), autoescape=True, trim_blocks=True,
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     library, script = asset("vendor/uplot/uPlot.iife.min.js"), _script()
     steady, checks = verdict.checks(result.summary, words)
     return environment.get_template("page.html.j2").render(
-        result=result, summary=result.summary, lang=lang, t=texts, words=words, title=_in_language(result, "title", lang) or result.title or result.name,
-        learn=_in_language(result, "learn", lang), watch=_in_language(result, "watch", lang), verdict=str(result.summary.get("verdict", "pass")),
-        steady=steady, checks=checks, seen=verdict.seen_by_users(result, words), sentence=verdict.in_one_sentence(result, texts),
-        story=story(result, words), drawing=drawing(result, data["calls"]), tables=[make(result, texts) for make in (tables.requests, tables.services, tables.calls)],
-        pictures=list(pictures(charts, words)), scenario=_yaml({**result.scenario, "faults": []}), faults=_faults(result), data=embedded(data),
-        library=library, script=script, hashes=[_hash(library), _hash(script)], style=_style(), icons=_icons(),
+        result=result, summary=result.summary, lang=lang, t=texts, words=words,
+        title=_in_language(result, "title", lang) or result.title or result.name,
+        learn=_in_language(result, "learn", lang), watch=_in_language(result, "watch", lang),
+        verdict=str(result.summary.get("verdict", "pass")), icons=ICONS, steady=steady, checks=checks,
+        seen=verdict.seen_by_users(result, words), sentence=verdict.in_one_sentence(result, texts), story=story(result, words),
+        drawing=drawing(result, data["calls"]), pictures=list(pictures(charts, words)),
+        tables=[make(result, texts) for make in (tables.requests, tables.services, tables.calls)],
+        scenario=_yaml({key: value for key, value in result.scenario.items() if key != "faults"}), faults=_faults(result),
+        data=embedded(data), library=library, script=script, hashes=[_hash(library), _hash(script)], style=_style(),
     )
 
 
@@ -99,11 +103,6 @@ def _script() -> str:
 def _style() -> str:
     ours = "\n".join(asset(f"assets/{name}.css") for name in STYLES)
     return asset("vendor/uplot/uPlot.min.css") + re.sub(r"/\*.*?\*/|(?<=\n)\s+", "", ours, flags=re.DOTALL)
-
-
-def _icons() -> dict[str, str]:
-    """A sign for each verdict."""
-    return {"pass": "✓", "fail": "✗", "baseline": "!", "aborted": "■", "interrupted": "…"}
 
 
 def _hash(script: str) -> str:

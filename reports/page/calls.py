@@ -18,7 +18,8 @@ MOST_EDGES = 120  # the busiest ones
 
 
 def calls_over_time(result: RunResult, edges: Any) -> list[dict[str, Any]]:
-    """For each edge, in each bin between *edges* (seconds): calls begun, how many of them failed or were refused, attempts, p50 and p99 in ms.
+    """For each edge, in each bin between *edges* (seconds): calls begun, how many failed or were refused, how many were
+    degraded (a fallback answered), attempts, p50 and p99 in milliseconds.
 
     Sorted by callers and callees as the run named them. An edge that was never called is not there.
     """
@@ -36,14 +37,16 @@ def calls_over_time(result: RunResult, edges: Any) -> list[dict[str, Any]]:
     begun, attempts = tally(), tally(calls["attempt"])
     bad = tally((calls["outcome"] == Outcome.FAILED) | (calls["outcome"] == Outcome.REJECTED))
     took = 1000 * (calls["end"] - calls["start"])
+    degraded = tally(calls["outcome"] == Outcome.DEGRADED)
     found = []
     for index in _busiest(begun.sum(axis=1)):
         mine = (edge_of == index) & ~np.isnan(took)
         p50, p99 = quantiles_over_time(calls["start"][mine], took[mine], edges, [0.5, 0.99])
         source, target = divmod(int(codes[index]), many)
         found.append({
-            "source": result.names.nodes[source], "target": result.names.nodes[target], "calls": whole(begun[index]),
-            "bad": whole(bad[index]), "attempts": whole(attempts[index]), "p50": significant(p50, 3), "p99": significant(p99, 3),
+            "source": result.names.nodes[source], "target": result.names.nodes[target],
+            "calls": whole(begun[index]), "bad": whole(bad[index]), "degraded": whole(degraded[index]),
+            "attempts": whole(attempts[index]), "p50": significant(p50, 3), "p99": significant(p99, 3),
         })
     return found
 

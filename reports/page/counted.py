@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .moments import Clock, Moment
-from .sentences import SENTENCES, sentence
+from .sentences import SENTENCES
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -64,6 +64,6 @@ def _moment(clock: Clock, kind: str, subject: str, times: list[float]) -> Moment
     about = {"count": clock.words.number(len(times)), "until": clock.at(times[-1])}
     name = subject.replace("->", "→")
     known = kind in SENTENCES
-    parts = sentence(clock.words, kind, edge=name, node=name, saga=name, **about) if known else \
-        sentence(clock.words, "other", kind=kind, subject=name, **about)
+    parts = clock.tell(kind, edge=name, node=name, saga=name, **about) if known else \
+        clock.tell("other", kind=kind, subject=name, **about)
     return Moment(times[0], 2, parts, TONES.get(kind, "bad" if known else "plain"), times[-1], weight=3.0 if known else 1.0)

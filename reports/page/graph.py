@@ -12,7 +12,7 @@ from reports.charts.layered import Layout, layout
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
-LETTER, BOX, ROW, GAP, MARGIN = 7.4, 44.0, 78.0, 96.0, 14.0
+LETTER, BOX, ROW, GAP, MARGIN = 7.4, 44.0, 74.0, 110.0, 14.0
 NARROWEST, LONGEST_NAME = 92.0, 22
 LABEL = (84.0, 17.0)
 SPOTS = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73)  # of an edge's way, where its label may stand
@@ -60,13 +60,12 @@ def drawing(result: RunResult, calls: Sequence[Mapping[str, Any]]) -> Drawing | 
     kinds = dict(zip(result.names.nodes, result.names.node_kinds, strict=True))
     lefts, widths = _columns(plan)
     top = min(y for route in plan.routes.values() for _, y in route)
-    boxes = {
-        name: Box(name, _short(name), kinds[name], lefts[int(x)], MARGIN + (y - top) * ROW, widths[int(x)]) for name, (x, y) in plan.nodes.items()
-    }
+    boxes = [Box(name, _short(name), kinds[name], lefts[int(x)], MARGIN + (y - top) * ROW, widths[int(x)])
+             for name, (x, y) in plan.nodes.items()]
     canvas = _Canvas(plan, lefts, widths, top)
     curves = [Curve(source, target, *canvas.curve(source, target)) for source, target in pairs]
     bottom = max(y for route in plan.routes.values() for _, y in route)
-    return Drawing(lefts[-1] + widths[-1] + MARGIN, (bottom - top) * ROW + BOX + 2 * MARGIN, list(boxes.values()), curves)
+    return Drawing(lefts[-1] + widths[-1] + MARGIN, (bottom - top) * ROW + BOX + 2 * MARGIN, boxes, curves)
 
 
 def _short(name: str) -> str:

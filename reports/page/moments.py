@@ -38,6 +38,10 @@ class Clock:
         edges += [(fault.until, fault.name, "after end") for fault in faults if fault.until is not None]
         self._edges = sorted(edges)
 
+    def tell(self, key: str, **values: object) -> list[Part]:
+        """The sentence *key* in the clock's language."""
+        return sentence(self.words, key, **values)
+
     def at(self, seconds: float) -> str:
         """`61.3 s`: a time of the run, to a tenth of a second or finer for short runs."""
         return f"{self.words.number(seconds, 1 if self.duration >= 20 else 2)} s"
@@ -48,7 +52,7 @@ class Clock:
         if not before or seconds - before[-1][0] > max(SOON * self.duration, 10):
             return []
         at, name, key = before[-1]
-        return sentence(self.words, key, seconds=self.length(seconds - at), fault=name)
+        return self.tell(key, seconds=self.length(seconds - at), fault=name)
 
     def length(self, seconds: float) -> str:
         """`1.2 s`, `43 s`."""

@@ -80,7 +80,8 @@ def _heat(result: RunResult) -> dict[str, Any] | None:
         return None
     columns, rows, cells = heatmap.counts(done, result.duration)
     at, of = np.nonzero(cells)
-    return {"edges": significant(columns, 9), "rows": significant(1000 * rows), "cells": whole(np.column_stack([at, of, cells[at, of]]).ravel())}
+    triples = np.column_stack([at, of, cells[at, of]])
+    return {"edges": significant(columns, 9), "rows": significant(1000 * rows), "cells": whole(triples.ravel())}
 
 
 def _breakers(result: RunResult) -> list[dict[str, Any]]:

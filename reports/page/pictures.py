@@ -20,10 +20,9 @@ LARGEST = 160_000  # characters; a picture beyond that is worth more as a file b
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart with its title and what it shows; *svg* is made by us and safe to stand as it is."""
+    """A chart and what it shows; *svg* is made by us and safe to stand as it is."""
 
     name: str
-    title: str
     explains: str
     svg: str
 
@@ -33,8 +32,8 @@ def pictures(folder: Path, words: Words) -> Iterator[Picture]:
     for name in SHOWN:
         path = folder / f"{name}.svg"
         if path.is_file() and path.stat().st_size <= LARGEST:
-            chart = CHARTS[name]
-            yield Picture(name, words.pick(chart.title), words.pick(chart.explains), inline(path.read_text(encoding="utf-8"), name, words.pick(chart.title)))
+            chart, svg = CHARTS[name], path.read_text(encoding="utf-8")
+            yield Picture(name, words.pick(chart.explains), inline(svg, name, words.pick(chart.title)))
 
 
 def inline(svg: str, name: str, title: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports.charts.queues import capacity
 from reports.charts.tallies import level
@@ -39,7 +39,7 @@ def saturated(result: RunResult) -> Iterator[Full]:
         yield from (Full(node, workers, start, until) for start, until in longest if until - start >= LEAST)
 
 
-def _together(at: list[float], busy: list[float], workers: int) -> list[tuple[float, float]]:
+def _together(at: Any, busy: Any, workers: int) -> list[tuple[float, float]]:
     """Sampling intervals that were full, those close to each other made one."""
     times: list[tuple[float, float]] = []
     before = 0.0

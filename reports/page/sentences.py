@@ -15,15 +15,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "fault on anywhere": ("The fault {name} ({kind}) begins.", "Empieza el fallo {name} ({kind})."),
     "fault off": ("The fault {name} is over after {seconds}.", "Termina el fallo {name} tras {seconds}."),
     "fault missed": ("The fault {name} changed nothing: {why}", "El fallo {name} no cambió nada: {why}"),
-    "breaker opened": ("The circuit breaker of {edge} opens in {caller}{after}.", "Se abre el cortacircuitos de {edge} en {caller}{after}."),
-    "breakers opened": ("The circuit breakers of {edge} open in {count} callers, in {caller} first{after}; the last one within {seconds}.",
-                        "Se abren los cortacircuitos de {edge} en {count} clientes, primero en {caller}{after}; el último a los {seconds}."),
+    "breaker opened": ("The circuit breaker of {edge} opens in {caller}{after}.",
+                       "Se abre el cortacircuitos de {edge} en {caller}{after}."),
+    "breakers opened": ("The circuit breakers of {edge} open in {count} callers, in {caller} first{after}; the last one within "
+                        "{seconds}.",
+                        "Se abren los cortacircuitos de {edge} en {count} clientes, primero en {caller}{after}; el último a los "
+                        "{seconds}."),
     "breaker closed": ("{edge}: every breaker is closed again after {seconds}{after}. Meanwhile {count} calls were refused at once.",
-                       "{edge}: todos los cortacircuitos vuelven a estar cerrados tras {seconds}{after}. "
-                       "Mientras tanto se rechazaron {count} llamadas al instante."),
+                       "{edge}: todos los cortacircuitos vuelven a estar cerrados tras {seconds}{after}. Mientras tanto se rechazaron "
+                       "{count} llamadas al instante."),
     "probes failed": ("{edge}: trial calls (half-open) find it still unwell and the breakers open again, {count} times until {until}.",
-                      "{edge}: las llamadas de prueba (semiabierto) ven que sigue mal y los cortacircuitos vuelven a abrirse, "
-                      "{count} veces hasta {until}."),
+                      "{edge}: las llamadas de prueba (semiabierto) ven que sigue mal y los cortacircuitos vuelven a abrirse, {count} "
+                      "veces hasta {until}."),
     "breaker stayed open": ("{edge}: a breaker is still open at the end; {count} calls were refused at once.",
                             "{edge}: al final sigue abierto un cortacircuitos; se rechazaron {count} llamadas al instante."),
     "breaker flaps": ("{edge}: its breakers open and close again {count} times until {until}.",
@@ -39,15 +42,18 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "steady lost briefly": ("For a moment {name} does not hold ({measure} of {of_name}): down to {worst}, wanted at least {bound}.",
                             "Por un momento no se cumple {name} ({measure} de {of_name}): baja a {worst}; se pide al menos {bound}."),
     "steady exceeded briefly": ("For a moment {name} does not hold ({measure} of {of_name}): up to {worst}, wanted at most {bound}.",
-                                "Por un momento no se cumple {name} ({measure} de {of_name}): sube a {worst}; se pide como mucho {bound}."),
+                                "Por un momento no se cumple {name} ({measure} de {of_name}): sube a {worst}; se pide como mucho "
+                                "{bound}."),
     "steady back": ("{name} holds again, after {seconds}{after}.", "Vuelve a cumplirse {name}, tras {seconds}{after}."),
     "recovered": ("The whole steady state is back {seconds} after the last fault ended.",
                   "El estado estable vuelve por completo {seconds} después del último fallo."),
     "recovered at once": ("The last fault is over and the steady state holds at once.",
                           "Termina el último fallo y el estado estable se cumple desde ese momento."),
     "never recovered": ("The steady state does not come back before the end.", "El estado estable no vuelve antes del final."),
-    "instances lost": ("{node}: {count} of {many} instances can be reached{after}.", "{node}: responden {count} de {many} instancias{after}."),
-    "instances back": ("{node}: all {many} instances can be reached again{after}.", "{node}: vuelven a responder las {many} instancias{after}."),
+    "instances lost": ("{node}: {count} of {many} instances can be reached{after}.",
+                       "{node}: responden {count} de {many} instancias{after}."),
+    "instances back": ("{node}: all {many} instances can be reached again{after}.",
+                       "{node}: vuelven a responder las {many} instancias{after}."),
     "aborted": ("The run is stopped by abort_if: {name}.", "abort_if detiene la ejecución: {name}."),
     "end": ("The run ends.", "Termina la ejecución."),
     # counted; {count} of them from here until {until}
@@ -55,7 +61,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
                         "Las llamadas de {edge} tardan demasiado y se abandonan: {count} intentos hasta {until}."),
     "deadline.deadline_exceeded": ("Calls over {edge} run out of their deadline: {count} until {until}.",
                                    "Se agota el plazo total de llamadas de {edge}: {count} hasta {until}."),
-    "retry.retry": ("Callers try again over {edge}: {count} retries until {until}.", "Se reintenta en {edge}: {count} reintentos hasta {until}."),
+    "retry.retry": ("Callers try again over {edge}: {count} retries until {until}.",
+                    "Se reintenta en {edge}: {count} reintentos hasta {until}."),
     "retry.retry_gave_up": ("Callers give up trying over {edge}: {count} times until {until}.",
                             "Se renuncia a reintentar en {edge}: {count} veces hasta {until}."),
     "fallback.fallback": ("A fallback answers instead of {edge}: {count} degraded answers until {until}.",

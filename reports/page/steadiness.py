@@ -13,7 +13,6 @@ from sim.lab.recovery import last_end, recovery_time
 from sim.scenario.measures import SteadyState, within
 
 from .moments import Clock, Moment
-from .sentences import sentence
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -91,12 +90,13 @@ def _length(lost: Lost) -> float:
 def _told(clock: Clock, lost: Lost) -> Iterator[Moment]:
     words, asked, brief = clock.words, lost.asked, _length(lost) < WINDOW
     key = "steady lost" if lost.key == "at_least" else "steady exceeded"
-    parts = sentence(words, f"{key} briefly" if brief else key, name=asked.title, measure=asked.measure,
+    parts = clock.tell(f"{key} briefly" if brief else key, name=asked.title, measure=asked.measure,
                      of_name=(asked.of or "").replace("->", "→"), worst=words.measure(asked.measure, lost.worst),
                      bound=words.measure(asked.measure, lost.bound))
     yield Moment(lost.start, 6, parts, "warn" if brief else "bad", lost.until, weight=3 if brief else 7)
     if lost.until is not None and not brief:
-        back = sentence(words, "steady back", name=asked.title, seconds=clock.length(lost.until - lost.start), after=clock.after(lost.until))
+        seconds = clock.length(lost.until - lost.start)
+        back = clock.tell("steady back", name=asked.title, seconds=seconds, after=clock.after(lost.until))
         yield Moment(lost.until, 6, back, "good", weight=6)
 
 
@@ -106,8 +106,8 @@ def _recovery(result: RunResult, clock: Clock, evidence: Evidence, wanted: list[
         return
     seconds = recovery_time(evidence, wanted, result.faults, result.duration)
     if seconds is None:
-        yield Moment(result.duration, 7, sentence(clock.words, "never recovered"), "bad", weight=9)
+        yield Moment(result.duration, 7, clock.tell("never recovered"), "bad", weight=9)
     elif seconds == 0:
-        yield Moment(over, 7, sentence(clock.words, "recovered at once"), "good", weight=8)
+        yield Moment(over, 7, clock.tell("recovered at once"), "good", weight=8)
     else:
-        yield Moment(over + seconds, 7, sentence(clock.words, "recovered", seconds=clock.length(seconds)), "good", weight=9)
+        yield Moment(over + seconds, 7, clock.tell("recovered", seconds=clock.length(seconds)), "good", weight=9)

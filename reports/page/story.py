@@ -11,7 +11,6 @@ from . import steadiness
 from .breaker_story import breaker_moments
 from .counted import counted_moments
 from .moments import Clock, Moment
-from .sentences import sentence
 from .saturation import saturated
 
 if TYPE_CHECKING:
@@ -35,24 +34,24 @@ def story(result: RunResult, words: Words) -> list[Moment]:
 def _frame(result: RunResult, clock: Clock) -> Iterator[Moment]:
     words = clock.words
     if result.warmup > 0:
-        yield Moment(result.warmup, 0, sentence(words, "warm-up ends"))
+        yield Moment(result.warmup, 0, clock.tell("warm-up ends"))
     aborted = result.summary.get("aborted")
     if aborted:
-        yield Moment(float(aborted.get("at_s", result.duration)), 8, sentence(words, "aborted", name=str(aborted.get("name", ""))), "bad", weight=9)
-    yield Moment(result.duration, 9, sentence(words, "end"), weight=5)
+        yield Moment(float(aborted.get("at_s", result.duration)), 8, clock.tell("aborted", name=str(aborted.get("name", ""))), "bad", weight=9)
+    yield Moment(result.duration, 9, clock.tell("end"), weight=5)
 
 
 def _faults(result: RunResult, clock: Clock) -> Iterator[Moment]:
     words = clock.words
     for fault in result.faults:
         key = "fault on" if fault.targets else "fault on anywhere"
-        yield Moment(fault.start, 0, sentence(words, key, name=fault.name, kind=fault.kind, targets=_few(fault.targets)), "fault", fault.until, 8)
+        yield Moment(fault.start, 0, clock.tell(key, name=fault.name, kind=fault.kind, targets=_few(fault.targets)), "fault", fault.until, 8)
         if fault.until is not None:
-            yield Moment(fault.until, 0, sentence(words, "fault off", name=fault.name, seconds=clock.length(fault.until - fault.start)), "fault",
+            yield Moment(fault.until, 0, clock.tell("fault off", name=fault.name, seconds=clock.length(fault.until - fault.start)), "fault",
                          weight=7)
     for event in result.events:
         if event["kind"] == "fault.missed":
-            parts = sentence(words, "fault missed", name=str(event.get("name", "")), why=str(event.get("why", "")))
+            parts = clock.tell("fault missed", name=str(event.get("name", "")), why=str(event.get("why", "")))
             yield Moment(float(event["at"]), 7, parts, "warn", weight=7)
 
 
@@ -73,13 +72,13 @@ def _instances(result: RunResult, clock: Clock) -> Iterator[Moment]:
         if at <= min(SETTLED, result.warmup) or reachable == known:
             continue
         back = reachable == of
-        parts = sentence(clock.words, "instances back" if back else "instances lost", node=node, count=reachable, many=of, after=clock.after(at))
+        parts = clock.tell("instances back" if back else "instances lost", node=node, count=reachable, many=of, after=clock.after(at))
         yield Moment(at, 1, parts, "good" if back else "bad", weight=4)
 
 
 def _saturation(result: RunResult, clock: Clock) -> Iterator[Moment]:
     for full in saturated(result):
         lasting = full.until < result.duration
-        parts = sentence(clock.words, "saturated" if lasting else "saturated to the end", node=full.node, count=clock.words.number(full.workers),
+        parts = clock.tell("saturated" if lasting else "saturated to the end", node=full.node, count=clock.words.number(full.workers),
                          seconds=clock.length(full.until - full.start), until=clock.at(full.until))
         yield Moment(full.start, 4, parts, "bad", full.until, weight=6)

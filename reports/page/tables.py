@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from reports.charts.states import breakers, seconds_in
 from reports.texts import Words
 
+from .headers import headers
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -51,12 +53,13 @@ class Table:
 
 def requests(result: RunResult, texts: Texts) -> Table:
     """Each workload, and each kind of request it sends."""
-    rows = []
+    words, rows = texts.words, []
     for name, load in (result.summary.get("workloads") or {}).items():
         kinds = load.get("by_request") or {}
-        rows.append([_name(name), _name(texts("all kinds") if len(kinds) != 1 else next(iter(kinds))), *_load(load, texts.words)])
-        rows += [[_name(name), _name(kind), *_load(part, texts.words)] for kind, part in kinds.items() if len(kinds) > 1]
-    return Table("requests", texts.headers("workload", "request", "offered", "goodput", "good", "p50", "p99", "slowest", "statuses"), rows)
+        rows.append([_name(name), _name(texts("all kinds") if len(kinds) != 1 else next(iter(kinds))), *_load(load, words)])
+        rows += [[_name(name), _name(kind), *_load(part, words)] for kind, part in kinds.items() if len(kinds) > 1]
+    named = headers(words, "workload", "request", "offered", "goodput", "good", "p50", "p99", "slowest", "statuses")
+    return Table("requests", named, rows)
 
 
 def _load(load: Mapping[str, Any], words: Words) -> Iterator[Cell]:
@@ -76,31 +79,50 @@ def services(result: RunResult, texts: Texts) -> Table:
     for name, node in (result.summary.get("services") or {}).items():
         about, latency, busy = result.description.get(name, {}), node.get("latency_s") or {}, node.get("utilisation")
         rows.append([
-            _name(name), _name(str(about.get("kind", ""))), _count(len(_listed(about.get("instances"))), words), _limit(about.get("workers"), words),
+            _name(name), _name(str(about.get("kind", ""))), _count(len(_listed(about.get("instances"))), words),
+            _limit(about.get("workers"), words),
             _count(node.get("requests"), words), _success(node.get("success_ratio"), words), _seconds(latency.get("p50"), words),
             _seconds(latency.get("p99"), words), _share(busy, words, warn=0.7, bad=0.9), _mean(node.get("queue_mean"), words),
-            _count(node.get("queue_max"), words), _count(node.get("rejected"), words, "warn"), _share(node.get("wasted_work_ratio"), words, warn=0.01, bad=0.1),
+            _count(node.get("queue_max"), words), _count(node.get("rejected"), words, "warn"),
+            _share(node.get("wasted_work_ratio"), words, warn=0.01, bad=0.1),
         ])
-    return Table("services", texts.headers("service", "kind", "instances", "workers each", "requests", "good", "p50", "p99", "busy", "queue mean",
-                                           "queue max", "refused", "wasted"), rows)
+    named = headers(words, "service", "kind", "instances", "workers each", "requests", "good", "p50", "p99", "busy",
+                    "queue mean", "queue max", "refused", "wasted")
+    return Table("services", named, rows)
 
 
 def calls(result: RunResult, texts: Texts) -> Table:
     """Each call edge: how often, how well, what its policies did, and what they are."""
-    words, rows, policies = texts.words, [], []
+    words, rows, policies, opened = texts.words, [], [], _opened(result)
     for name, edge in (result.summary.get("calls") or {}).items():
-        breaker, latency, amplification = edge.get("breaker") or {}, edge.get("latency_s") or {}, edge.get("amplification")
-        opened = f"{words.number(breaker['opened'])} × · {words.seconds(breaker.get('open_s'))}" if breaker.get("opened") else "–"
+        latency, amplification = edge.get("latency_s") or {}, edge.get("amplification")
+        times, seconds = opened.get(name, (0, 0.0))
         rows.append([
             _name(name.replace("->", "→")), _count(edge.get("calls"), words), _success(edge.get("success_ratio"), words),
-            Cell("–" if amplification is None else words.number(amplification, 2), amplification or 0, "warn" if (amplification or 0) > 1.1 else ""),
+            Cell("–" if amplification is None else words.number(amplification, 2), amplification or 0,
+                 "warn" if (amplification or 0) > 1.1 else ""),
             _count(edge.get("retries"), words), _count(edge.get("timeouts"), words, "warn"),
-            _count(sum((edge.get("rejected") or {}).values()), words, "warn"), _seconds(latency.get("p50"), words), _seconds(latency.get("p99"), words),
-            Cell(opened, breaker.get("open_s") or 0.0, "bad" if breaker.get("opened") else ""),
+            _count(_refused(edge), words, "warn"), _seconds(latency.get("p50"), words), _seconds(latency.get("p99"), words),
+            Cell(f"{words.number(times)} × · {words.seconds(round(seconds, 1))}" if times else "–", seconds, "bad" if times else ""),
         ])
         policies.append(list(policies_of(result, name)))
-    headers = texts.headers("edge", "calls", "good", "amplification", "retries", "timeouts", "refused calls", "p50", "p99", "breaker open", "policies")
-    return Table("calls", headers, rows, policies)
+    named = headers(words, "edge", "calls", "good", "amplification", "retries", "timeouts", "refused calls", "p50", "p99", "breaker open")
+    return Table("calls", named, rows, policies)
+
+
+def _opened(result: RunResult) -> dict[str, tuple[int, float]]:
+    """By edge how often its callers' breakers opened, and for how many seconds, all callers together."""
+    found: dict[str, tuple[int, float]] = {}
+    for (edge, _), stays in breakers(result).items():
+        times, seconds = found.get(edge, (0, 0.0))
+        found[edge] = times + sum(stay.state == "open" for stay in stays), seconds + seconds_in(stays, "open")
+    return found
+
+
+def _refused(edge: Mapping[str, Any]) -> int:
+    """What its policies refused, those calls included which a fallback or a retry then answered."""
+    by_policy = [count for name, count in (edge.get("policies") or {}).items() if name.endswith(".rejected")]
+    return sum(by_policy) or sum((edge.get("rejected") or {}).values())
 
 
 def policies_of(result: RunResult, edge: str) -> Iterator[Policy]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.texts import Words
@@ -20,19 +19,21 @@ TEXTS: dict[str, tuple[str, str]] = {
     "nav pictures": ("More charts", "Más gráficas"),
     "nav scenario": ("Scenario", "Escenario"),
     "no script": ("This browser runs no scripts: verdict, story, tables and scenario are here; charts and traces need them.",
-                  "Este navegador no ejecuta scripts: el veredicto, la historia, las tablas y el escenario están aquí; "
-                  "las gráficas y las trazas los necesitan."),
-    "made by": ("Made by mesocosm from a simulated run: every figure is counted from its recorded rows, and the same seed gives the same figures.",
-                "Creado por mesocosm a partir de una ejecución simulada: cada cifra se cuenta de sus filas registradas, y la misma semilla "
-                "da las mismas cifras."),
+                  "Este navegador no ejecuta scripts: el veredicto, la historia, las tablas y el escenario están aquí; las gráficas y "
+                  "las trazas los necesitan."),
+    "made by": ("Made by mesocosm from a simulated run: every figure is counted from its recorded rows, and the same seed gives the "
+                "same figures.",
+                "Creado por mesocosm a partir de una ejecución simulada: cada cifra se cuenta de sus filas registradas, y la misma "
+                "semilla da las mismas cifras."),
     # verdict
     "big pass": ("It held", "Ha resistido"),
     "big fail": ("It did not hold", "No ha resistido"),
     "big baseline": ("It was not well before", "Ya iba mal antes"),
     "big aborted": ("It was stopped", "Se detuvo"),
     "big interrupted": ("It was interrupted", "Se interrumpió"),
-    "why pass": ("Every check held.", "Se han cumplido todas las comprobaciones."),
-    "why pass no checks": ("The scenario asks for nothing, so nothing could fail.", "El escenario no exige nada, así que nada podía fallar."),
+    "why pass": ("All {total} checks held.", "Se cumplen las {total} comprobaciones."),
+    "why pass no checks": ("The scenario asks for nothing, so nothing could fail.",
+                           "El escenario no exige nada, así que nada podía fallar."),
     "why fail": ("{failed} of {total} checks fell short under faults.", "{failed} de {total} comprobaciones no se cumplieron bajo fallos."),
     "why baseline": ("The steady state did not hold before the first fault, so the rest says little.",
                      "El estado estable no se cumplía antes del primer fallo, así que el resto dice poco."),
@@ -47,8 +48,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "outcome failed": ("failed", "fallidas"),
     "outcome rejected": ("refused", "rechazadas"),
     "outcome unfinished": ("unfinished", "sin terminar"),
+    "one ok": ("ok", "correcta"),
+    "one degraded": ("degraded", "degradada"),
+    "one failed": ("failed", "fallida"),
+    "one rejected": ("refused", "rechazada"),
+    "one unfinished": ("unfinished", "sin terminar"),
     "steady state": ("Steady state", "Estado estable"),
-    "steady explains": ("What must hold before, during and after the faults.", "Lo que debe cumplirse antes, durante y después de los fallos."),
+    "steady explains": ("What must hold before, during and after the faults.",
+                        "Lo que debe cumplirse antes, durante y después de los fallos."),
     "condition": ("Condition", "Condición"),
     "wanted": ("Wanted", "Se pide"),
     "measured": ("Measured", "Medido"),
@@ -74,10 +81,11 @@ TEXTS: dict[str, tuple[str, str]] = {
                        "En el orden del tiempo simulado. Al pulsar un tiempo, las gráficas y el grafo van hasta él."),
     "go to": ("Show {at} in charts and graph", "Ver {at} en las gráficas y el grafo"),
     # charts
-    "charts explain": ("Move over a chart to read its values: one cursor runs through all of them. Drag to zoom in, double-click to zoom out. "
-                       "With the keyboard: arrow keys move the cursor, + and − zoom, Escape zooms out.",
-                       "Pasa por encima de una gráfica para leer sus valores: un mismo cursor recorre todas. Arrastra para ampliar y haz doble "
-                       "clic para volver. Con el teclado: las flechas mueven el cursor, + y − amplían y reducen, Escape vuelve."),
+    "charts explain": ("Move or tap on a chart to read its values: one cursor runs through all of them. Drag to zoom in, double-click "
+                       "to zoom out. With the keyboard: arrow keys move the cursor, + and − zoom, Escape zooms out.",
+                       "Pasa por encima de una gráfica, o tócala, para leer sus valores: un mismo cursor recorre todas. Arrastra para "
+                       "ampliar y haz doble clic para volver. Con el teclado: las flechas mueven el cursor, + y − amplían y reducen, "
+                       "Escape vuelve."),
     "show requests": ("Requests", "Peticiones"),
     "all requests": ("all requests", "todas las peticiones"),
     "zoom": ("Zoom", "Ampliar"),
@@ -89,12 +97,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "chart latency explains": ("Half were faster than p50, one in a hundred was slower than p99. The axis is logarithmic.",
                                "La mitad fue más rápida que p50; una de cada cien, más lenta que p99. El eje es logarítmico."),
     "chart heat": ("Where latencies fall", "Dónde caen las latencias"),
-    "chart heat explains": ("Each cell counts the requests of that time and latency; darker is more. Bands are two populations, or a timeout's edge.",
+    "chart heat explains": ("Each cell counts the requests of that time and latency; darker is more. Bands are two populations, or a "
+                            "timeout's edge.",
                             "Cada celda cuenta las peticiones de ese momento y latencia; más intenso es más. Las bandas son poblaciones "
                             "distintas o el borde de un plazo."),
     "chart breakers": ("Circuit breakers", "Cortacircuitos"),
     "chart breakers explains": ("One ribbon for each caller. Open: calls are refused at once. Half-open: a few trial calls go through.",
-                                "Una cinta por cada cliente. Abierto: rechaza las llamadas al instante. Semiabierto: deja pasar unas pocas de prueba."),
+                                "Una cinta por cada cliente. Abierto: rechaza las llamadas al instante. Semiabierto: deja pasar unas "
+                                "pocas de prueba."),
     "chart workers": ("Workers busy and requests waiting", "Trabajadores ocupados y peticiones en espera"),
     "chart workers explains": ("Where the blue reaches the dotted line, all workers are busy and the rest wait.",
                                "Donde el azul llega a la línea punteada, todos los trabajadores están ocupados y el resto espera."),
@@ -114,12 +124,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "disabled": ("disabled", "desactivado"),
     "metrics_only": ("only measuring", "solo mide"),
     "warm-up": ("warm-up", "calentamiento"),
-    "at": ("at {at}", "en {at}"),
+    "under pointer": ("under the pointer", "bajo el puntero"),
     # graph
-    "graph explains": ("Callers left, whom they call right. The thicker a line, the more calls; its colour tells how many of them failed or were refused. "
-                       "A box fills up as its workers get busy. Choose a line or a box to see it over time.",
-                       "Los clientes a la izquierda y a quién llaman a la derecha. Cuanto más gruesa la línea, más llamadas; el color dice cuántas "
-                       "fallaron o se rechazaron. Una caja se llena según se ocupan sus trabajadores. Elige una línea o una caja para verla en el tiempo."),
+    "graph explains": ("Callers left, whom they call right. The thicker a line, the more calls; its colour tells how many of them "
+                       "failed or were refused. A box fills up as its workers get busy. Choose a line or a box to see it over time.",
+                       "Los clientes a la izquierda y a quién llaman a la derecha. Cuanto más gruesa la línea, más llamadas; el color "
+                       "dice cuántas fallaron o se rechazaron. Una caja se llena según se ocupan sus trabajadores. Elige una línea o "
+                       "una caja para verla en el tiempo."),
     "moment": ("Moment", "Momento"),
     "play": ("Play", "Reproducir"),
     "pause": ("Pause", "Pausa"),
@@ -135,6 +146,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "edge chart": ("Calls over {edge}", "Llamadas de {edge}"),
     "node chart": ("{node}: workers and queue", "{node}: trabajadores y cola"),
     "calls fine": ("fine", "bien"),
+    "calls degraded": ("a fallback answered", "respondió una alternativa"),
     "calls bad": ("failed or refused", "fallidas o rechazadas"),
     "attempts": ("attempts", "intentos"),
     "choose": ("Choose a line or a box above.", "Elige arriba una línea o una caja."),
@@ -143,8 +155,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "edge label quiet": ("{source} calls {target}: no call in this time", "{source} llama a {target}: ninguna llamada en este tiempo"),
     "no calls": ("Nobody called anybody in this run.", "Nadie llamó a nadie en esta ejecución."),
     # traces
-    "traces explain": ("Some requests, span by span. Open one to see what it waited for; the dark line under the bars is the critical path.",
-                       "Algunas peticiones, tramo a tramo. Abre una para ver a qué esperaba; la línea oscura bajo las barras es la ruta crítica."),
+    "traces explain": ("Some requests, span by span. Open one to see what it waited for; the dark line under the bars is the critical "
+                       "path.",
+                       "Algunas peticiones, tramo a tramo. Abre una para ver a qué esperaba; la línea oscura bajo las barras es la ruta "
+                       "crítica."),
     "group all": ("all", "todas"),
     "group failed": ("failed", "fallidas"),
     "group slow": ("slowest", "más lentas"),
@@ -181,8 +195,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "table services": ("Services", "Servicios"),
     "table calls": ("Calls and their policies", "Llamadas y sus políticas"),
     "all kinds": ("(all)", "(todas)"),
-    "outermost": ("Policies stand outermost first: the first one sees the call first.", "Las políticas van de fuera adentro: la primera ve antes la llamada."),
-    "no policies": ("none", "ninguna"),
+    "outermost": ("Under a call stand its policies, outermost first: the first one sees the call first. A click shows all settings.",
+                  "Debajo de cada llamada van sus políticas, de fuera adentro: la primera ve antes la llamada. Al pulsar se ven los "
+                  "ajustes."),
     # scenario
     "scenario explains": ("The whole scenario as it ran, with every default written out.",
                           "El escenario completo tal como se ejecutó, con todos los valores por defecto."),
@@ -199,41 +214,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "digest": ("Digest", "Resumen criptográfico"),
     "simulated": ("Simulated", "Simulado"),
     "took": ("{wall} on the clock", "{wall} de reloj"),
-    "pictures explain": ("The same charts lie as files in the folder charts.", "Las mismas gráficas están como archivos en la carpeta charts."),
+    "pictures explain": ("The same charts lie as files in the folder charts.",
+                         "Las mismas gráficas están como archivos en la carpeta charts."),
 }
 
-HEADERS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {  # (what, explanation), each in English and Spanish
-    "workload": (("Workload", "Carga"), ("Who sends the requests.", "Quién envía las peticiones.")),
-    "request": (("Request", "Petición"), ("Method and path.", "Método y ruta.")),
-    "offered": (("Offered", "Ofrecidas"), ("Begun per second.", "Iniciadas por segundo.")),
-    "goodput": (("Goodput", "Útiles"), ("Answered as asked, per second.", "Atendidas como se pidió, por segundo.")),
-    "good": (("OK", "Bien"), ("Answered, degraded ones included, of all that ended.", "Con respuesta, incluidas las degradadas, de todas las que acabaron.")),
-    "p50": (("p50", "p50"), ("Half were faster.", "La mitad fue más rápida.")),
-    "p99": (("p99", "p99"), ("One in a hundred was slower.", "Una de cada cien fue más lenta.")),
-    "slowest": (("Slowest", "Máxima"), ("The slowest of all.", "La más lenta de todas.")),
-    "statuses": (("Statuses", "Estados"), ("How many ended with which status.", "Cuántas acabaron con cada estado.")),
-    "service": (("Service", "Servicio"), ("Or database, cache, broker.", "O base de datos, caché, broker.")),
-    "kind": (("Kind", "Tipo"), ("What it is.", "Qué es.")),
-    "instances": (("Instances", "Instancias"), ("Copies that run side by side.", "Copias que funcionan a la vez.")),
-    "workers each": (("Workers each", "Trabajadores c/u"), ("Requests that one instance serves at once.", "Peticiones que una instancia atiende a la vez.")),
-    "requests": (("Requests", "Peticiones"), ("Served.", "Servidas.")),
-    "busy": (("Busy", "Ocupación"), ("Share of all workers that were busy, averaged over time.",
-                                     "Parte de los trabajadores que estaba ocupada, en promedio.")),
-    "queue mean": (("Queue", "Cola"), ("Requests waiting for a worker, averaged over time.", "Peticiones esperando turno, en promedio.")),
-    "queue max": (("Longest", "Máx."), ("The longest queue of one instance.", "La cola más larga de una instancia.")),
-    "refused": (("Refused", "Rechazadas"), ("Turned away because the queue was full or by a limit.", "Rechazadas por cola llena o por un límite.")),
-    "wasted": (("Wasted", "Inútil"), ("Work on requests that nobody waited for any more.", "Trabajo en peticiones que ya nadie esperaba.")),
-    "edge": (("Call", "Llamada"), ("Who calls whom.", "Quién llama a quién.")),
-    "calls": (("Calls", "Llamadas"), ("Logical calls; retries are not counted.", "Llamadas lógicas, sin contar reintentos.")),
-    "amplification": (("Attempts/call", "Intentos/llam."), ("Attempts for each call: above 1 are retries, below 1 refusals.",
-                                                           "Intentos por llamada: más de 1 son reintentos; menos de 1, rechazos.")),
-    "retries": (("Retries", "Reintentos"), ("Attempts after the first.", "Intentos después del primero.")),
-    "timeouts": (("Timeouts", "Plazos vencidos"), ("Attempts given up.", "Intentos abandonados.")),
-    "refused calls": (("Refused", "Rechazadas"), ("Refused by a policy before anything was sent.", "Rechazadas por una política antes de enviar nada.")),
-    "breaker open": (("Breaker open", "Cortac. abierto"), ("How often and how long.", "Cuántas veces y cuánto tiempo.")),
-    "policies": (("Policies", "Políticas"), ("Outermost first.", "De fuera adentro.")),
-}
-IN_THE_BROWSER = tuple(key for key in TEXTS if not key.startswith(("nav ", "big ", "why ", "table ")) and not key.endswith((" explains", " explain")))
+IN_THE_BROWSER = tuple(
+    key for key in TEXTS if not key.startswith(("nav ", "big ", "why ", "table ")) and not key.endswith((" explains", " explain"))
+)
 
 
 @dataclass(frozen=True)
@@ -245,10 +232,6 @@ class Texts:
     def __call__(self, key: str, **values: object) -> str:
         text = self.words.pick(TEXTS[key])
         return text.format(**values) if values else text
-
-    def headers(self, *keys: str) -> Sequence[tuple[str, str]]:
-        """Each header with its explanation."""
-        return [(self.words.pick(HEADERS[key][0]), self.words.pick(HEADERS[key][1])) for key in keys]
 
     def in_the_browser(self) -> dict[str, str]:
         """What scripts say, by key, with places for values left open."""

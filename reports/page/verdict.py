@@ -106,8 +106,8 @@ def _seen(phase: str, requests: Requests, start: float, until: float, words: Wor
     done, total = answered(mine), len(mine.finished)
     latency = np.sort(done.latency)
     good, degraded = (int((mine.outcome == outcome).sum()) / total if total else 0.0 for outcome in GOOD)
-    figures = [words.short(len(mine) / (until - start)) + "/s", words.percent(good) if total else "–", words.percent(degraded) if total else "–",
-               words.percent(max(0.0, 1 - good - degraded)) if total else "–"]
+    shares = (good, degraded, max(0.0, 1 - good - degraded))
+    figures = [f"{words.short(len(mine) / (until - start))}/s", *(words.percent(share) if total else "–" for share in shares)]
     figures += [words.seconds(float(np.quantile(latency, share))) if len(latency) else "–" for share in (0.5, 0.9, 0.99)]
     return Seen(phase, f"{_at(words, start)} – {_at(words, until)}", figures, good, degraded)
 

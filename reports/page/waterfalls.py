@@ -61,10 +61,18 @@ def choose(result: RunResult) -> list[tuple[int, str]]:
     take("failed", _of_each(failed, done, 3), FAILED)
     take("slow", np.concatenate([order[: SLOWEST // 2], _of_each(order, done, 2)]), SLOWEST)
     take("degraded", _of_each(order[done.outcome[order] == Outcome.DEGRADED], done, OTHER), OTHER)
-    good = order[done.outcome[order] == Outcome.OK]
-    middle = np.array([ranked[len(ranked) // 2] for kind in np.unique(done.operation[good]) if len(ranked := good[done.operation[good] == kind])], dtype=int)
+    middle = _median_of_each(order[done.outcome[order] == Outcome.OK], done)
     take("ordinary", middle[np.argsort(-latency[middle], kind="stable")], OTHER)
     return list(taken.items())
+
+
+def _median_of_each(ranked: Any, done: Any) -> Any:
+    """The middle one of each kind of request, in the order of *ranked*."""
+    import numpy as np
+
+    kinds = done.operation[ranked]
+    by_kind = [ranked[kinds == kind] for kind in np.unique(kinds)]
+    return np.array([mine[len(mine) // 2] for mine in by_kind], dtype=int)
 
 
 def _of_each(ranked: Any, done: Any, count: int) -> Any:

@@ -30,10 +30,11 @@ function openBreaker(edge) {
 }
 
 function paintEdge(edge, busiest) {
-  const calls = graph.total(edge.calls), bad = graph.total(edge.bad), attempts = graph.total(edge.attempts);
+  const calls = graph.total(edge.calls), bad = graph.total(edge.bad), attempts = graph.total(edge.attempts), degraded = graph.total(edge.degraded);
   const perSecond = calls / graph.seconds, level = severity(calls ? bad / calls : 0), {group: place, line, title, text} = edge.drawn;
-  place.setAttribute("class", `edge error-${level}${calls ? "" : " quiet"}${edge.chosen ? " chosen" : ""}`);
-  line.setAttribute("marker-end", `url(#head-${level})`);
+  const spared = level < 3 && degraded > 0.05 * calls;
+  place.setAttribute("class", `edge error-${level}${spared ? " spared" : ""}${calls ? "" : " quiet"}${edge.chosen ? " chosen" : ""}`);
+  line.setAttribute("marker-end", `url(#head-${spared ? "spared" : level})`);
   line.style.strokeWidth = calls ? 1.2 + 6.5 * Math.sqrt(perSecond / busiest) : 1;
   const names = {source: edge.source, target: edge.target};
   title.textContent = calls ? T("edge label", {...names, rate: short(perSecond), bad: percent(bad / calls), attempts: number(attempts / calls, 2)}) : T("edge label quiet", names);
@@ -87,21 +88,22 @@ function drawnParts() {
 }
 
 function edgePlots(place, edge) {
-  const good = edge.calls.map((count, bin) => count - edge.bad[bin]);
+  const good = edge.calls.map((count, bin) => count - edge.bad[bin] - edge.degraded[bin]);
   const at = (row, index) => `${short(row[Math.min(index, BINS - 1)] / widthOf(Math.min(index, BINS - 1)))}/s`;
   const [above, below] = [el("div", {class: "canvas"}), el("div", {class: "canvas"})];
   const title = el("p", {}, el("b", {}, T("edge chart", {edge: `${edge.source} → ${edge.target}`})));
   place.replaceChildren(title, el("div", {}, above), el("div", {}, below));
   const calls = timePlot(above, {
-    height: 190, label: title.textContent, data: [X, ...stacked([every(rate(good)), every(rate(edge.bad))]), every(rate(edge.attempts))],
+    height: 190, label: title.textContent, data: [X, ...stacked([good, edge.degraded, edge.bad].map((counts) => every(rate(counts)))), every(rate(edge.attempts))],
     series: [
       {label: T("calls fine"), color: "--ok", width: 0, fill: () => faded("--ok", 0.8), value: (index) => at(good, index)},
+      {label: T("calls degraded"), color: "--degraded", width: 0, value: (index) => at(edge.degraded, index)},
       {label: T("calls bad"), color: "--failed", width: 0, value: (index) => at(edge.bad, index)},
       {label: T("attempts"), color: "--ink", width: 1.4, dash: [4, 3], value: (index) => at(edge.attempts, index)},
     ],
-    bands: [[2, 1, "--failed"]],
+    bands: [[2, 1, "--degraded"], [3, 2, "--failed"]],
   });
-  const rows = ["p99", "p50"].map((name) => every(edge[name].map((value) => value == null ? null : Math.max(value, 0.001))));
+  const rows = ["p99", "p50"].map((name) => every(edge[name].map((value) => value == null ? null : Math.max(value, 0.1))));  // a refusal takes no time
   const latency = timePlot(below, {
     height: 170, label: T("duration"), data: [X, ...rows], scale: {distr: 3, log: 10, range: decades}, axis: logAxis,
     series: [["p99", "--failed"], ["p50", "--line"]].map(([name, color]) => ({label: name, color, width: 2, value: (index) => milliseconds(edge[name][Math.min(index, BINS - 1)])})),

@@ -6,28 +6,37 @@ const LATENCIES = [["max", "--idle", 1], ["p99", "--failed", 2], ["p90", "--slow
 let group = DATA.groups[0];
 const rate = (counts) => counts.map((count, bin) => count / widthOf(bin));
 
+const PRESENT = OUTCOMES.filter(([name]) => DATA.groups.some((one) => one.ended[name]));
+
 function outcomeRows() {
-  const rows = OUTCOMES.map(([name]) => every(rate(group.ended[name] ?? new Array(BINS).fill(0))));
+  const rows = PRESENT.map(([name]) => every(rate(group.ended[name] ?? new Array(BINS).fill(0))));
   return [X, ...stacked(rows), every(rate(group.offered))];
 }
 
 function outcomesPlot() {
   const perSecond = (counts, index) => counts ? `${short(counts[Math.min(index, BINS - 1)] / widthOf(Math.min(index, BINS - 1)))}/s` : "0/s";
-  const present = OUTCOMES.filter(([name]) => DATA.groups.some((one) => one.ended[name]));
   return timePlot($("plot-outcomes"), {
     height: 250, label: T("chart outcomes"), data: outcomeRows(),
     series: [
-      ...OUTCOMES.map(([name, color], place) => ({label: T(`outcome ${name}`), color, width: 0, show: present.some(([one]) => one === name),
+      ...PRESENT.map(([name, color], place) => ({label: T(`outcome ${name}`), color, width: 0,
         fill: place === 0 ? () => faded(color, 0.8) : undefined, value: (index) => perSecond(group.ended[name], index)})),
       {label: T("offered"), color: "--ink", width: 1.2, dash: [4, 3], value: (index) => perSecond(group.offered, index)},
     ],
-    bands: [[2, 1, "--degraded"], [3, 2, "--rejected"], [4, 3, "--failed"]],
+    bands: PRESENT.slice(1).map(([, color], place) => [place + 2, place + 1, color]),
   });
 }
 
 const latencyRows = () => [X, ...LATENCIES.map(([name]) => every(group.latency[name].map((value) => value == null ? null : Math.max(value, 0.001))))];
 const decades = (u, low, high) => low == null || !(low > 0) ? [1, 1000] : [10 ** Math.floor(Math.log10(low) + 1e-9), 10 ** Math.ceil(Math.log10(high * 1.05))];
-const logAxis = {values: (u, splits) => splits.map((value) => value == null ? "" : milliseconds(value)), space: 20};
+const logAxis = {
+  values: (u, splits) => splits.map(milliseconds),
+  splits: (u, axis, low, high) => {
+    const found = [], steps = high / low > 500 ? [1] : [1, 2, 5];
+    for (let power = Math.floor(Math.log10(low) + 1e-9); 10 ** power <= high * 1.001; power += 1) found.push(...steps.map((step) => step * 10 ** power));
+    return found.filter((value) => value >= low * 0.999 && value <= high * 1.001);
+  },
+  filter: (u, splits) => splits,
+};
 
 function latencyPlot() {
   return timePlot($("plot-latency"), {
@@ -68,10 +77,10 @@ function heatPlot() {
     return found ? `${number(found[1])} (${milliseconds(rows[found[0]])} – ${milliseconds(rows[found[0] + 1])})` : "";
   };
   let plot = null;
-  const cell = {label: T("at", {at: "↖"}), value: (index) => plot ? under(plot, Math.min(index, columns.length - 1)) : ""};
+  const cell = {label: T("under pointer"), value: (index) => plot ? under(plot, Math.min(index, columns.length - 1)) : ""};
   plot = timePlot($("plot-heat"), {
     height: 250, label: T("chart heat"), draw, data: [edges, edges.map(() => rows[0]), edges.map(() => null)],
-    scale: {distr: 3, log: 10, range: () => [rows[0], rows[rows.length - 1]]}, axis: logAxis,
+    scale: {distr: 3, log: 10, range: () => [rows[0], rows[rows.length - 1] * (rows[rows.length - 1] / rows[0]) ** 0.1]}, axis: logAxis,
     series: [{label: T("requests there"), width: 0, value: (index) => number(total[Math.min(index, total.length - 1)])}, {...cell, width: 0}],
   });
   return plot;
@@ -85,7 +94,9 @@ function mixed(stops, share) {
 
 const STATES = {closed: ["--ok", 0.22], open: ["--failed", 1], half_open: ["--half", 1], forced_open: ["--failed", 1], disabled: ["--idle", 0.5], metrics_only: ["--idle", 0.5]};
 const stateAt = (breaker, at) => breaker.stays.find(([, from, until]) => from <= at && at < until)?.[0] ?? breaker.stays[breaker.stays.length - 1][0];
-const breakerName = (breaker) => breaker.caller ? `${breaker.caller} → ${breaker.edge.split("->")[1]}` : breaker.edge.replace("->", " → ");
+const oneEdge = new Set(DATA.breakers.map((breaker) => breaker.edge)).size === 1;
+const edgeName = (edge) => edge.replace("->", " → ");
+const breakerName = (breaker) => !breaker.caller ? edgeName(breaker.edge) : oneEdge ? breaker.caller : `${breaker.caller} → ${breaker.edge.split("->")[1]}`;
 
 function breakersPlot() {
   const openFor = (breaker) => sum(breaker.stays.filter(([state]) => state !== "closed").map(([, from, until]) => until - from));
@@ -98,7 +109,7 @@ function breakersPlot() {
     ctx.rect(left, top, width, u.bbox.height);
     ctx.clip();
     ctx.font = `${12 * ratio}px system-ui, sans-serif`;
-    ctx.textBaseline = "middle";
+    [ctx.textBaseline, ctx.textAlign] = ["middle", "left"];
     shown.forEach((breaker, row) => {
       const y = top + (row * height + 16) * ratio, tall = (height - 6) * ratio;
       for (const [state, from, until] of breaker.stays) {
@@ -118,7 +129,7 @@ function breakersPlot() {
     series: shown.map((breaker) => ({label: breakerName(breaker), width: 0, value: (index) => T(stateAt(breaker, X[index]))})),
   });
   const seen = Object.keys(STATES).filter((state) => shown.some((breaker) => breaker.stays.some(([one]) => one === state)));
-  $("plot-breakers").before(el("p", {class: "key"}, ...seen.map((state) => {
+  $("plot-breakers").before(el("p", {class: "key"}, oneEdge ? el("b", {}, edgeName(shown[0].edge)) : null, ...seen.map((state) => {
     const [name, alpha] = STATES[state];
     return el("span", {}, el("i", {class: "swatch", style: {background: `color-mix(in srgb, var(${name}) ${100 * alpha}%, transparent)`}}), T(state));
   })));
@@ -153,7 +164,7 @@ function workersPlot(place, service, height = 210, below = null) {
 function overTime() {
   zoomButtons();
   const filtered = [];
-  if (DATA.groups[0].offered.some((count) => count)) filtered.push([outcomesPlot(), outcomeRows], [latencyPlot(), latencyRows]);
+  if (PRESENT.length) filtered.push([outcomesPlot(), outcomeRows], [latencyPlot(), latencyRows]);
   else for (const name of ["outcomes", "latency"]) $(`plot-${name}`).closest("figure").hidden = true;
   if (DATA.heat) heatPlot(); else $("plot-heat").closest("figure").hidden = true;
   if (DATA.breakers.length) breakersPlot(); else $("plot-breakers").closest("figure").hidden = true;

@@ -18,7 +18,7 @@ function axisLook() {
 function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {}, draw = null, label, below = null}) {
   const options = {
     width: Math.max(place.clientWidth, 260), height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 22, 0, 0],
     scales: {x: {time: false, range: () => [time.from, time.until]}, y: {range: (u, low, high) => [0, (high || 1) * 1.12], ...scale}},
     axes: [
       {...axisLook(), size: 30, space: 60, values: (u, splits) => splits.map((at) => `${number(at, at % 1 ? 1 : 0)} s`)},
@@ -37,7 +37,7 @@ function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {
     cursor: {sync: {key: "time"}, y: false, drag: {x: true, y: false, setScale: false}, points: {show: false}},
     hooks: {
       drawClear: [(u) => shadeFaults(u)],
-      draw: [(u) => { if (draw) draw(u); drawPin(u); }],
+      draw: [(u) => { if (draw) draw(u); nameFaults(u); drawPin(u); }],
       setSelect: [(u) => {
         if (u.select.width > 4) time.show(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
         u.setSelect({left: 0, top: 0, width: 0, height: 0}, false);
@@ -72,19 +72,30 @@ time.watch((what) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 
 function shadeFaults(u) {
-  const {ctx} = u, {left, top, width, height} = u.bbox, ratio = devicePixelRatio;
+  const {ctx} = u, {left, top, width, height} = u.bbox;
   const clip = (at) => Math.min(Math.max(u.valToPos(at, "x", true), left), left + width);
   ctx.save();
   const shade = (from, until, fill) => { ctx.fillStyle = fill; ctx.fillRect(clip(from), top, clip(until) - clip(from), height); };
   if (DATA.warmup > 0) shade(0, DATA.warmup, faded("--muted", 0.09));
   for (const fault of DATA.faults) shade(fault.start, fault.until, faded("--fault", 0.1));
-  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  ctx.textBaseline = "top";
+  ctx.restore();
+}
+
+// written last, so that lines and cells do not cross the names
+function nameFaults(u) {
+  const {ctx} = u, {left, top, width} = u.bbox, ratio = devicePixelRatio;
+  const clip = (at) => Math.min(Math.max(u.valToPos(at, "x", true), left), left + width);
+  ctx.save();
+  ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
+  [ctx.textBaseline, ctx.textAlign] = ["top", "left"];
+  [ctx.strokeStyle, ctx.lineWidth, ctx.lineJoin] = [colour("--panel"), 3 * ratio, "round"];
   const write = (text, from, until, name, lane) => {
     const room = clip(until) - clip(from) - 8 * ratio;
     if (room < 24 * ratio) return;
     ctx.fillStyle = colour(name);
-    ctx.fillText(fitted(ctx, text, room), clip(from) + 4 * ratio, top + (3 + 13 * lane) * ratio);
+    const [shown, x, y] = [fitted(ctx, text, room), clip(from) + 4 * ratio, top + (3 + 13 * lane) * ratio];
+    ctx.strokeText(shown, x, y);
+    ctx.fillText(shown, x, y);
   };
   if (DATA.warmup > 0) write(T("warm-up"), 0, DATA.warmup, "--muted", 0);
   const ends = [];

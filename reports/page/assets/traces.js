@@ -10,11 +10,11 @@ function traceItem(trace) {
   const inside = el("div", {class: "inside"});
   const item = el("details", {class: "trace", "data-group": trace.group},
     el("summary", {},
-      el("span", {class: `badge ${trace.outcome}`}, T(`outcome ${trace.outcome}`)),
+      el("span", {class: `badge ${trace.outcome}`}, T(`one ${trace.outcome}`)),
       el("span", {class: "took"}, milliseconds(trace.took)),
       el("span", {class: "muted"}, trace.status),
       el("span", {class: "what"}, trace.request),
-      el("span", {class: "muted"}, `${T(`group ${trace.group}`)} · ${T("began", {at: seconds(trace.at)})}`)),
+      el("span", {class: "muted"}, (["slow", "ordinary"].includes(trace.group) ? `${T(`group ${trace.group}`)} · ` : "") + T("began", {at: seconds(trace.at)}))),
     inside);
   item.addEventListener("toggle", () => { if (item.open && !inside.childElementCount) fillTrace(inside, trace); });
   return item;
