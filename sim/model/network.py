@@ -1,11 +1,11 @@
 """The network: links with latency, jitter, loss and bandwidth, and rules that faults lay on them.
 
-    message ──▶ latency ──▶ rule, rule, rule ──▶ arrives after the sum of all delays
-                              │ Drop                never arrives; the caller waits until its own patience ends
-                              └ Fail(error)         the sender learns at once (a reset), or after the way there (a refusal)
+    message ──▶ latency, jitter ──▶ rule, rule, rule ──▶ arrives after the sum of all delays
+                                      │ Drop                never arrives; the caller waits until its own patience ends
+                                      └ Fail(error)         the sender learns at once (a reset), or after the way there (a refusal)
 
 A link carries any number of messages at once: each has its own delay, none waits for another, except where a
-`bandwidth` makes them share the line.
+`bandwidth` makes them share the line. All instances of a caller and a callee share one link for each direction.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from sim.distributions import Constant, TimeDistribution
-from sim.spec import Spec
-from sim.streams import Streams
+from sim.distributions import Constant, Sampler, TimeDistribution
+from sim.spec import Mistake, Spec, invalid
+from sim.streams import Stream, Streams
 from sim.units import Bandwidth, Duration, Share
 
 if TYPE_CHECKING:
@@ -86,13 +86,31 @@ class LinkFailed(Exception):
         self.verdict = verdict
 
 
-class LinkSpec(Spec):
+class DistanceSpec(Spec):
+    """What a way costs that is longer than others."""
+
+    latency: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.0))
+    jitter: Duration = 0.0  # uniform, up to so much more or less, as netem has it; no message takes less than no time
+    loss: Share = 0.0  # of packets
+    bandwidth: Bandwidth | None = None  # of each link; its messages go one after another
+
+    def latencies(self, stream: Stream, dice: Stream) -> Sampler:
+        """Draws latency and jitter, in seconds."""
+        draw, jitter = self.latency.sampler(stream), self.jitter
+        return (lambda: max(0.0, draw() + dice.uniform(-jitter, jitter))) if jitter else draw
+
+    def rules(self, clock: Callable[[], float], dice: Stream) -> Iterator[Rule]:
+        """What else becomes of messages."""
+        if self.bandwidth is not None:
+            yield bandwidth_rule(self.bandwidth, clock)
+        if self.loss:
+            yield loss_rule(self.loss, dice)
+
+
+class LinkSpec(DistanceSpec):
     """One link. The way back is as the way there, unless it is listed by itself."""
 
     latency: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=DEFAULT_LATENCY))
-    jitter: Duration = 0.0  # uniform, up to so much more or less, as netem has it
-    loss: Share = 0.0  # of packets
-    bandwidth: Bandwidth | None = None
     transport: Literal["tcp", "datagram"] = "tcp"
 
 
@@ -106,7 +124,16 @@ class NetworkSpec(Spec):
     default: LinkSpec = Field(default_factory=LinkSpec)
     links: dict[str, LinkSpec] = {}
     zones: dict[str, ZoneSpec] = {}
-    between_zones: LinkSpec | None = None
+    between_zones: DistanceSpec | None = None  # beside what the link itself has
+
+    @field_validator("links")
+    @classmethod
+    def _names(cls, links: dict[str, LinkSpec]) -> dict[str, LinkSpec]:
+        spaced = [name for name in links if len(name.split()) > 1]
+        wrong = [Mistake((name,), f"{name!r} is no link", f"write {''.join(name.split())!r}", at_key=True) for name in spaced]
+        if wrong:
+            raise invalid(*wrong)
+        return links
 
     def link(self, source: str, target: str) -> LinkSpec:
         """The settings of the way from *source* to *target*."""
@@ -117,23 +144,18 @@ class Link:
     """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it."""
 
     def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float],
-                 between_zones: LinkSpec | None = None) -> None:
+                 between_zones: DistanceSpec | None = None) -> None:
         self.name = f"{source}->{target}"
         self.source, self.target = source, target
         self.transport = spec.transport
-        self._clock = clock
-        self.latency = spec.latency.sampler(streams[f"link {source}>{target}"])
-        self._dice = streams[f"link {source}>{target} rules"]
+        dice = streams[f"link {source}>{target} rules"]
+        self.latency = spec.latencies(streams[f"link {source}>{target}"], dice)
         self.rules: list[Rule] = []
         if between_zones is not None:
-            apart = between_zones.latency.sampler(streams[f"link {source}>{target} zones"])
-            self.rules.append(lambda m: Delay(apart()) if m.source.zone != m.target.zone and m.source.zone and m.target.zone else None)
-        if spec.jitter:
-            self.rules.append(lambda message: Delay(self._dice.uniform(-spec.jitter, spec.jitter)))
-        if spec.bandwidth is not None:
-            self.rules.append(bandwidth_rule(spec.bandwidth, clock))
-        if spec.loss:
-            self.rules.append(loss_rule(spec.loss, self._dice))
+            apart = streams[f"link {source}>{target} zones"]
+            further = between_zones.latencies(apart, apart)
+            self.rules.extend(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, apart)]))
+        self.rules.extend(spec.rules(clock, dice))
 
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None) -> float:
         """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
@@ -150,7 +172,6 @@ class Link:
                         return LOST
                     case Fail() as verdict:
                         raise LinkFailed(verdict)
-            return max(delay, 0.0)
         return delay
 
     def rule(self, rule: Rule) -> AbstractContextManager[None]:
@@ -167,23 +188,34 @@ def _installed(rules: list[Rule], rule: Rule) -> Iterator[None]:
         rules[:] = [other for other in rules if other is not rule]
 
 
-def loss_rule(share: float, dice: Any) -> Rule:
+def across(rule: Rule) -> Rule:
+    """*rule*, for messages from one zone to another; who has no zone is no further from anywhere."""
+
+    def judge(message: Message) -> Verdict:
+        here, there = message.source.zone, message.target.zone
+        return rule(message) if here != there and here and there else None
+
+    return judge
+
+
+def loss_rule(share: float, dice: Stream) -> Rule:
     """Each packet is lost with probability *share*."""
     return lossy(lambda: dice.random() < share)
 
 
 def lossy(lost: Callable[[], bool], transport: Literal["tcp", "datagram"] | None = None) -> Rule:
-    """*lost()* is asked for each packet. On TCP a lost one is sent again after a retransmission timeout, so that loss is a tail of
-    latency there; a datagram is gone. *transport* None: as the link says."""
+    """*lost()* is asked for each packet. On TCP those that are lost are sent again after a retransmission timeout, so that loss is a
+    tail of latency there; a datagram is gone, and with it the message. *transport* None: as the link says."""
 
     def lose(message: Message) -> Verdict:
         packets = max(1, math.ceil(message.size / PACKET))
-        if not any(lost() for _ in range(packets)):
+        missing = sum(lost() for _ in range(packets))
+        if not missing:
             return None
         if (transport or message.link.transport) == "datagram":
             return Drop()
         timeout, waited = FIRST_RTO, FIRST_RTO
-        while lost():  # the packet that is sent again may be lost again
+        while missing := sum(lost() for _ in range(missing)):  # what is sent again may be lost again
             timeout = min(2 * timeout, LAST_RTO)
             waited += timeout
             if waited > GIVEN_UP:
