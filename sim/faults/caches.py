@@ -9,37 +9,22 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sim.faults.fault import Fault
 from sim.faults.injection import Injection
-from sim.faults.system import System
+from sim.faults.nodes import NodeFault
 from sim.model.cache import Cache
-from sim.spec import Mistake, Spec
 from sim.units import Share
 
 
-class CacheTarget(Spec):
-    """A cache, by name."""
-
-    service: str
-
-
-class CacheFault(Fault):
+class CacheFault(NodeFault):
     """A fault of a cache as a whole: its instances share what they hold."""
 
-    target: CacheTarget
+    of_kind: ClassVar[str] = "cache"
 
     def cache(self, at: Injection) -> Cache:
         """The cache that is hit."""
-        cache = at.world.node(self.target.service)
+        cache = self.hit(at)
         assert isinstance(cache, Cache), f"{cache.name} was checked to be a cache"
-        at.targets.append(cache.name)
-        at.seen += 1
-        at.hits += 1
         return cache
-
-    def mistakes(self, system: System) -> Iterator[Mistake]:
-        caches = [name for name, spec in system.services.items() if spec.word == "cache"]
-        yield from system.unknown(("target", "service"), "cache", self.target.service, caches)
 
 
 class CacheFlush(CacheFault):
@@ -55,7 +40,7 @@ class CacheFlush(CacheFault):
 
 
 class CacheDown(CacheFault):
-    """All instances of the cache are killed. When the fault ends they start again; unless they *keep* what they held, empty."""
+    """All instances of the cache are killed. When the fault ends they start again: empty, unless they *keep* what they held."""
 
     kind: Literal["cache.down"] = "cache.down"
     keep: bool = False

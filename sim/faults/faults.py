@@ -34,6 +34,13 @@ FAULTS: Mapping[str, type[Fault]] = LateTable({
     "cache.flush": ("sim.faults.caches", "CacheFlush"),
     "cache.down": ("sim.faults.caches", "CacheDown"),
     "cache.limit": ("sim.faults.caches", "CacheLimit"),
+    "broker.down": ("sim.faults.brokers", "BrokerDown"),
+    "broker.slow_consumer": ("sim.faults.brokers", "BrokerSlowConsumer"),
+    "broker.redeliver": ("sim.faults.brokers", "BrokerRedeliver"),
+    "broker.poison": ("sim.faults.brokers", "BrokerPoison"),
+    "registry.down": ("sim.faults.discovery", "RegistryDown"),
+    "registry.stale": ("sim.faults.discovery", "RegistryStale"),
+    "dns.error": ("sim.faults.discovery", "DnsError"),
     "load.surge": ("sim.faults.load", "LoadSurge"),
 })
 

@@ -91,7 +91,7 @@ class RequestTarget(Group):
             yield from super().mistakes(system, at)
             return
         caller, _, callee = self.link.partition("->")
-        yield from system.unknown((*at, "link"), "service or workload", caller, {*system.services, *system.workloads, "*"})
+        yield from system.unknown((*at, "link"), "service or workload", caller, system.ends)
         yield from system.unknown((*at, "link"), "service", callee, {*system.services, "*"})
 
 

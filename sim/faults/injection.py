@@ -76,6 +76,7 @@ class Shared:
     def __init__(self) -> None:
         self._layers: dict[tuple[int, str], Layers] = {}
         self._holds: dict[tuple[int, str], Holds] = {}
+        self._answers: dict[tuple[int, str], Answers] = {}
         self._parts: list[object] = []  # kept alive, so that no id is used twice
 
     def layers(self, part: object, what: str, base: Callable[[], float], apply: Callable[[float], None],
@@ -88,6 +89,15 @@ class Shared:
             self._parts.append(part)
         return found
 
+    def answers(self, part: object, question: str) -> Answers:
+        """What faults answer in the place of the attribute *question* of *part*, a function that says False without them."""
+        key = (id(part), question)
+        if key not in self._answers:
+            self._answers[key] = Answers()
+            setattr(part, question, self._answers[key])
+            self._parts.append(part)
+        return self._answers[key]
+
     def holds(self, part: object, what: str, begin: Callable[[], None], end: Callable[[], None]) -> Holds:
         """The holds on *what* of *part*."""
         key = (id(part), what)
@@ -95,6 +105,13 @@ class Shared:
             self._holds[key] = Holds(begin, end)
             self._parts.append(part)
         return self._holds[key]
+
+
+class Answers(list[Callable[..., bool]]):
+    """What several faults answer to one question: yes, if one of them says so. All are asked, so that each rolls its own dice."""
+
+    def __call__(self, *about: Any) -> bool:
+        return sum(answer(*about) for answer in self) > 0
 
 
 class Injection:
@@ -121,6 +138,12 @@ class Injection:
     def happens(self, probability: float) -> bool:
         """Draw from the fault's own stream; no ramp comes into it."""
         return probability >= 1.0 or self.rng.random() < probability
+
+    def count(self, hit: bool) -> bool:
+        """Note that something has passed, and whether it was hit."""
+        self.seen += 1
+        self.hits += hit
+        return hit
 
     # for severities that have to be set
 
@@ -151,6 +174,16 @@ class Injection:
         finally:
             layers.lift(self)
 
+    @contextmanager
+    def asked_too(self, part: Any, question: str, answer: Callable[..., bool]) -> Iterator[None]:
+        """While the block lasts, the function *question* of *part* also says True where *answer* does."""
+        answers = self.shared.answers(part, question)
+        answers.append(answer)
+        try:
+            yield
+        finally:
+            answers.remove(answer)
+
     def killed(self, instance: Instance) -> AbstractContextManager[None]:
         """Kill *instance*; it starts again when the block ends, unless another fault keeps it down."""
         return self.hold(instance, "killed", instance.kill, instance.start)
@@ -172,7 +205,8 @@ class Injection:
         cpu = instance.cpu
         if cpu is not None:
             return self.layer(cpu, "speed", lambda strength: 1 / factor(strength), base=lambda: cpu.speed, apply=cpu.set_speed)
-        return self.layer(instance, "slowness", factor, base=lambda: instance.slowness, apply=instance.set_slowness)
+        return self.layer(instance, "slowness", factor, base=lambda: 1.0,
+                          apply=lambda product: instance.slow_by("faults", product))
 
     @contextmanager
     def running(self, job: Coroutine[Any, Any, None]) -> Iterator[None]:

@@ -35,10 +35,14 @@ class LinkFault(Fault):
         """What becomes of a message on *link* while the fault is on."""
         raise NotImplementedError
 
+    def ways(self, at: Injection) -> list[tuple[Side, Side]]:
+        """The directions in which messages are hit."""
+        return self.target.ways(at.world, at.rng)
+
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         with ExitStack() as rules:
-            for way in self.target.ways(at.world, at.rng):
+            for way in self.ways(at):
                 at.targets.extend(names_of_way(way))
                 belongs = in_way(way)
 

@@ -21,11 +21,17 @@ class System:
     workloads: Collection[str] = ()
     zones: Collection[str] = ()
     fault_names: Collection[str] = ()
+    registry: bool = False  # there is one
 
     @property
     def kinds(self) -> set[str]:
         """The kinds of nodes that there are."""
         return {spec.word for spec in self.services.values()}
+
+    @property
+    def ends(self) -> set[str]:
+        """What a link can lead from or to; `*` is anybody."""
+        return {*self.services, *self.workloads, *(["registry"] if self.registry else []), "*"}
 
     def unknown(self, loc: tuple[str, ...], what: str, name: str, known: Collection[str]) -> Iterator[Mistake]:
         """A mistake if *name* is not among the *known*."""

@@ -228,9 +228,8 @@ class LinkTarget(Picks):
     def mistakes(self, system: System) -> Iterator[Mistake]:
         """Names that the scenario does not have."""
         if self.link is not None:
-            known = {*system.services, *system.workloads, "*"}
             for name in self._ends():
-                yield from system.unknown(("target", "link"), "service or workload", name, known)
+                yield from system.unknown(("target", "link"), "service or workload", name, system.ends)
         for key, group in (("from", self.from_), ("to", self.to)):
             if group is not None:
                 yield from group.mistakes(system, ("target", key))

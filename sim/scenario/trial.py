@@ -18,7 +18,8 @@ def check_faults(scenario: Scenario, faults: Sequence[Fault] | None = None) -> l
     """Everything in the scenario's faults (or in *faults*, those of a plan) that does not fit it; places are `faults`, index, field."""
     mine = scenario.faults if faults is None else faults
     others = [] if faults is None else scenario.faults
-    system = System(scenario.services, set(scenario.workloads), set(scenario.network.zones), {*names_of(mine), *names_of(others)})
+    names = {*names_of(mine), *names_of(others)}
+    system = System(scenario.services, set(scenario.workloads), set(scenario.network.zones), names, scenario.registry is not None)
     return [replace(mistake, loc=("faults", *mistake.loc)) for mistake in check_fault_plan(mine, system)]
 
 

@@ -22,7 +22,7 @@ WORLD: dict[str, Any] = {
     "services": {
         "front": {
             "instances": 2, "workers": 1000,
-            "uses": {"back": {"policies": [{"timeout": "1s"}]}, "db": {"policies": [{"timeout": "1s"}]}, "cache": {"policies": [{"timeout": "1s"}]}},
+            "uses": {callee: {"policies": [{"timeout": "1s"}]} for callee in ("back", "db", "cache")},
             "endpoints": {
                 "GET /": [{"work": "1ms"}, {"call": "back GET /x"}],
                 "GET /db": [{"work": "1ms"}, {"query": {"database": "db", "statement": "write"}}],

@@ -12,7 +12,7 @@ STEPS = [{"work": "1s"}]
 
 
 def single(*faults, steps=STEPS, at=("0s", "100ms", "1800ms"), timeout=None, **service):
-    """Requests at given times to one instance with one worker, 1 s of work each and 50 ms of link, under *fault*; by arrival: (status, end)."""
+    """Requests at given times to one instance with one worker, 1 s of work each and 50 ms of link; by arrival: (status, end)."""
     result = run(Scenario.model_validate({
         "name": "single", "duration": "20s", "network": {"default": {"latency": "50ms"}},
         "services": {"api": {"workers": 1, "endpoints": {"GET /": steps, "GET /leaf": [{"work": "300ms"}]}, **service},
@@ -98,7 +98,7 @@ def test_slow_stretches_what_is_left_of_the_work_and_healing_the_rest_of_that():
 
 
 def test_slow_and_paused_together():
-    """1 s of work, four times as slow from 0.5 s of it on, standing still for one second in between: the factor counts for the work alone."""
+    """1 s of work, four times as slow from the middle on, standing still for 1 s in between: the factor counts for the work alone."""
     faults = [fault("instance.slow", "550ms", "3s", factor=4), fault("instance.pause", "1050ms", "1s")]
     for order in (faults, faults[::-1]):
         answers, _ = single(*order, at=("0s",))
@@ -148,7 +148,7 @@ def test_a_request_that_begins_in_the_instant_of_the_kill_gives_its_worker_back(
 
 def test_memory_that_leaks_makes_longer_and_longer_pauses_and_ends_in_a_kill():
     """100 MB, half of it used, 10 MB/s: out of memory after 5 s, again 5 s after the restart, and never once the fault is over."""
-    leak = fault("resource.memory", "2s", "9s", size="100MB", used="50%", leak="10MB", restart_after="1s", gc_interval="1s", gc_pause="10ms")
+    leak = fault("resource.memory", "2s", "9s", size="100MB", leak="10MB", restart_after="1s", gc_interval="1s", gc_pause="10ms")
     _, result = single(leak, at=("0s",))
     assert [event["at"] for event in result.events if event["kind"] == "memory.oom"] == [pytest.approx(7.0)]
     ups = [(event["at"], event["reachable"]) for event in result.events if event["kind"] == "instances" and event["at"] > 0]

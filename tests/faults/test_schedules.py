@@ -110,5 +110,6 @@ def test_what_a_plan_cannot_mean_is_refused_with_its_place(fault, place, what):
 ])
 def test_written_out_and_read_again_it_is_the_same(schedule):
     """A resolved scenario holds the schedule in full."""
-    fault = FAULT.validate_python({**DELAY, "schedule": schedule, "target": {"to": {"service": "b", "mode": "fixed-percent", "value": "50%"}}})
+    target = {"to": {"service": "b", "mode": "fixed-percent", "value": "50%"}}
+    fault = FAULT.validate_python({**DELAY, "schedule": schedule, "target": target})
     assert FAULT.validate_python(FAULT.dump_python(fault, mode="json")) == fault

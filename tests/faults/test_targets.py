@@ -16,6 +16,8 @@ from sim.telemetry.codes import SpanKind
 
 from .small import DURING, measure, ran, scenario
 
+BACK = {"service": "back"}
+
 
 @pytest.fixture
 def world():
@@ -119,7 +121,7 @@ def test_a_fault_of_requests_on_a_link_spares_other_callers():
     ({"kind": "network.reset", "probability": "0%", "target": {"link": "front->back"}}, "chance hit none"),
     ({"kind": "http.abort", "target": {"service": "back", "match": {"path": "/none"}}}, "fitted `match`"),
     ({"kind": "instance.kill", "target": {"service": "back"}, "schedule": {"at": "100s"}}, "no time within the run's 12 s"),
-    ({"kind": "instance.slow", "factor": 2, "target": {"service": "back", "mode": "random-max-percent", "value": "1%"}}, "nothing in the system fits"),
+    ({"kind": "instance.slow", "factor": 2, "target": {**BACK, "mode": "random-max-percent", "value": "1%"}}, "nothing in the system fits"),
     ({"kind": "db.slow", "factor": 2, "target": {"zone": "a"}}, "nothing in the system fits"),
 ])
 def test_a_fault_that_changed_nothing_is_a_warning_that_names_why(fault, why):

@@ -96,7 +96,8 @@ def test_a_check_with_two_bounds_is_two_checks():
     ("offered", "users", "1/s", 100.0), ("error_share", "users", "1%", 0.25), ("latency.p50", "users", "1ms", 0.012),
     ("latency.max", "users", "1ms", 0.012), ("latency.mean", "api", "1ms", 0.0075), ("success_ratio", "api", "1%", 0.75),
     ("success_ratio", "users->api", "1%", 0.75), ("amplification", "users->api", 1, 1.0), ("attempts", "users->api", "1/s", 100.0),
-    ("breaker_open_share", "users->api", "1%", 0.0), ("utilisation", "api", "1%", 0.075), ("queue", "api", 1, 0.0), ("queue.max", "api", 1, 0.0),
+    ("breaker_open_share", "users->api", "1%", 0.0), ("utilisation", "api", "1%", 0.075), ("queue", "api", 1, 0.0),
+    ("queue.max", "api", 1, 0.0),
     ("in_flight", "users", 1, 0.25 * 0.2 + 0.75 * 1.2),
 ])
 def test_every_measure_of_a_window(measure, of, bound, wanted):

@@ -1,0 +1,123 @@
+"""Faults of message brokers and of those who take their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from sim.faults.injection import Injection
+from sim.faults.nodes import NodeFault
+from sim.faults.system import System
+from sim.model.broker import Broker
+from sim.model.messaging import Message
+from sim.model.subjects import matches
+from sim.spec import Mistake, invalid
+from sim.units import Duration, Share
+
+
+class BrokerFault(NodeFault):
+    """A fault of a broker as a whole: its instances are one cluster."""
+
+    of_kind: ClassVar[str] = "broker"
+
+    def broker(self, at: Injection) -> Broker:
+        """The broker that is hit."""
+        broker = self.hit(at)
+        assert isinstance(broker, Broker), f"{broker.name} was checked to be a broker"
+        return broker
+
+
+class BrokerDown(BrokerFault):
+    """All instances of the broker are killed. What a stream has stored is still there when they start again; at most once, what was
+    under way is lost.
+    """
+
+    kind: Literal["broker.down"] = "broker.down"
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        with at.all_killed(self.broker(at).instances):
+            yield
+
+
+class BrokerSlowConsumer(BrokerFault):
+    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer."""
+
+    severity: ClassVar[str] = "delay"
+    kind: Literal["broker.slow_consumer"] = "broker.slow_consumer"
+    consumer: str | None = None
+    delay: Duration
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        groups = [group for group in self.broker(at).groups if self.consumer in (None, group.name, group.queue)]
+        at.targets[:] = [f"{self.target.service}->{group.name}" for group in groups]
+        at.hits = len(groups)
+        with ExitStack() as slowed:
+            for group in groups:
+                slowed.enter_context(at.layer(group, "extra", lambda strength: self.delay * strength, base=lambda: 0.0,
+                                              apply=partial(setattr, group, "extra"), combine=sum))
+            yield
+
+
+class BrokerRedeliver(BrokerFault):
+    """Acknowledgements are lost, with *probability*: messages that were handled are delivered again, and handled twice."""
+
+    severity: ClassVar[str] = "probability"
+    kind: Literal["broker.redeliver"] = "broker.redeliver"
+    probability: Share = 1.0
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        broker = self.broker(at)
+        at.seen = at.hits = 0  # counted by acknowledgement
+
+        def lost() -> bool:
+            return at.count(at.happens(self.probability * at.strength))
+
+        with at.asked_too(broker, "loses_ack", lost):
+            yield
+
+    def missed(self, at: Injection) -> str:
+        return f"of {at.seen} acknowledgements chance hit none" if at.seen else f"nobody acknowledged a message of {self.target.service}"
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        yield from super().mistakes(system)
+        if getattr(system.services.get(self.target.service), "delivery", None) == "at_most_once":
+            yield Mistake(("target", "service"), f"{self.target.service!r} delivers at most once and waits for no acknowledgement",
+                          "aim at a broker with `delivery: at_least_once`")
+
+
+class BrokerPoison(BrokerFault):
+    """Messages that are published while it lasts are poison, with *probability*: whoever handles one fails, each time. *subject* narrows
+    it down.
+    """
+
+    severity: ClassVar[str] = "probability"
+    kind: Literal["broker.poison"] = "broker.poison"
+    probability: Share = Field(default=1.0, gt=0)
+    subject: str = ">"
+
+    @model_validator(mode="after")
+    def _is_pattern(self) -> BrokerPoison:
+        if not self.subject or " " in self.subject:
+            raise invalid(Mistake(("subject",), f"{self.subject!r} is no subject", "write for example 'order.*', or '>' for all"))
+        return self
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        broker = self.broker(at)
+        at.seen = at.hits = 0  # counted by message
+
+        def poisonous(message: Message) -> bool:
+            return matches(self.subject, message.subject) and at.count(at.happens(self.probability * at.strength))
+
+        with at.asked_too(broker, "poisons", poisonous):
+            yield
+
+    def missed(self, at: Injection) -> str:
+        return f"of {at.seen} messages chance hit none" if at.seen else f"no message on {self.subject} was published while it was on"

@@ -1,0 +1,86 @@
+"""Faults of finding each other: a registry that is gone or behind the times, names that do not resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from sim.errors import ConnectFailed
+from sim.faults.fault import Fault
+from sim.faults.injection import Injection
+from sim.faults.network import LinkFault, chance
+from sim.faults.system import System
+from sim.faults.targets import Side
+from sim.model.network import Fail, Link, Message, Rule, Verdict
+from sim.spec import Mistake
+from sim.units import Duration, PositiveDuration, Share
+
+if TYPE_CHECKING:
+    from sim.model.registry import Registry
+
+
+class RegistryFault(Fault):
+    """A fault of the registry as a whole; there is one at most."""
+
+    def registry(self, at: Injection) -> Registry:
+        """The registry, which is hit."""
+        registry = at.world.registry
+        assert registry is not None, "the scenario was checked to have a registry"
+        at.targets.append(registry.name)
+        at.count(True)
+        return registry
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        if not system.registry:
+            yield Mistake(("kind",), f"{self.kind}: the scenario has no registry", "add a `registry:`; without one discovery is perfect")
+
+
+class RegistryDown(RegistryFault):
+    """All instances of the registry are killed: nobody is checked, nobody can register, and callers go on with what they knew last."""
+
+    kind: Literal["registry.down"] = "registry.down"
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        with at.all_killed(self.registry(at).instances):
+            yield
+
+
+class RegistryStale(RegistryFault):
+    """The registry tells what was: every change is seen *lag* later, or (without a lag) none at all until the fault ends."""
+
+    severity: ClassVar[str] = "lag"
+    kind: Literal["registry.stale"] = "registry.stale"
+    lag: PositiveDuration | None = None
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        registry, lag = self.registry(at), self.lag
+        if lag is None:
+            with at.hold(registry, "frozen", registry.freeze, registry.thaw):
+                yield
+        else:
+            with at.layer(registry, "lag", lambda strength: lag * strength, base=lambda: 0.0, apply=registry.set_lag, combine=sum):
+                yield
+
+
+class DnsError(LinkFault):
+    """The callee's name does not resolve, for a share *probability* of the calls: the caller learns so *after* that time."""
+
+    severity: ClassVar[str] = "probability"
+    kind: Literal["dns.error"] = "dns.error"
+    probability: Share = 1.0
+    after: Duration = 0.0
+
+    def ways(self, at: Injection) -> list[tuple[Side, Side]]:
+        return [self.target.sides(at.world, at.rng)]
+
+    def rule(self, link: Link, at: Injection) -> Rule:
+        verdict = Fail(lambda: ConnectFailed(f"the name {link.target} does not resolve"), self.after)
+        happens = chance(at, self.probability)
+
+        def resolve(message: Message) -> Verdict:
+            return verdict if message.response is None and happens() else None
+
+        return resolve
