@@ -120,7 +120,7 @@ def fault_problems(scenario: Scenario, plans: Sequence[Plan]) -> list[Problem]:
     """What in the faults of several files does not fit *scenario*, or each other."""
     faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
     names = [fault.name for _, _, fault in faults if fault.name is not None]
-    system = System(scenario.services, scenario.workloads, scenario.network.zones, names)
+    system = System(scenario.services, scenario.workloads, scenario.network.zones, names, scenario.registry is not None)
     problems = []
     for mistake in check_fault_plan([fault for _, _, fault in faults], system):
         document, index, _ = faults[int(mistake.loc[0])]
