@@ -240,6 +240,8 @@ class Instance:
         self.answer(exchange, response)
 
     def _give_up(self, exchange: Exchange) -> None:
+        if not hasattr(exchange, "operation"):  # its task has not begun yet
+            exchange.operation = self.node.operation_of(exchange.request)
         self._leave(exchange, self.env._now)
         self._record(exchange, CANCELLED, FAILED)
 
@@ -252,8 +254,6 @@ class Instance:
         del self.serving[exchange]
         self.busy.change(-1, now)
         if self.waiting.value:
-        if not hasattr(exchange, "operation"):  # its task has not begun yet
-            exchange.operation = self.node.operation_of(exchange.request)
             self._serve_next()
         if self.draining and self.up and not self.serving:
             self.world.drained(self)
