@@ -5,6 +5,7 @@
     │   ├── StatusError              the callee answered 5xx or 429                        the work may have happened
     │   ├── NoHealthyInstances       discovery knows nobody to send to               503   surely did not happen
     │   ├── ConnectFailed            refused, or no route       (ConnectionError)    502   surely did not happen
+    │   │   └── CertificateExpired   the handshake failed                            502   surely did not happen
     │   └── ConnectionReset          broke under the call       (ConnectionResetError) 502 may have happened
     ├── TimeoutError                 AttemptTimeout, DeadlineExceeded of sim.resilience        may have happened
     ├── Rejected                     refusals of sim.resilience: nothing was sent              surely did not happen
@@ -51,6 +52,10 @@ class ConnectFailed(CallError, ConnectionError):
     """Refused, or no route: nothing was sent."""
 
     sent = False
+
+
+class CertificateExpired(ConnectFailed):
+    """One side of a connection showed a certificate that is not valid: there is no connection."""
 
 
 class ConnectionReset(CallError, ConnectionResetError):

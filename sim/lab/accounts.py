@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sim.model.node import Node
+from sim.model.node import UNBOUNDED, Node
 from sim.model.world import World
 
 
@@ -21,12 +21,13 @@ class Account:
     wasted: float  # seconds of work that nobody waited for
     rejected: int
     shed: Counter[str]  # of the rejected, by what refused them at the door
-    capacity: float  # workers, all instances
+    capacity: float  # workers of all instances
+    bounded: bool  # their number is limited
 
 
 def account_of(node: Node, now: float) -> Account:
     """The state of *node*'s integrals at *now*."""
-    some = node.instances
+    some = node.ever
     return Account(
         at=now,
         busy=sum(instance.busy.integral(now) for instance in some),
@@ -35,7 +36,8 @@ def account_of(node: Node, now: float) -> Account:
         wasted=sum(instance.wasted for instance in some),
         rejected=sum(instance.rejected for instance in some),
         shed=sum((instance.shed for instance in some), Counter()),
-        capacity=float(sum(instance.workers for instance in some)),
+        capacity=node.workforce.integral(now),
+        bounded=node.workers < UNBOUNDED,
     )
 
 

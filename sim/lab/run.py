@@ -69,7 +69,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         world = World(loop, seed, scenario.nodes(), scenario.network, scenario.registry)
         loads = {name: Load(name, spec, world) for name, spec in scenario.workloads.items()}
         before: dict[str, Account] = dict(accounts(world))
-        loop.after(scenario.warmup, lambda: before.update(accounts(world)))
+        loop.after(scenario.warmup, lambda: _begin_to_measure(world, before))
         for load in loads.values():
             loop.after(load.spec.start_after, load.start)
         driver = Driver(world, {name: load.executor for name, load in loads.items()}, scenario.faults, scenario.duration)
@@ -111,6 +111,12 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         )
 
 
+def _begin_to_measure(world: World, before: dict[str, Account]) -> None:
+    before.update(accounts(world))
+    for node in world.nodes.values():
+        node.measure_from_here()
+
+
 def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt: Interrupt,
                     on_sample: Callable[[Progress], None] | None) -> dict[str, Any] | None:
     """Run, and take a sample at each step; return which condition of `abort_if` ended it early, or None."""
@@ -150,7 +156,7 @@ def check_conservation(world: World, loads: Mapping[str, Load]) -> None:
 def describe(world: World) -> dict[str, dict[str, Any]]:
     """Of each node what charts need to know: kind, instances, capacity."""
     return {
-        name: {"kind": node.spec.word, "instances": [instance.name for instance in node.instances], "workers": node.workers,
-               "queue_limit": node.queue_limit, "zones": sorted({instance.zone for instance in node.instances if instance.zone})}
+        name: {"kind": node.spec.word, "instances": [instance.name for instance in node.ever], "workers": node.workers,
+               "queue_limit": node.queue_limit, "zones": sorted({instance.zone for instance in node.ever if instance.zone})}
         for name, node in world.nodes.items()
     }

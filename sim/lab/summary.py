@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sim.lab.accounts import Account
-from sim.model.node import UNBOUNDED
 from sim.telemetry.codes import Outcome, Reason, SpanKind, status_text
 from sim.telemetry.columns import Rows
 from sim.telemetry.result import Names, Requests, Table
@@ -94,7 +93,7 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
         "requests": len(spans),
         "success_ratio": ratio(good, len(spans)),
         "latency_s": latency_figures(served.duration),
-        "utilisation": ratio(busy, after.capacity * window) if after.capacity < UNBOUNDED else None,
+        "utilisation": ratio(busy, after.capacity - before.capacity) if after.bounded else None,
         "busy_mean": ratio(busy, window),
         "queue_mean": ratio(queue, window),
         "queue_max": queue_max,
@@ -179,4 +178,4 @@ class Groups:
 
 def queue_peak(world: World, name: str) -> int:
     """The longest queue of any instance."""
-    return max((instance.waiting.ever for instance in world.nodes[name].instances), default=0)
+    return max((instance.waiting.ever for instance in world.nodes[name].ever), default=0)

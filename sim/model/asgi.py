@@ -21,6 +21,7 @@ from sim.model.instance import Instance
 from sim.model.loading import HOW, find, load
 from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node
+from sim.model.otel import report_opentelemetry
 from sim.model.paths import plain_path
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
@@ -83,7 +84,7 @@ class AsgiService(Node):
 
     def boot(self, instance: Instance) -> None:
         """A killed instance runs again: the app is loaded anew."""
-        instance.handle = self.handler(instance)
+        instance.set_handler(self.handler(instance))
         self._begin(instance)
 
     def killed(self, instance: Instance) -> None:
@@ -122,6 +123,7 @@ class AsgiService(Node):
         assert self.spec.asgi is not None
         process = self.processes[instance] = Process(instance, load(self.spec.asgi))
         carry_httpx()
+        report_opentelemetry()
         work = self.spec.work.sampler(instance.stream("work")) if self.spec.work is not None else None
 
         async def serve(exchange: Exchange) -> Response:

@@ -4,12 +4,15 @@
     refused by an open circuit      503, with Retry-After       the callee answered 5xx        502
     refused by a bulkhead, shed     503                         refused or broken connection   502
     no healthy instance             503                         the callee answered 4xx        the same
+    no connection in the pool       503                         a certificate has expired      502
+    a lock that did not come, a deadlock, a database that is read-only                         503
 """
 
 from __future__ import annotations
 
-from sim.errors import CallError, ConnectionReset, NoHealthyInstances
+from sim.errors import CallError, CertificateExpired, ConnectionReset, NoHealthyInstances
 from sim.model.messages import Answer, Response
+from sim.model.pool import PoolTimeout
 from sim.resilience.errors import (
     AttemptTimeout,
     BudgetExhausted,
@@ -29,12 +32,14 @@ _TABLE: tuple[tuple[type[BaseException], Reason, int], ...] = (
     (RateLimited, Reason.RATE_LIMITED, 429),
     (LoadShed, Reason.LOAD_SHED, 503),
     (BudgetExhausted, Reason.BUDGET_EXHAUSTED, 503),
+    (PoolTimeout, Reason.POOL_TIMEOUT, 503),
     (Rejected, Reason.LOAD_SHED, 503),
     (DeadlineExceeded, Reason.DEADLINE, 504),
     (AttemptTimeout, Reason.TIMEOUT, 504),
     (TimeoutError, Reason.TIMEOUT, 504),
     (NoHealthyInstances, Reason.UNAVAILABLE, 503),
     (ConnectionReset, Reason.RESET, 502),
+    (CertificateExpired, Reason.CERTIFICATE, 502),
     (ConnectionError, Reason.CONNECT, 502),
     (CallError, Reason.ERROR, 502),
 )
@@ -52,6 +57,6 @@ def explain_failure(error: BaseException) -> Response:
 def pass_on(response: Response) -> Answer:
     """What a server answers because a call it needs came back as *response*, a failed one."""
     status = response.status
-    if response.error is None and status >= 500 and not response.rejected:
+    if response.error is None and status >= 500 and not response.rejected and not response.reason:
         status = 502
     return Answer(status, rejected=response.rejected, retry_after=response.retry_after)

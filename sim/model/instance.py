@@ -30,6 +30,8 @@ from sim.model.pause import Pause, sleeps_in
 from sim.model.place import PLACE, Place
 from sim.model.queues import QUEUES
 from sim.resilience.policy import PolicySpec
+from sim.model.versions import behave
+from sim.resilience.deadline import set_deadline
 from sim.streams import Stream
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span
@@ -38,6 +40,7 @@ from sim.telemetry.integrals import Level
 if TYPE_CHECKING:
     from sim.model.node import Node
     from sim.model.world import World
+    from sim.model.versions import VersionSpec
 
 SERVER, OK, DEGRADED, FAILED, REJECTED = int(SpanKind.SERVER), int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 CANCELLED = int(Reason.CANCELLED)
@@ -46,11 +49,12 @@ Handle = Callable[[Exchange], Awaitable[Response | None]]
 Wrap = Callable[[Exchange, Handle], Awaitable[Response | None]]
 DONE = Response(200)
 
+CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has crashed is started again, doubling: Kubernetes' back-off
 
 class Instance:
     """One replica. *weight*, *zone* and *healthy* are what balancers look at; *slowness* multiplies its service times."""
 
-    def __init__(self, world: World, node: Node, number: int, zone: str = "") -> None:
+    def __init__(self, world: World, node: Node, number: int, zone: str = "", version: VersionSpec | None = None) -> None:
         self.world, self.node, self.number = world, node, number
         self.name = f"{node.name}-{number}"
         self.index = world.recorder.instance(self.name)
@@ -58,6 +62,7 @@ class Instance:
         self.weight = 1.0
         self.slowness = 1.0
         self.version = ""
+        self._slowed: dict[str, float] = {}  # by what makes it slow
         self.loop = world.loop
         self.env = world.loop.env
         self.recorder = world.recorder
@@ -71,10 +76,12 @@ class Instance:
         self.accepting = True
         self.draining = False
         self.pause_now: Pause | None = None
+        self._lingers = False  # draining, and not yet to end
         self._open = True  # started, and not yet told to stop
         self._unavailable = False
         self._starts = 0
         self.serving: dict[Exchange, None] = {}
+        self._crashes = 0
         self._hooks: list[Hook] = []
         self.rejected = 0
         self.shed: Counter[str] = Counter()  # of the rejected, by what refused them at the door
@@ -93,6 +100,10 @@ class Instance:
         self.door = self._new_door()
         self._wraps: list[Wrap] = []
 
+        self._crashing: dict[str, None] = {}  # by what lets it crash
+        if version is not None:
+            self.version = version.name
+            behave(self, version, "version")
     def client(self, callee: str, policies: Sequence[PolicySpec] = ()) -> Client:
         """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool. A caller with
         *policies* of its own (a gateway's route) gets a client of its own."""
@@ -195,13 +206,26 @@ class Instance:
     @contextmanager
     def served_through(self, wrap: Wrap) -> Iterator[None]:
         """Let *wrap(exchange, handle)* serve what gets a worker while the block lasts; the last laid is the outermost."""
-        self._wraps.append(wrap)
-        self._rewrap()
+        self.wrap(wrap)
         try:
             yield
         finally:
-            self._wraps.remove(wrap)
-            self._rewrap()
+            self.unwrap(wrap)
+
+    def wrap(self, wrap: Wrap) -> None:
+        """As `served_through`, for good."""
+        self._wraps.append(wrap)
+        self._rewrap()
+
+    def unwrap(self, wrap: Wrap) -> None:
+        """Take away what `wrap` laid."""
+        self._wraps.remove(wrap)
+        self._rewrap()
+
+    def set_handler(self, handler: Handle) -> None:
+        """A new process serves from now on."""
+        self._handler = handler
+        self._rewrap()
 
     def _rewrap(self) -> None:
         self.handle = self._handler
@@ -255,8 +279,8 @@ class Instance:
         self.busy.change(-1, now)
         if self.waiting.value:
             self._serve_next()
-        if self.draining and self.up and not self.serving:
-            self.world.drained(self)
+        if self.draining and not self.serving:
+            self._end_if_idle()
 
     def _serve_next(self) -> None:
         while self.waiting.value and self.busy.value < self.workers and self.up and self.pause_now is None:
@@ -342,7 +366,57 @@ class Instance:
 
     def _ready(self, start: int) -> None:
         if self.up and start == self._starts and not self.draining:
-            self.node.boot(self)
+        if self.draining:
+            self.node.left(self)
+
+    def drain(self, linger: float = 0.0, timeout: float = inf) -> None:
+        """Leave service: no caller that knows of it sends more, what it has is finished, and then it ends.
+
+        It waits *linger* seconds for who has not heard of it yet, and ends after *timeout* whatever it has.
+        """
+        if self.draining:
+            return
+        self.draining = self._lingers = True
+        self._changed()
+        if not self.up:
+            self.node.left(self)
+            return
+        self.loop.post(linger, self._stop_lingering)
+        if timeout < inf:
+            self.loop.post(timeout, self.kill)
+
+    def _stop_lingering(self) -> None:
+        self._lingers = False
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self.up and self._open and not self._lingers and not self.serving:
+            self.set_accepting(False)
+            self.world.drained(self)
+            if self._crashing:
+                self._crash()
+            else:
+                self.node.boot(self)
+
+    def crash(self, why: str) -> None:
+        """Its process ends because of *why*, is started again, ends again, and so on until that is over."""
+        self._crashing[why] = None
+        if self.up and self._open:
+            self._crash()
+
+    def recover(self, why: str) -> None:
+        """*why* is no reason any more to crash."""
+        self._crashing.pop(why, None)
+
+    def _crash(self) -> None:
+        self._crashes += 1
+        self.recorder.event("instance.crash", node=self.node.name, instance=self.name, number=self._crashes)
+        self.kill()
+        self.loop.post(min(CRASH_WAIT * 2 ** (self._crashes - 1), LONGEST_CRASH_WAIT), self._start_again, self._starts)
+
+    def _start_again(self, start: int) -> None:
+        if start == self._starts:
+            self.start()
 
     def set_accepting(self, accepting: bool) -> None:
         """Refuse new requests, or take them again; what it has goes on."""
@@ -367,6 +441,11 @@ class Instance:
 
     def resize(self, workers: int) -> None:
         """Serve so many at once; who is served is not sent away, and new workers take those who wait."""
+    def slow_by(self, what: str, factor: float) -> None:
+        """*what* makes its work take *factor* times as long; what others make of it multiplies."""
+        self._slowed[what] = factor
+        self.set_slowness(prod(self._slowed.values()))
+
         self.workers = workers
         self._serve_next()
 

@@ -15,10 +15,13 @@ from sim.model.messaging import Subscription, broker_of
 from sim.model.paths import Routes
 from sim.resilience.admission import AdmissionSpec
 from sim.spec import Spec
+from sim.telemetry.integrals import Level
 from sim.units import Duration
 
 if TYPE_CHECKING:
+    from sim.model.client import Client
     from sim.model.steps import Step
+    from sim.model.versions import VersionSpec
     from sim.model.world import World
 
 Handler = Callable[[Exchange], Awaitable[Response | None]]  # None: answered with 200
@@ -87,19 +90,61 @@ class Node:
         self.admission = with_codel(spec.admission) if line.order == "codel" else spec.admission
         self.routes: Routes[Any] = Routes()
         self.instances: list[Instance] = []
+        self.retired: list[Instance] = []  # taken out of service for good; what they have done still counts
+        self.workforce = Level(world.loop.time())  # workers of all instances, over time
+        self.clients: list[Client] = []  # of all callers
         self.watchers: list[Callable[[], None]] = []  # called when an instance comes, goes, or takes requests again
         self.reachable: tuple[Instance, ...] = ()
 
     def start(self) -> None:
         """Make the instances; all nodes exist by now."""
-        zones = sorted(self.world.zones)
         for number in range(self.spec.instances):
-            zone = zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
-            self.instances.append(Instance(self.world, self, number, zone))
+            self._append(Instance(self.world, self, number, self._zone_of(number)))
         self.reachable = tuple(self.instances)
         self.changed()
         for pattern, subscription in self.subscriptions().items():
             broker_of(self.world, subscription.broker).subscribe(self, pattern, subscription)
+
+    def _zone_of(self, number: int) -> str:
+        zones = sorted(self.world.zones)
+        return zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
+
+    def _append(self, instance: Instance) -> None:
+        self.instances.append(instance)
+        self.workforce.change(self.workers, self.world.loop.time())
+
+    @property
+    def ever(self) -> list[Instance]:
+        """All instances there are and were."""
+        return self.instances + self.retired
+
+    def add_instance(self, version: VersionSpec | None = None) -> Instance:
+        """One more instance, of *version* where that is given; it takes requests when it has started."""
+        number = len(self.instances) + len(self.retired)
+        instance = Instance(self.world, self, number, self._zone_of(number), version)
+        instance.up = instance.accepting = False
+        self._append(instance)
+        self.world.instance_added(instance)
+        instance.start()
+        return instance
+
+    def retire(self, instance: Instance) -> None:
+        """Take *instance* out of service for good: it gets no new requests, and ends when it has answered those it has."""
+        instance.drain()
+
+    def left(self, instance: Instance) -> None:
+        """*instance* was taken out of service and has ended."""
+        if instance in self.instances:
+            self.instances.remove(instance)
+            self.retired.append(instance)
+            self.workforce.change(-self.workers, self.world.loop.time())
+
+    def adopt(self, client: Client) -> None:
+        """A caller has got its way here."""
+        self.clients.append(client)
+
+    def measure_from_here(self) -> None:
+        """The warm-up is over: `figures` count from now on."""
 
     def subscriptions(self) -> Mapping[str, Subscription]:
         """By pattern, the messages that its instances want; they come as requests with the method DELIVER and the pattern as path."""

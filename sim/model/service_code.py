@@ -118,7 +118,7 @@ class CodeService(Node):
 
     def boot(self, instance: Instance) -> None:
         """A killed instance runs again: a new process, which knows nothing of the old one."""
-        instance.handle = self.handler(instance)
+        instance.set_handler(self.handler(instance))
         self._begin(instance)
 
     def killed(self, instance: Instance) -> None:

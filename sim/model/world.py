@@ -109,6 +109,7 @@ class World:
             client.discovered = OneInstance(only)
         elif self.registry is not None and source.index and self.registry.covers(client.node):  # a workload (0) has an address
             client.see_through(self.registry.view(cast("Instance", source), client.node))
+        client.node.adopt(client)
         return client
 
     def pipeline(self, client: Client) -> Pipeline:
@@ -171,13 +172,18 @@ class World:
                 self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)))
             if self._each(node):
                 for instance in node.instances:
-                    self.recorder.gauge(node.name, instance.name, "busy", instance.busy.integral, instance.busy.peak)
-                    self.recorder.gauge(node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)
+                    self.instance_added(instance)
+
+    def instance_added(self, instance: Instance) -> None:
+        """Sample an instance's own levels, where nodes are few enough for that."""
+        if self._few:
+            self.recorder.gauge(instance.node.name, instance.name, "busy", instance.busy.integral, instance.busy.peak)
+            self.recorder.gauge(instance.node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)
 
 
 def _sum_of(node: Node, level: str, resets: bool) -> Any:
     def integral(now: float) -> float:
-        return float(sum(getattr(instance, level).integral(now) for instance in node.instances))
+        return float(sum(getattr(instance, level).integral(now) for instance in node.ever))
 
     def peak() -> float:
         levels = [getattr(instance, level) for instance in node.instances]

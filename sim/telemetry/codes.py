@@ -35,11 +35,16 @@ class Reason(IntEnum):
     UNAVAILABLE = -4  # no healthy instance
     DEADLINE = -5
     CANCELLED = -6  # the caller went away
+    CERTIFICATE = -7  # the handshake failed: nothing was sent
     CIRCUIT_OPEN = -10
     BULKHEAD_FULL = -11
     RATE_LIMITED = -12
     LOAD_SHED = -13
     BUDGET_EXHAUSTED = -14
+    POOL_TIMEOUT = -15  # no connection became free
+    LOCK_TIMEOUT = -16  # a lock of the database did not come in time
+    DEADLOCK = -17
+    READ_ONLY = -18  # the database takes no writes now
     ERROR = -20  # an error of the service's own code
 
 
