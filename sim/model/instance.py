@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
+from math import inf, prod
 from typing import TYPE_CHECKING
 
 from sim.errors import ConnectFailed, ConnectionReset
