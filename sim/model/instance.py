@@ -30,9 +30,9 @@ from sim.model.network import LOST, LinkFailed
 from sim.model.pause import Pause, sleeps_in
 from sim.model.place import PLACE, Place
 from sim.model.queues import QUEUES
-from sim.resilience.policy import PolicySpec
 from sim.model.versions import behave
 from sim.resilience.deadline import set_deadline
+from sim.resilience.policy import PolicySpec
 from sim.streams import Stream
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span
@@ -40,8 +40,8 @@ from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
     from sim.model.node import Node
-    from sim.model.world import World
     from sim.model.versions import VersionSpec
+    from sim.model.world import World
 
 SERVER, OK, DEGRADED, FAILED, REJECTED = int(SpanKind.SERVER), int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 CANCELLED = int(Reason.CANCELLED)
@@ -49,8 +49,8 @@ Hook = Callable[[Exchange, Callable[[Exchange], None]], None]
 Handle = Callable[[Exchange], Awaitable[Response | None]]
 Wrap = Callable[[Exchange, Handle], Awaitable[Response | None]]
 DONE = Response(200)
-
 CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has crashed is started again, doubling: Kubernetes' back-off
+
 
 class Instance:
     """One replica. *weight*, *zone* and *healthy* are what balancers look at; *slowness* multiplies its service times."""
@@ -62,8 +62,8 @@ class Instance:
         self.zone = zone
         self.weight = 1.0
         self.slowness = 1.0
-        self.version = ""
         self._slowed: dict[str, float] = {}  # by what makes it slow
+        self.version = ""
         self.loop = world.loop
         self.env = world.loop.env
         self.recorder = world.recorder
@@ -76,13 +76,13 @@ class Instance:
         self.up = True
         self.accepting = True
         self.draining = False
-        self.pause_now: Pause | None = None
         self._lingers = False  # draining, and not yet to end
+        self.pause_now: Pause | None = None
         self._open = True  # started, and not yet told to stop
         self._unavailable = False
         self._starts = 0
-        self.serving: dict[Exchange, None] = {}
         self._crashes = 0
+        self.serving: dict[Exchange, None] = {}
         self._hooks: list[Hook] = []
         self.rejected = 0
         self.shed: Counter[str] = Counter()  # of the rejected, by what refused them at the door
@@ -100,11 +100,11 @@ class Instance:
         self.handle = self._handler = node.handler(self)
         self.door = self._new_door()
         self._wraps: list[Wrap] = []
-
         self._crashing: dict[str, None] = {}  # by what lets it crash
         if version is not None:
             self.version = version.name
             behave(self, version, "version")
+
     def client(self, callee: str, policies: Sequence[PolicySpec] = ()) -> Client:
         """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool. A caller with
         *policies* of its own (a gateway's route) gets a client of its own."""
@@ -354,19 +354,6 @@ class Instance:
         for exchange in lost:
             self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
         self._changed()
-
-    def start(self) -> None:
-        """It runs again, empty; after the node's start-up time it takes requests. One that is taken out of service stays out."""
-        if self.up or self.draining:
-            return
-        self.up = True
-        self.accepting = self._open = False
-        self._starts += 1
-        self.door = self._new_door()
-        self.loop.post(self.node.startup, self._ready, self._starts)
-
-    def _ready(self, start: int) -> None:
-        if self.up and start == self._starts and not self.draining:
         if self.draining:
             self.node.left(self)
 
@@ -394,6 +381,19 @@ class Instance:
         if self.up and self._open and not self._lingers and not self.serving:
             self.set_accepting(False)
             self.world.drained(self)
+
+    def start(self) -> None:
+        """It runs again, empty; after the node's start-up time it takes requests. One that is taken out of service stays out."""
+        if self.up or self.draining:
+            return
+        self.up = True
+        self.accepting = self._open = False
+        self._starts += 1
+        self.door = self._new_door()
+        self.loop.post(self.node.startup, self._ready, self._starts)
+
+    def _ready(self, start: int) -> None:
+        if self.up and start == self._starts and not self.draining:
             if self._crashing:
                 self._crash()
             else:
@@ -429,6 +429,11 @@ class Instance:
         self._unavailable = unavailable
         self._changed()
 
+    def slow_by(self, what: str, factor: float) -> None:
+        """*what* makes its work take *factor* times as long; what others make of it multiplies."""
+        self._slowed[what] = factor
+        self.set_slowness(prod(self._slowed.values()))
+
     def set_slowness(self, slowness: float) -> None:
         """From now on all work takes so many times as long as it should, also what is left of work under way."""
         factor, self.slowness = slowness / self.slowness, slowness
@@ -442,11 +447,6 @@ class Instance:
 
     def resize(self, workers: int) -> None:
         """Serve so many at once; who is served is not sent away, and new workers take those who wait."""
-    def slow_by(self, what: str, factor: float) -> None:
-        """*what* makes its work take *factor* times as long; what others make of it multiplies."""
-        self._slowed[what] = factor
-        self.set_slowness(prod(self._slowed.values()))
-
         self.workers = workers
         self._serve_next()
 
