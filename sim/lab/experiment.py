@@ -18,6 +18,7 @@ from sim.telemetry.recorder import Recorder
 from sim.telemetry.result import FaultInterval
 
 LEAST_LOOK = 1.0  # seconds that abort_if looks back at least, so that a step without a request is no verdict
+LOSSES = ("lost", "dropped", "given_up", "expired")  # what becomes of a message that is neither handled nor kept
 BEFORE, DURING, AFTER = "before", "during", "after"
 
 
@@ -45,10 +46,11 @@ def phases(intervals: Sequence[FaultInterval], warmup: float, end: float, grace:
 
 
 class Judge:
-    """What a finished run comes to. *end* is when it ended, in seconds."""
+    """What a finished run comes to. *end* is when it ended, in seconds; *figures* are those of the summary."""
 
-    def __init__(self, scenario: Scenario, evidence: Evidence, intervals: Sequence[FaultInterval], end: float) -> None:
-        self.scenario, self.evidence, self.intervals, self.end = scenario, evidence, intervals, end
+    def __init__(self, scenario: Scenario, evidence: Evidence, intervals: Sequence[FaultInterval], end: float,
+                 figures: Mapping[str, Any]) -> None:
+        self.scenario, self.evidence, self.intervals, self.end, self.figures = scenario, evidence, intervals, end, figures
 
     def checks(self) -> list[dict[str, Any]]:
         """The entries of summary.json's `checks`: the steady state, phase by phase, and then the checks."""
@@ -72,6 +74,8 @@ class Judge:
             return recovery_time(self.evidence, self.scenario.steady_state, self.intervals, self.end)
         if check.measure == "metastable":
             return metastable(self.evidence, list(self.scenario.workloads), self.intervals, self.scenario.warmup, self.end)
+        if check.measure == "lost_messages":
+            return lost_messages(self.figures["brokers"][check.of])
         return measured(self.evidence, check, window.start, window.until)
 
     @staticmethod
@@ -84,6 +88,13 @@ class Judge:
                 "passed": value is not None and within(value, key, bound), "measured": value, "op": key, "bound": bound,
                 "from_s": window.start, "until_s": window.until, "measure": asked.measure, "of": asked.of, "phase": window.name,
             }
+
+
+def lost_messages(broker: Mapping[str, Any]) -> float:
+    """Of a broker's figures: what never reached it although nobody was told, and what its consumers will never handle. Dead letters
+    are kept, and not lost."""
+    unheard_of = broker["published"] - broker["received"] if broker["delivery"] == "at_most_once" else 0
+    return float(unheard_of + sum(group.get(word, 0) for group in broker["groups"].values() for word in LOSSES))
 
 
 def verdict_of(checks: Sequence[Mapping[str, Any]]) -> str:

@@ -57,7 +57,7 @@ class Evidence:
         self.names, self.requests, self.spans, self.samples, self.events, self.capacity = names, requests, spans, samples, events, capacity
         self.by_end = by_end
         self._parts: dict[str, Calls] = {}
-        self._series: dict[tuple[str, str], Any] = {}
+        self._series: dict[tuple[str, str, str], Any] = {}
 
     def calls(self, part: str) -> Calls:
         """Of a workload, a service, or an edge `caller->callee`."""
@@ -91,18 +91,18 @@ class Evidence:
         order = np.argsort(at, kind="stable")
         return Calls(at[order], latency[order], rows["outcome"][order], rows["status"][order], attempts[order])
 
-    def series(self, node: str, measure: str) -> Any:
-        """The samples of one gauge of a whole node."""
-        key = (node, measure)
+    def series(self, node: str, measure: str, part: str = "") -> Any:
+        """The samples of one gauge: of a whole node, or of a *part* of it (an instance, a consumer of a broker)."""
+        key = (node, part, measure)
         if key not in self._series:
-            gauge = (node, "", measure)
+            gauge = (node, part, measure)
             index = self.names.gauges.index(gauge) if gauge in self.names.gauges else -1
             self._series[key] = self.samples[self.samples["gauge"] == index]
         return self._series[key]
 
-    def sampled(self, node: str, measure: str, start: float, until: float) -> Any:
+    def sampled(self, node: str, measure: str, start: float, until: float, part: str = "") -> Any:
         """The samples that were taken after *start* and up to *until*."""
-        rows = self.series(node, measure)
+        rows = self.series(node, measure, part)
         return rows[(rows["at"] > start) & (rows["at"] <= until)]
 
 
@@ -191,6 +191,26 @@ def _open_share(evidence: Evidence, asked: Asked, start: float, until: float) ->
     return spent / (until - start) / len(callers) if callers else 0.0
 
 
+def _lag(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:
+    parts = [rows["mean"].mean() for rows in _lags(evidence, asked, start, until)]
+    return float(sum(parts)) if parts else None
+
+
+def _highest_lag(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:
+    parts = [rows["max"].max() for rows in _lags(evidence, asked, start, until)]
+    return float(sum(parts)) if parts else None
+
+
+def _lags(evidence: Evidence, asked: Asked, start: float, until: float) -> list[Any]:
+    """The samples of each consumer of a broker."""
+    groups = [group for node, group, measure in evidence.names.gauges if node == asked.of and measure == "lag"]
+    return [rows for group in groups if len(rows := evidence.sampled(asked.of or "", "lag", start, until, group))]
+
+
+def _stuck(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:
+    return float(sum(event["kind"] == "saga.stuck" and start <= event["at"] < until for event in evidence.events))
+
+
 def _overlap(begin: float, end: float, start: float, until: float) -> float:
     return max(0.0, min(end, until) - max(begin, start))
 
@@ -208,4 +228,7 @@ READERS: dict[str, Reader] = {
     "queue.max": _highest,
     "utilisation": _utilisation,
     "in_flight": _mean_of("in_flight"),
+    "lag": _lag,
+    "lag.max": _highest_lag,
+    "stuck_sagas": _stuck,
 }

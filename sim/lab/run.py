@@ -90,7 +90,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         figures = summarise(world, loads, requests, scenario.warmup, before, after)
         samples, faults = world.recorder.samples.array(), driver.intervals()
         evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events, capacity_of(world))
-        checks = Judge(scenario, evidence, faults, loop.time()).checks()
+        checks = Judge(scenario, evidence, faults, loop.time(), figures).checks()
         wall = perf_counter() - began
         digest = world.recorder.digest()
         summary: dict[str, Any] = {

@@ -19,7 +19,7 @@ from sim.spec import Spec
 from sim.telemetry.codes import Reason
 from sim.units import Duration, parse_duration, parse_rate, parse_share
 
-WORKLOAD, SERVICE, EDGE = "workload", "service", "call edge"
+WORKLOAD, SERVICE, EDGE, BROKER = "workload", "service", "call edge", "broker"
 ANY = (WORKLOAD, SERVICE, EDGE)
 _STATUS = re.compile(r"[1-5]xx|[1-5][0-9][0-9]")
 _PERCENTILE = re.compile(r"latency\.p(\d{1,2}(?:\.\d+)?|999)")
@@ -67,10 +67,14 @@ MEASURES: dict[str, Measure] = {
     "queue.max": Measure("most requests that waited at a time", NUMBER, (SERVICE,)),
     "utilisation": Measure("share of the workers that were busy", SHARE, (SERVICE,)),
     "in_flight": Measure("requests under way, averaged over time", NUMBER, (WORKLOAD,)),
+    "lag": Measure("messages that are not settled, all consumers of the broker together, averaged over time", NUMBER, (BROKER,)),
+    "lag.max": Measure("most messages that were not settled at a time", NUMBER, (BROKER,)),
+    "lost_messages": Measure("messages that were published and that nobody will ever handle, in the whole run", NUMBER, (BROKER,)),
+    "stuck_sagas": Measure("sagas that could be neither completed nor undone", NUMBER),
     "recovery_time": Measure("from the end of the last fault until the steady state holds again", TIME),
     "metastable": Measure("1 if the goodput stays lost although the faults are over and nothing drains, else 0", NUMBER),
 }
-OF_THE_EXPERIMENT = frozenset({"recovery_time", "metastable"})  # not of a window
+OF_THE_RUN = frozenset({"recovery_time", "metastable", "lost_messages"})  # not of a window
 
 
 def percentile(measure: str) -> float | None:
@@ -170,8 +174,8 @@ class SteadyState(Asked):
 
     @model_validator(mode="after")
     def _of_a_window(self) -> SteadyState:
-        if self.measure in OF_THE_EXPERIMENT:
-            raise invalid(Mistake(("measure",), f"{self.measure} is known only after the faults", "ask for it under `checks`"))
+        if self.measure in OF_THE_RUN:
+            raise invalid(Mistake(("measure",), f"{self.measure} is known only at the end", "ask for it under `checks`"))
         return self
 
 
@@ -197,22 +201,21 @@ class AbortIf(Asked):
 
     @model_validator(mode="after")
     def _while_it_runs(self) -> AbortIf:
-        if self.measure in OF_THE_EXPERIMENT:
-            raise invalid(Mistake(("measure",), f"{self.measure} is known only after the faults", "ask for it under `checks`"))
+        if self.measure in OF_THE_RUN:
+            raise invalid(Mistake(("measure",), f"{self.measure} is known only at the end", "ask for it under `checks`"))
         return self
 
 
-def measure_mistakes(asked: Asked, parts: Mapping[str, str], edges: set[str]) -> Iterator[Mistake]:
-    """What does not fit a scenario with *parts* (name: workload or service) and call *edges*; places count from *asked*."""
+def measure_mistakes(asked: Asked, parts: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
+    """What does not fit a scenario with *parts* (by name what they are: workload, service, call edge ...); places count from *asked*."""
     wanted, of = asked.found.of, asked.of
-    if of is None:
+    if of is None or set(parts.get(of, ())) & set(wanted):
         return
-    kind = EDGE if "->" in of else parts.get(of)
-    known = [name for name, what in parts.items() if what in wanted] + (sorted(edges) if EDGE in wanted else [])
-    if kind is None or (kind == EDGE and of not in edges):
-        yield Mistake(("of",), f"there is no {' or '.join(wanted)} {of!r}", did_you_mean(of, known))
-    elif kind not in wanted:
-        yield Mistake(("of",), f"{asked.measure} is of a {' or '.join(wanted)}, and {of!r} is a {kind}", did_you_mean(of, known))
+    known = [name for name, kinds in parts.items() if set(kinds) & set(wanted)]
+    what = f"there is no {' or '.join(wanted)} {of!r}"
+    if of in parts:
+        what = f"{asked.measure} is of a {' or '.join(wanted)}, and {of!r} is a {parts[of][-1]}"
+    yield Mistake(("of",), what, did_you_mean(of, known) or f"the scenario has no {' and no '.join(wanted)}")
 
 
 JUDGEMENTS: dict[str, type[Asked]] = {"steady_state": SteadyState, "checks": Check, "abort_if": AbortIf}  # where a scenario asks

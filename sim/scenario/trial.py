@@ -10,7 +10,7 @@ from sim.faults.driver import names_of
 from sim.faults.fault import Fault
 from sim.faults.system import System, check_fault_plan
 from sim.mistakes import Mistake
-from sim.scenario.measures import OF_THE_EXPERIMENT, SERVICE, WORKLOAD, measure_mistakes
+from sim.scenario.measures import EDGE, SERVICE, WORKLOAD, measure_mistakes
 from sim.scenario.scenario import Scenario
 
 
@@ -36,15 +36,15 @@ def refuse_unsound(scenario: Scenario) -> None:
 
 
 def _measures(scenario: Scenario) -> Iterator[Mistake]:
-    parts = {**dict.fromkeys(scenario.services, SERVICE), **dict.fromkeys(scenario.workloads, WORKLOAD)}
-    edges = edges_of(scenario)
+    parts: dict[str, tuple[str, ...]] = {name: (SERVICE, spec.word) for name, spec in scenario.services.items()}
+    parts |= dict.fromkeys(scenario.workloads, (WORKLOAD,)) | dict.fromkeys(sorted(edges_of(scenario)), (EDGE,))
     for key, asked in (("steady_state", scenario.steady_state), ("checks", scenario.checks), ("abort_if", scenario.abort_if)):
         for index, one in enumerate(asked):
-            for mistake in measure_mistakes(one, parts, edges):
+            for mistake in measure_mistakes(one, parts):
                 yield replace(mistake, loc=(key, index, *mistake.loc))
     for index, check in enumerate(scenario.checks):
-        if check.measure in OF_THE_EXPERIMENT and check.measure != "metastable" and not scenario.steady_state:
-            yield Mistake(("checks", index, "measure"), f"{check.measure} needs to know what is normal", "add a `steady_state`")
+        if check.measure == "recovery_time" and not scenario.steady_state:
+            yield Mistake(("checks", index, "measure"), "recovery_time needs to know what is normal", "add a `steady_state`")
         if check.from_ is not None and check.from_ >= scenario.duration:
             yield Mistake(("checks", index, "from"), "the window begins after the run has ended",
                           "let it begin earlier, or make `duration` longer")

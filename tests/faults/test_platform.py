@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from sim.telemetry.codes import Reason, SpanKind
 EVENTS = {"service": "events"}
 
 
-def shop(*faults: dict[str, Any], delivery: str = "at_least_once", **broker: Any):
+def shop(*faults: dict[str, Any], delivery: str = "at_least_once", checks: Sequence[dict[str, Any]] = (), **broker: Any):
     """100 orders a second are published for 10 s; two mailers of 20 ms take them. A fault lasts from 4 s to 6 s."""
     if delivery == "at_least_once":
         broker = {"ack_wait": "500ms", "max_deliver": 4, "redelivery_delay": "100ms", **broker}
@@ -24,10 +25,10 @@ def shop(*faults: dict[str, Any], delivery: str = "at_least_once", **broker: Any
             "mailer": {"instances": 2, "subscribe": {"order.*": [{"work": "20ms"}]}},
             "events": {"kind": "broker", "delivery": delivery, **broker},
         },
-        "workloads": {"users": {"executor": "ramping-arrival-rate", "arrivals": "uniform", "start_rate": "100/s", "to": "orders", "timeout": "1s",
-                                "stages": [{"duration": "10s", "target": "100/s"}, {"duration": "1ms", "target": "0/s"}],
+        "workloads": {"users": {"executor": "ramping-arrival-rate", "arrivals": "uniform", "start_rate": "100/s", "to": "orders",
+                                "timeout": "1s", "stages": [{"duration": "10s", "target": "100/s"}, {"duration": "1ms", "target": "0/s"}],
                                 "mix": [{"send": "POST /orders"}]}},
-        "faults": [{"schedule": {"at": "4s", "for": "2s"}, **fault} for fault in faults],
+        "faults": [{"schedule": {"at": "4s", "for": "2s"}, **fault} for fault in faults], "checks": list(checks),
     }))
 
 
@@ -97,12 +98,28 @@ def test_two_poisons_and_their_healing():
     assert group(result)["lag"] == 0
 
 
+def test_lag_and_losses_are_measures():
+    """Of a broker: what is not settled, on average and at most, and what nobody will ever handle."""
+    slow = {"kind": "broker.slow_consumer", "target": EVENTS, "delay": "5s"}
+    down = {"kind": "broker.down", "target": EVENTS, "schedule": {"at": "12s", "for": "1s"}}
+    checks = [{"name": "lag", "measure": "lag", "of": "events", "at_most": 5, "from": "4s", "until": "8s"},
+              {"name": "most", "measure": "lag.max", "of": "events", "at_most": 5},
+              {"name": "lost", "measure": "lost_messages", "of": "events", "at_most": 0}]
+    found = {check["name"]: check["measured"] for check in shop(slow, ack_wait="30s", checks=checks).summary["checks"]}
+    assert found["lag"] > 50
+    assert found["most"] > 150
+    assert found["lost"] == 0
+    (lost,) = shop({**down, "schedule": {"at": "4s", "for": "2s"}}, delivery="at_most_once", checks=checks[2:]).summary["checks"]
+    assert lost["measured"] == pytest.approx(200, abs=5)
+
+
 def found(*faults: dict[str, Any], **registry: Any):
     """100 requests a second to three instances of a service that a registry checks each second; a fault lasts from 4 s to 8 s."""
     return run(Scenario.model_validate({
         "name": "found", "duration": "16s", "network": {"default": {"latency": "1ms"}},
         "registry": {"check": {"interval": "1s", "timeout": "500ms", "failures_before_critical": 2}, **registry},
-        "services": {"front": {"workers": 100, "endpoints": {"GET /": [{"call": "back GET /"}]}, "uses": {"back": {"policies": [{"timeout": "300ms"}]}}},
+        "services": {"front": {"workers": 100, "endpoints": {"GET /": [{"call": "back GET /"}]},
+                               "uses": {"back": {"policies": [{"timeout": "300ms"}]}}},
                      "back": {"instances": 3, "endpoints": {"GET /": [{"work": "5ms"}]}}},
         "workloads": {"users": {"rate": "100/s", "arrivals": "uniform", "to": "front", "timeout": "1s", "mix": [{"send": "GET /"}]}},
         "faults": [{"schedule": {"at": "4s", "for": "4s"}, **fault} for fault in faults],
