@@ -54,6 +54,22 @@ def check(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Sc
 
 
 @app.command()
+def explain(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value; repeatable.")] = None,
+    variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
+) -> None:
+    """Say what arithmetic knows before a run: loads, utilisation, the first bottleneck, and what policies cost at worst."""
+    from reports.explained import explained
+    from sim.scenario.load import load_scenario
+    from sim.scenario.reckoning import reckon
+
+    loaded = load_scenario(scenario, variant=variant, overrides=overrides or ())
+    for line in explained(loaded.scenario.name, reckon(loaded.scenario)):
+        print(line)
+
+
+@app.command()
 def kinds(
     group: Annotated[str | None, typer.Argument(metavar="[GROUP]", help="One group, or one kind, instead of all.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="For documentation.")] = False,

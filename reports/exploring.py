@@ -37,8 +37,9 @@ def explored(path: str, runs: int, jobs: int, seed: int | None, duration: str | 
     replay = _command(path, place, found.seed, duration, overrides, variant)
     if found.plan:
         _write(place, found, replay)
-    data = {"schema": "mesocosm/exploration/1", "scenario": found.scenario, "seed": found.seed, "plan": list(found.plan), "runs": found.runs,
-            "runs_to_find": found.runs_to_find, "what_happened": list(found.lines), "file": str(place) if found.plan else None}
+    data = {"schema": "mesocosm/exploration/1", "scenario": found.scenario, "seed": found.seed, "plan": list(found.plan),
+            "runs_to_find": found.runs_to_find, "runs": found.runs, "what_happened": list(found.lines),
+            "file": str(place) if found.plan else None}
     return Found("\n".join(_lines(found, place, replay)), data, bool(found.plan), found.well)
 
 

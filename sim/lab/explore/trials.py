@@ -17,7 +17,7 @@ Plan = Sequence[dict[str, Any]]  # faults as a plan writes them
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one plan. *broken* names what of the steady state did not hold; *margin* is the least room to a bound, below 0 if broken."""
+    """What came of one plan: *broken* is what of the steady state did not hold, *margin* the least room to a bound, below 0 if broken."""
 
     broken: tuple[str, ...]
     margin: float

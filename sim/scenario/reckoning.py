@@ -1,0 +1,155 @@
+"""What arithmetic says of a scenario before it runs: load, utilisation and waiting of each service, and what its policies cost at worst.
+
+Retries, faults and cache misses are left out of the loads, so these are lower bounds; waiting is that of M/M/c. The worst case
+multiplies along the way: three attempts here that cause three there are nine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sim.resilience.explain import explain_specs
+from sim.resilience.policy import PolicySpec
+from sim.resilience.timeout import TimeoutSpec
+from sim.scenario.calls import Operation
+from sim.scenario.flow import Flow, workers
+from sim.scenario.scenario import Scenario
+from sim.scenario.walk import word_of
+
+MOST_SERVERS = 10_000  # of which a waiting probability is reckoned; more never let anybody wait
+
+
+def erlang_c(servers: int, load: float) -> float:
+    """Probability that an arrival waits in M/M/c; *load* is in erlangs, below *servers*.
+
+    By the recursion of Erlang's B formula. Source: Kleinrock, Queueing Systems I, eq. 3.40.
+    """
+    blocked = 1.0
+    for c in range(1, servers + 1):
+        blocked = load * blocked / (c + load * blocked)
+    return servers * blocked / (servers - load * (1 - blocked))
+
+
+@dataclass(frozen=True)
+class ServiceLoad:
+    """One node: *rate* in requests/s, *time* in seconds that each holds a worker, *wait* for one in seconds (inf: overloaded, None: unknown)."""
+
+    name: str
+    kind: str
+    rate: float
+    time: float
+    busy: float
+    workers: float
+    wait: float | None
+    worst_arrivals: float  # per user request, if every retry happens
+    known: bool  # False: its code decides what it does
+
+    @property
+    def utilisation(self) -> float | None:
+        """Busy workers of all; None where nothing limits them."""
+        return self.busy / self.workers if math.isfinite(self.workers) and self.workers else None
+
+
+@dataclass(frozen=True)
+class EdgeCost:
+    """One call edge: *rate* in calls/s, the words of its *policies*, attempts and seconds that a call costs at worst."""
+
+    name: str
+    rate: float
+    policies: Sequence[str]
+    attempts: float
+    latency: float
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Reckoning:
+    """All of it; *bottleneck* is the node that saturates first, *headroom* by how much the load may grow until then (inf: nothing does)."""
+
+    services: Sequence[ServiceLoad]
+    edges: Sequence[EdgeCost]
+    bottleneck: str | None
+    headroom: float
+
+
+def reckon(scenario: Scenario) -> Reckoning:
+    """The arithmetic of *scenario*."""
+    flow = Flow(scenario)
+    demand = flow.demand(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
+    calls = demand.calls if demand is not None else {}
+    busy = demand.busy if demand is not None else {}
+    edges = _edges(scenario, flow, calls)
+    arrivals = _worst_arrivals(scenario, edges)
+    rates: dict[str, float] = defaultdict(float)
+    for operation, rate in calls.items():
+        rates[operation.node] += rate
+    services = [_load(scenario, name, rates[name], busy.get(name, 0.0), arrivals.get(name, 0.0)) for name in scenario.services]
+    loaded = [(load.utilisation, load.name) for load in services if load.utilisation]
+    highest = max(loaded, default=None)
+    return Reckoning(services, edges, highest[1] if highest else None, 1 / highest[0] if highest and highest[0] else math.inf)
+
+
+def _load(scenario: Scenario, name: str, rate: float, busy: float, worst: float) -> ServiceLoad:
+    spec = scenario.services[name]
+    there = workers(spec)
+    time = busy / rate if rate else 0.0
+    known = not spec.has_user_code()
+    wait: float | None = None
+    if known and spec.instances and rate:
+        each, load = spec.workers_each(), busy / spec.instances
+        wait = 0.0 if each > MOST_SERVERS else math.inf if load >= each else erlang_c(each, load) * time / (each - load)
+    return ServiceLoad(name, spec.word, rate, time, busy, there, wait, worst, known)
+
+
+def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> list[EdgeCost]:
+    rates: dict[tuple[str, str], float] = {}
+    for name, workload in scenario.workloads.items():
+        rates[name, workload.to] = workload.mean_rate(scenario.duration) or 0.0
+    for operation, rate in calls.items():
+        for site in flow.calls(operation):
+            key = (operation.node, site.callee.node)
+            rates[key] = rates.get(key, 0.0) + rate * site.times
+    for name, spec in scenario.services.items():
+        for callee in spec.uses:
+            rates.setdefault((name, callee), 0.0)
+    return [_edge(scenario, caller, callee, rate) for (caller, callee), rate in rates.items()]
+
+
+def _edge(scenario: Scenario, caller: str, callee: str, rate: float) -> EdgeCost:
+    policies = _policies(scenario, caller, callee)
+    worst = explain_specs(policies)
+    return EdgeCost(f"{caller}->{callee}", rate, [word_of(policy) for policy in policies], worst.attempts, worst.latency, worst.warnings)
+
+
+def _policies(scenario: Scenario, caller: str, callee: str) -> list[PolicySpec]:
+    if caller in scenario.workloads:
+        workload = scenario.workloads[caller]
+        patience = [TimeoutSpec.model_construct(duration=workload.timeout)] if workload.timeout is not None else []
+        return [*patience, *workload.policies]
+    use = scenario.services[caller].uses.get(callee)
+    return list(use.policies) if use is not None else []
+
+
+def _worst_arrivals(scenario: Scenario, edges: Sequence[EdgeCost]) -> dict[str, float]:
+    """Attempts that reach each node for one user request, if everything is retried; inf in a circle."""
+    callers: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for edge in edges:
+        caller, _, callee = edge.name.partition("->")
+        callers[callee].append((caller, edge.attempts))
+    found: dict[str, float] = {}
+
+    def arrivals(node: str, seen: frozenset[str]) -> float:
+        if node in scenario.workloads:
+            return 1.0
+        if node in seen:
+            return math.inf
+        if node not in found:
+            found[node] = max((times * arrivals(caller, seen | {node}) for caller, times in callers[node]), default=0.0)
+        return found[node]
+
+    for name in scenario.services:
+        arrivals(name, frozenset())
+    return found

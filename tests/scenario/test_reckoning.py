@@ -1,0 +1,76 @@
+"""`explain`: the arithmetic of a scenario, held against runs of it and against the formulas."""
+
+import math
+
+import pytest
+
+from sim import loads, run
+from sim.scenario.reckoning import erlang_c, reckon
+
+CHAIN = """
+name: chain
+duration: 400s
+warmup: 20s
+network: {default: {latency: 0ms}}
+services:
+  front:
+    instances: 2
+    workers: 8
+    uses: {back: {policies: [{deadline: 2s}, {retry: {max_attempts: 3, backoff: {initial: 10ms}}}, {timeout: 500ms}]}}
+    endpoints: {GET /: [{work: {exponential: 10ms}}, {repeat: {times: 2, do: [{call: back GET /}]}}]}
+  back:
+    workers: 4
+    uses: {db: {policies: [{retry: {max_attempts: 2, backoff: {initial: 1ms}}}]}}
+    endpoints: {GET /: [{work: {exponential: 20ms}}, {query: db}]}
+  db: {kind: database, connections: 4, query: {exponential: 5ms}}
+workloads:
+  users: {executor: constant-arrival-rate, rate: 50/s, to: front, mix: [{send: GET /}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def reckoned():
+    return {load.name: load for load in reckon(loads(CHAIN)).services}
+
+
+def test_loads_and_utilisation_are_those_of_a_run(reckoned):
+    """What arithmetic says of rates, busy workers and waiting is what the run measures, where nothing is retried."""
+    measured = run(loads(CHAIN), seed=3).summary["services"]
+    for name, load in reckoned.items():
+        assert measured[name]["requests"] / 380 == pytest.approx(load.rate, rel=0.03)
+    assert measured["back"]["utilisation"] == pytest.approx(reckoned["back"].utilisation, rel=0.05)
+    waited = measured["back"]["queue_mean"] / reckoned["back"].rate
+    assert waited == pytest.approx(reckoned["back"].wait, rel=0.35)  # service is the sum of two exponentials, the formula has one
+
+
+def test_the_first_bottleneck_and_how_much_the_load_may_grow():
+    """back has four workers, 2.5 of which are busy: it saturates at 1.6 times the load."""
+    reckoning = reckon(loads(CHAIN))
+    assert reckoning.bottleneck == "back" and reckoning.headroom == pytest.approx(4 / 2.5)
+
+
+def test_attempts_multiply_along_the_way(reckoned):
+    """Three attempts before back and two before db are six."""
+    assert [reckoned[name].worst_arrivals for name in ("front", "back", "db")] == [1, 3, 6]
+
+
+def test_the_longest_call_is_bounded_by_its_deadline():
+    """And by nothing where there is no policy."""
+    edges = {edge.name: edge for edge in reckon(loads(CHAIN)).edges}
+    assert edges["front->back"].latency <= 2.0 and edges["front->back"].attempts == 3
+    assert edges["users->front"].latency == math.inf
+
+
+def test_overload_waits_for_ever():
+    """Ten times the load cannot be served, and the wait has no end."""
+    reckoning = reckon(loads(CHAIN.replace("rate: 50/s", "rate: 500/s")))
+    back = next(load for load in reckoning.services if load.name == "back")
+    assert back.wait == math.inf and reckoning.headroom == pytest.approx(0.16)
+
+
+@pytest.mark.parametrize(("servers", "load", "expected"), [
+    (2, 1.6, 0.7111), (5, 4.0, 0.5541), (10, 8.0, 0.4092), (100, 80.0, 0.0196), (1, 0.5, 0.5),
+])
+def test_erlang_c(servers, load, expected):
+    """Known values."""
+    assert erlang_c(servers, load) == pytest.approx(expected, abs=1e-4)
