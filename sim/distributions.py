@@ -1,22 +1,20 @@
 """Distributions of times: `5ms`, `{exponential: 5ms}`, `{lognormal: {median: 5ms, p99: 40ms}}` ...
 
 Each spec gives its mean and squared coefficient of variation (for the arithmetic of `explain`), and a sampler that draws
-from a named stream. Samplers draw in blocks, which is ten times as fast as drawing singly, and round to the nanosecond, so
-that a mathematics library that differs in the last bit does not change a run.
+from a named stream (sim.sampling).
 """
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Mapping
-from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sim.empirical import Empirical
+from sim.sampling import Distribution, Sampler
 from sim.spec import OneKey, Spec
 from sim.streams import Stream
 from sim.units import Duration, PositiveDuration
@@ -24,48 +22,7 @@ from sim.units import Duration, PositiveDuration
 if TYPE_CHECKING:
     import numpy as np
 
-Sampler = Callable[[], float]
 NORMAL_P99 = 2.3263478740408408  # the standard normal's 99th percentile
-FIRST_BLOCK, LARGEST_BLOCK = 64, 4096
-
-
-def in_blocks(draw: Callable[[int], Any]) -> Sampler:
-    """A sampler over *draw(n)*, which gives an array of n seconds."""
-    block: list[float] = []
-    pop = block.pop
-    size = FIRST_BLOCK
-
-    def sample() -> float:
-        nonlocal size
-        if not block:
-            import numpy as np
-
-            block.extend((np.rint(np.maximum(draw(size), 0.0) * 1e9) / 1e9)[::-1].tolist())
-            size = min(2 * size, LARGEST_BLOCK)
-        return pop()
-
-    return sample
-
-
-class Distribution(Spec):
-    """Base of every distribution of times; seconds."""
-
-    def expectation(self) -> float:
-        """Mean, in seconds."""
-        raise NotImplementedError
-
-    def scv(self) -> float:
-        """Squared coefficient of variation: variance over squared mean; 0 is constant, 1 exponential."""
-        raise NotImplementedError
-
-    def draw(self, rng: np.random.Generator, n: int) -> Any:
-        """An array of *n* seconds."""
-        raise NotImplementedError
-
-    def sampler(self, stream: Stream) -> Sampler:
-        """A function that draws the next time, in seconds."""
-        rng = stream.numpy
-        return in_blocks(lambda n: self.draw(rng, n))
 
 
 class Constant(Distribution):
@@ -289,68 +246,6 @@ class Mixture(Distribution):
 
         chosen = rng.choice(len(self.parts), size=n, p=self._shares())
         return np.array([part.of.draw(rng, n) for part in self.parts])[chosen, np.arange(n)]
-
-
-class Empirical(Distribution):
-    """Measured times: *values* drawn evenly, *quantiles* (share to time) joined by straight lines, or a *file*, a time in seconds a line."""
-
-    values: list[Duration] | None = Field(default=None, min_length=1)
-    quantiles: dict[str, Duration] | None = None
-    file: str | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Empirical:
-        if sum(source is not None for source in (self.values, self.quantiles, self.file)) != 1:
-            raise PydanticCustomError("empirical", "an empirical distribution needs exactly one of `values`, `quantiles`, `file`")
-        if self.quantiles is not None:
-            times = [time for _, time in self._points()]
-            if len(times) < 2 or times != sorted(times):
-                example = {"example": "{p0: 1ms, p50: 5ms, p100: 80ms}"}
-                raise PydanticCustomError("empirical", "quantiles need two points or more, and times that do not fall: {example}", example)
-        if self.file is not None and not Path(self.file).is_file():
-            raise PydanticCustomError("empirical", "no such file: {file}", {"file": self.file})
-        return self
-
-    def _points(self) -> list[tuple[float, float]]:
-        assert self.quantiles is not None
-        try:
-            return sorted((float(share.removeprefix("p").removesuffix("%")) / 100, time) for share, time in self.quantiles.items())
-        except ValueError:
-            raise PydanticCustomError("empirical", "a quantile is written p50, p99.9 or 50") from None
-
-    def _sample_values(self) -> list[float]:
-        if self.values is not None:
-            return self.values
-        assert self.file is not None
-        with open(self.file, newline="", encoding="utf-8") as lines:
-            return [float(row[-1]) for row in csv.reader(lines) if row and row[-1].strip()[:1].isdigit()]
-
-    def _moments(self) -> tuple[float, float]:
-        if self.quantiles is None:
-            values = self._sample_values()
-            return sum(values) / len(values), sum(v * v for v in values) / len(values)
-        first = second = 0.0
-        points = [(0.0, self._points()[0][1]), *self._points(), (1.0, self._points()[-1][1])]
-        for (p, a), (q, b) in pairwise(points):
-            first += (q - p) * (a + b) / 2
-            second += (q - p) * (a * a + a * b + b * b) / 3
-        return first, second
-
-    def expectation(self) -> float:
-        return self._moments()[0]
-
-    def scv(self) -> float:
-        first, second = self._moments()
-        return second / first**2 - 1 if first else 0.0
-
-    def draw(self, rng: np.random.Generator, n: int) -> Any:
-        import numpy as np
-
-        if self.quantiles is not None:
-            shares, times = zip(*self._points(), strict=True)
-            return np.interp(rng.random(n), shares, times)
-        values = np.asarray(self._sample_values())
-        return values[rng.integers(0, len(values), n)]
 
 
 class _TimeKinds(OneKey):

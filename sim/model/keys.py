@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -40,13 +41,18 @@ class ZipfKeys(Keys):
     s: float = Field(default=1.1, ge=0, le=10)
 
     def drawer(self, stream: Stream) -> Callable[[], int]:
-        import numpy as np
+        cumulative, rng = _zipf(self.items, self.s), stream.numpy
+        return _in_blocks(lambda: cumulative.searchsorted(rng.random(BLOCK), side="right") + 1)
 
-        weights = np.arange(1, self.items + 1, dtype=float) ** -self.s
-        cumulative = np.cumsum(weights)
-        cumulative /= cumulative[-1]
-        rng = stream.numpy
-        return _in_blocks(lambda: np.searchsorted(cumulative, rng.random(BLOCK)) + 1)
+
+@lru_cache(maxsize=16)  # all instances of a service draw from the same keys
+def _zipf(items: int, s: float) -> Any:
+    """The probability of each key or one before it, as an array."""
+    import numpy as np
+
+    cumulative = np.cumsum(np.arange(1, items + 1, dtype=float) ** -s)
+    cumulative /= cumulative[-1]
+    return cumulative
 
 
 class UniformKeys(Keys):

@@ -16,7 +16,9 @@ from sim.streams import Stream
 T = TypeVar("T")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 CACHED = 50_000  # looked-up paths that are remembered
-_DRAW = re.compile(r"\{(zipf|uniform|seq)(?::(\d+)(?::([0-9.]+))?)?\}")
+_DRAW = re.compile(r"\{(zipf|uniform|seq)(?::(\d+)(?::(\d+(?:\.\d+)?))?)?\}")
+_LIKE_A_DRAW = re.compile(r"\{(?:zipf|uniform|seq)(?:\W[^{}]*)?\}")
+_MOST_ITEMS, _LARGEST_EXPONENT = 10_000_000, 10.0
 
 
 class Target(NamedTuple):
@@ -54,6 +56,7 @@ def parse_target(text: str, node: str = "") -> Target:
         raise ValueError(f"{method!r} is no method" + (f": did you mean {close}?" if close else f": one of {', '.join(METHODS)}"))
     if not path.startswith("/"):
         raise ValueError(f"{path!r} is no path: it starts with '/'")
+    check_draws(path)
     return Target(name, method.upper(), path)
 
 
@@ -76,6 +79,7 @@ class Routes(Generic[T]):
 
     def add(self, method: str, path: str, what: T) -> None:
         """Listen on *method* (`*` for any) and *path*."""
+        self._seen.clear()
         if "{" in path or "*" in path or method == "*":
             self._patterns.append((method, compile_pattern(path), what))
         else:
@@ -87,11 +91,11 @@ class Routes(Generic[T]):
         try:
             return self._seen[key]
         except KeyError:
-            found = self._exact.get(key)
+            bare = path.partition("?")[0]
+            found = self._exact.get(f"{method} {bare}")
             if found is None:
-                bare = path.partition("?")[0]
-                found = self._exact.get(f"{method} {bare}") or next(
-                    (what for wanted, pattern, what in self._patterns if wanted in ("*", method) and pattern.fullmatch(bare)), None)
+                fitting = (what for wanted, pattern, what in self._patterns if wanted in ("*", method) and pattern.fullmatch(bare))
+                found = next(fitting, None)
             if len(self._seen) >= CACHED:
                 self._seen.clear()
             self._seen[key] = found
@@ -99,7 +103,8 @@ class Routes(Generic[T]):
 
     def methods_of(self, path: str) -> bool:
         """Somebody listens on the path, with some method."""
-        return any(pattern.fullmatch(path) for _, pattern, _ in self._patterns) or any(key.partition(" ")[2] == path for key in self._exact)
+        bare = path.partition("?")[0]
+        return any(pattern.fullmatch(bare) for _, pattern, _ in self._patterns) or any(key.partition(" ")[2] == bare for key in self._exact)
 
 
 _NUMBERED = re.compile(r"(?<=/)(?!v\d+(?:/|$))[^/]*\d[^/]*")
@@ -108,6 +113,18 @@ _NUMBERED = re.compile(r"(?<=/)(?!v\d+(?:/|$))[^/]*\d[^/]*")
 def plain_path(path: str) -> str:
     """*path* as a name for all its like: without the query, and with `{id}` for each segment that has a digit (but not `v1`)."""
     return _NUMBERED.sub("{id}", path.partition("?")[0])
+
+
+def check_draws(text: str) -> None:
+    """Raise ValueError with a cure if something in *text* looks like a draw and is none."""
+    for like in _LIKE_A_DRAW.findall(text):
+        draw = _DRAW.fullmatch(like)
+        if draw is None:
+            raise ValueError(f"{like!r} draws nothing: write '{{zipf:1000}}', '{{zipf:1000:1.1}}', '{{uniform:1000}}' or '{{seq}}'")
+        if not 1 <= int(draw[2] or 1) <= _MOST_ITEMS:
+            raise ValueError(f"{like!r} draws from {draw[2]} items: name 1 to {_MOST_ITEMS:,} of them")
+        if float(draw[3] or 1) > _LARGEST_EXPONENT:
+            raise ValueError(f"{like!r} is too steep: the exponent is at most {_LARGEST_EXPONENT:g}")
 
 
 def template(path: str, stream: Stream) -> Callable[[], str]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from sim.mistakes import Mistake, invalid, shown
+from sim.model.paths import check_draws
 
 _TOKEN = re.compile(r"[^\s.*>]+")
 
@@ -68,6 +69,7 @@ def _told(check: Any) -> Any:
 
 
 def _without_draws(text: str) -> None:
+    check_draws(text)
     check_subject(re.sub(r"\{[^{}.]*\}", "0", text))
 
 

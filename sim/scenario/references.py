@@ -124,7 +124,7 @@ def _zones(scenario: Scenario) -> Iterator[Mistake]:
             zone = spec.zone
             if zone == "spread" and group == "services" and not zones:
                 yield Mistake((group, name, "zone"), "there are no zones to spread over", "name them: network: {zones: {a: {}, b: {}}}")
-            elif zone is not None and zone not in zones and zone != "spread":
+            elif zone is not None and zone not in zones and (zone != "spread" or group != "services"):
                 yield unknown((group, name, "zone"), "zone", zone, zones)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, Literal
 
 from sim.distributions import Sampler, in_blocks
@@ -43,13 +44,22 @@ class Stages:
             here = low + slope * (since - begin)
             whole = (here + high) / 2 * (end - since)
             if units <= whole:
-                if abs(slope) < 1e-12:
-                    return since + units / here if here > 0 else end
-                return since + (math.sqrt(max(0.0, here * here + 2 * slope * units)) - here) / slope
+                root = math.sqrt(max(0.0, here * here + 2 * slope * units))
+                return since + 2 * units / (here + root) if units > 0 else since  # the quadratic's stable form: slope may be next to 0
             units -= whole
             since = end
         last = self.points[-1][1]
         return since + units / last if last > 0 else math.inf
+
+    def leaves(self, since: float, low: float, high: float) -> float:
+        """The next time at which the rate is at *low* or below and falling, or at *high* or above and rising; inf if it never is."""
+        for (begin, first), (end, last) in zip(self.points, self.points[1:], strict=False):
+            if since < end and first != last:
+                level = high if last > first else low
+                at = max(since, begin + (level - first) * (end - begin) / (last - first))
+                if at <= end:
+                    return at
+        return math.inf
 
     def integral(self, since: float, until: float) -> float:
         """Requests expected between two times."""
@@ -73,17 +83,14 @@ class Arrivals:
         self._began = 0.0
         self._timer: Timer | None = None
         self._constant = len(stages.points) == 1
+        self._running = False
 
     def start(self) -> None:
         """The first arrival comes one gap from now."""
+        self._running = True
         self._began = self._since = self._loop.time()
         self._units = self._gap()
         self._arm()
-
-    def stop(self) -> None:
-        """No more arrivals."""
-        if self._timer is not None:
-            self._timer.cancel()
 
     @property
     def factor(self) -> float:
@@ -92,10 +99,14 @@ class Arrivals:
 
     @factor.setter
     def factor(self, factor: float) -> None:
+        if not self._running:
+            self._factor = factor
+            return
         now = self._loop.time()
         self._units = max(0.0, self._units - self._factor * self._stages.integral(self._since - self._began, now - self._began))
         self._since, self._factor = now, factor
-        self.stop()
+        if self._timer is not None:
+            self._timer.cancel()
         self._arm()
 
     def _arm(self) -> None:
@@ -127,8 +138,14 @@ def gaps(kind: ArrivalKind, batch: float, stream: Stream) -> Sampler:
 
 
 def batch_sizes(kind: Literal["fixed", "geometric"], mean: float, stream: Stream) -> Callable[[], int]:
-    """How many arrive together: always *mean*, or geometric from 1 on with that mean."""
-    if kind == "fixed":
-        return lambda: int(mean)
-    rng = stream.numpy
-    return lambda: int(rng.geometric(1 / mean))
+    """How many arrive together: *mean* (2, 3, 2, 3 ... for 2.5), or geometric from 1 on with that mean."""
+    if kind == "geometric":
+        rng = stream.numpy
+        return lambda: int(rng.geometric(1 / mean))
+    batches = count(1)
+
+    def size() -> int:
+        number = next(batches)
+        return math.floor(number * mean) - math.floor((number - 1) * mean)
+
+    return size

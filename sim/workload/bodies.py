@@ -9,10 +9,25 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sim.model.paths import template
+from sim.mistakes import Mistake, invalid
+from sim.model.paths import check_draws, template
 from sim.streams import Stream
 
 _ONE_DRAW = re.compile(r"\{(zipf|uniform|seq)(:[0-9.:]+)?\}")
+
+
+def check_body(written: Any) -> Any:
+    """*written*, if all draws in it can be made; a mistake otherwise."""
+    if isinstance(written, dict | list):
+        for inner in written.values() if isinstance(written, dict) else written:
+            check_body(inner)
+    elif isinstance(written, str):
+        try:
+            check_draws(written)
+        except ValueError as error:
+            what, _, cure = str(error).rpartition(": ")
+            raise invalid(Mistake((), what, cure)) from None
+    return written
 
 
 def body_maker(written: Any, stream: Stream) -> Callable[[], Any]:

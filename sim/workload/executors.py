@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sim.distributions import TimeDistribution
+from sim.distributions import TimeDistribution, read_seconds
 from sim.resilience.policies import AnyPolicy
-from sim.spec import ByKind, Spec
+from sim.spec import ByKind, Mistake, Spec, invalid
 from sim.units import Duration, PositiveDuration, PositiveRate, Rate
 from sim.workload.arrivals import ArrivalKind, Arrivals, Stages, batch_sizes, gaps
 from sim.workload.mix import SendSpec
 
 if TYPE_CHECKING:
+    from sim.kernel import Timer
     from sim.workload.load import Executor, Load
+
+ROUNDING = 1e-9  # of users and of requests: what arithmetic may be short of a whole one
 
 
 class WorkloadSpec(Spec):
@@ -92,23 +93,42 @@ class RampingArrivalRate(OpenSpec):
         return Stages(self.start_rate, [(stage.duration, stage.target) for stage in self.stages])
 
 
-class ConstantVus(WorkloadSpec):
-    """So many users; each sends, waits for the answer, thinks, and sends again. With *pacing* a user starts one request each so often."""
+class ClosedSpec(WorkloadSpec):
+    """Closed load: users who wait for their answers. Each sends, waits, *thinks*, and sends again; with *pacing* instead, it starts a
+    request each so often, whenever the one before was answered."""
 
-    executor: Literal["constant-vus"] = "constant-vus"
-    vus: int = Field(ge=0, le=1_000_000)
     think: TimeDistribution | None = None
     pacing: PositiveDuration | None = None
 
+    @model_validator(mode="after")
+    def _one_rhythm(self) -> ClosedSpec:
+        if self.think is not None and self.pacing is not None:
+            raise invalid(Mistake(("pacing",), "a user has a time to think, or a pace", "leave one of them out", at_key=True))
+        return self
+
+    def users(self) -> Stages:
+        """Their number over time."""
+        raise NotImplementedError
+
     def executor_for(self, load: Load) -> Executor:
-        return VusExecutor(load, Stages(self.vus, []), self.think, self.pacing)
+        return VusExecutor(load, self.users(), self.think, self.pacing)
 
     def expected_requests(self, duration: float) -> float:
         pause = max(self.think.expectation() if self.think is not None else 0.0, self.pacing or 0.0, 1e-3)
-        return self.vus * duration / pause
+        return self.users().integral(0.0, duration) / pause
 
     def mean_rate(self, duration: float) -> float | None:
         return None
+
+
+class ConstantVus(ClosedSpec):
+    """Always as many users."""
+
+    executor: Literal["constant-vus"] = "constant-vus"
+    vus: int = Field(ge=0, le=1_000_000)
+
+    def users(self) -> Stages:
+        return Stages(self.vus, [])
 
 
 class VuStage(Spec):
@@ -118,26 +138,15 @@ class VuStage(Spec):
     target: int = Field(ge=0, le=1_000_000)
 
 
-class RampingVus(WorkloadSpec):
+class RampingVus(ClosedSpec):
     """A number of users that goes from stage to stage; who is too many leaves after the answer at hand."""
 
     executor: Literal["ramping-vus"] = "ramping-vus"
     start_vus: int = Field(default=0, ge=0, le=1_000_000)
     stages: list[VuStage] = Field(min_length=1)
-    think: TimeDistribution | None = None
-    pacing: PositiveDuration | None = None
 
-    def executor_for(self, load: Load) -> Executor:
-        stages = Stages(self.start_vus, [(stage.duration, float(stage.target)) for stage in self.stages])
-        return VusExecutor(load, stages, self.think, self.pacing)
-
-    def expected_requests(self, duration: float) -> float:
-        pause = max(self.think.expectation() if self.think is not None else 0.0, self.pacing or 0.0, 1e-3)
-        most = max([self.start_vus, *(stage.target for stage in self.stages)])
-        return most * duration / pause
-
-    def mean_rate(self, duration: float) -> float | None:
-        return None
+    def users(self) -> Stages:
+        return Stages(self.start_vus, [(stage.duration, float(stage.target)) for stage in self.stages])
 
 
 class Trace(WorkloadSpec):
@@ -151,17 +160,13 @@ class Trace(WorkloadSpec):
     def _one_source(self) -> Trace:
         if (self.at is None) == (self.file is None):
             raise PydanticCustomError("trace", "a trace needs either `at` or `file`")
-        if self.file is not None and not Path(self.file).is_file():
-            raise PydanticCustomError("trace", "no such file: {file}", {"file": self.file})
+        if self.file is not None:
+            read_seconds(self.file)
         return self
 
     def times(self) -> list[float]:
         """Arrival times in seconds, in order."""
-        if self.at is not None:
-            return sorted(self.at)
-        assert self.file is not None
-        with open(self.file, newline="", encoding="utf-8") as lines:
-            return sorted(float(row[0]) for row in csv.reader(lines) if row and row[0].strip()[:1].isdigit())
+        return sorted(self.at if self.file is None else read_seconds(self.file))  # type: ignore[arg-type]
 
     def executor_for(self, load: Load) -> Executor:
         return TraceExecutor(load, self.times())
@@ -196,7 +201,8 @@ class OpenExecutor:
 
 
 class VusExecutor:
-    """Users who wait. Their number follows the stages, looked at whenever one could start or leave."""
+    """Users who wait. Their number is that of the stages, to the nearest: a new one begins when it has grown, and one leaves after the
+    answer at hand when there are too many."""
 
     def __init__(self, load: Load, stages: Stages, think: TimeDistribution | None, pacing: float | None) -> None:
         self._load, self._stages, self._pacing = load, stages, pacing
@@ -204,30 +210,38 @@ class VusExecutor:
         self._factor = 1.0
         self._users: dict[int, object] = {}  # by number; the task is kept referenced
         self._numbers = count()
-        self._began = 0.0
+        self._began: float | None = None
+        self._next: Timer | None = None  # when another number of users is wanted
 
     def start(self) -> None:
-        """Begin; where the number of users changes, it is brought up to date each second and at each end of a stage."""
-        loop = self._load.loop
-        self._began = loop.time()
-        self._fill()
-        if len(self._stages.points) > 1:
-            for second in range(1, math.ceil(self._stages.points[-1][0]) + 1):
-                loop.after(min(float(second), self._stages.points[-1][0]), self._fill)
+        """Begin."""
+        self._began = self._load.loop.time()
+        self._follow()
 
     def surge(self, factor: float) -> None:
         """Multiply the number of users."""
         self._factor = factor
-        self._fill()
+        if self._began is not None:
+            self._follow()
 
     def _wanted(self) -> int:
-        return round(self._stages.rate(self._load.loop.time() - self._began) * self._factor)
+        assert self._began is not None, "users come after the start"
+        return math.floor(self._stages.rate(self._load.loop.time() - self._began) * self._factor + 0.5 + ROUNDING)
 
-    def _fill(self) -> None:
-        loop = self._load.loop
-        while len(self._users) < self._wanted():
+    def _follow(self) -> None:
+        """Have as many users as are wanted, and again when their number changes."""
+        loop, wanted = self._load.loop, self._wanted()
+        while len(self._users) < wanted:
             number = next(self._numbers)
             self._users[number] = loop.create_task(self._user(number), name=f"{self._load.name} user {number}")
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        if self._factor > 0 and self._began is not None:
+            since = loop.time() - self._began
+            change = self._stages.leaves(since, (wanted - 0.5 - 2 * ROUNDING) / self._factor, (wanted + 0.5) / self._factor)
+            if change < math.inf:
+                self._next = loop.after(change - since, self._follow)
 
     async def _user(self, number: int) -> None:
         load, loop = self._load, self._load.loop
@@ -235,8 +249,8 @@ class VusExecutor:
         while len(self._users) <= self._wanted():
             began = loop.time()
             await load.send_and_wait(intended)
-            if self._pacing is not None:
-                intended = max(intended + self._pacing, began) if intended + self._pacing > loop.time() else intended + self._pacing
+            if self._pacing is not None:  # who is late sends at once, and the delay counts as latency
+                intended += self._pacing
                 await loop.sleep(max(0.0, intended - loop.time()))
                 continue
             if self._think is not None:
@@ -273,7 +287,7 @@ class TraceExecutor:
 
     def _arrive(self) -> None:
         self._owed += self._factor
-        while self._owed >= 1:
+        while self._owed >= 1 - ROUNDING:
             self._owed -= 1
             self._load.send()
         self._next()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sim.model.keys import AnyKeys
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request
@@ -15,7 +15,7 @@ from sim.spec import Spec
 from sim.streams import Streams
 from sim.telemetry.recorder import Recorder
 from sim.units import Size
-from sim.workload.bodies import body_maker
+from sim.workload.bodies import body_maker, check_body
 
 
 class SendSpec(Spec):
@@ -25,7 +25,7 @@ class SendSpec(Spec):
     send: CallTarget
     weight: float = Field(default=1.0, gt=0)
     headers: dict[str, str] = {}
-    json_: Any = Field(default=None, alias="json")  # the body; its texts may hold draws, as paths do
+    json_: Annotated[Any, AfterValidator(check_body)] = Field(default=None, alias="json")  # the body; its texts may hold draws, as paths do
     size: Size = MESSAGE_SIZE
     key: AnyKeys | None = None
     priority: int = 0

@@ -11,8 +11,9 @@ from sim.telemetry.result import RunResult
 
 
 def users(to: str, send: str = "GET /", **more: Any) -> dict[str, Any]:
-    """A workload of ten evenly spaced requests a second to one node."""
-    return {"rate": "10/s", "arrivals": "uniform", "to": to, "mix": [{"send": send}], **more}
+    """A workload of ten evenly spaced requests a second to one node; a key that is None is left out."""
+    load = {"rate": "10/s", "arrivals": "uniform", "to": to, "mix": [{"send": send}], **more}
+    return {key: value for key, value in load.items() if value is not None}
 
 
 def ran(services: dict[str, Any], workloads: dict[str, Any] | None = None, duration: str = "1s", latency: str = "1ms", seed: int = 1,
