@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import TypeAdapter
 
-from sim.distributions import Sampler, TimeDistribution
+from sim.distributions import TimeDistribution
 from sim.errors import CallError
 from sim.model import event_store
 from sim.model.event_store import Change, Event, Recorded
@@ -32,7 +32,7 @@ from sim.model.logs import Log
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request, Response
 from sim.model.messaging import Delivery, Publisher, Subscription
 from sim.model.meters import Meter
-from sim.model.place import PLACE
+from sim.model.place import current_place
 from sim.model.sagas import RecordedSaga
 from sim.model.spans import Span, annotate
 from sim.model.store_client import CacheClient
@@ -40,6 +40,7 @@ from sim.model.subjects import check_pattern, check_subject
 from sim.model.tables import Failed, Statement, Tables
 from sim.resilience.errors import Rejected
 from sim.resilience.saga import Saga
+from sim.sampling import Sampler
 from sim.streams import Stream
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class Service:
         self._check_alive()
         instance = self._instance
         client = self._clients.get(callee) or self._client(callee)
-        place = PLACE.get(None)
+        place = current_place()
         trace, parent, exchange = (place.trace, place.span, place.exchange) if place is not None else (0, 0, None)
         if priority is None:
             priority = exchange.request.priority if exchange is not None else 0
@@ -232,7 +233,7 @@ class Service:
         publisher = self._publishers.get(broker)
         if publisher is None:
             publisher = self._publishers[broker] = Publisher(self._instance, broker)
-        place = PLACE.get(None)
+        place = current_place()
         trace, parent = (place.trace, place.span) if place is not None else (0, 0)
         response = await publisher.publish(check_subject(subject), trace=trace, parent=parent, body=json if json is None else plain(json),
                                            headers=headers, key=key, size=size, message_id=message_id, confirm=confirm)
@@ -249,7 +250,7 @@ class Service:
         self._check_alive()
         instance = self._instance
         client = self._clients.get(database) or self._client(database)
-        place = PLACE.get(None)
+        place = current_place()
         trace, parent = (place.trace, place.span) if place is not None else (0, 0)
         word = "write" if write else "read"
         operation = instance.recorder.operation(word)
@@ -326,7 +327,7 @@ class Service:
 
     def annotate(self, **attributes: Any) -> None:
         """Set attributes of the span at hand."""
-        place = PLACE.get(None)
+        place = current_place()
         if place is not None:
             annotate(self._instance.recorder, place.span, attributes)
 

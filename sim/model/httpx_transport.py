@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.errors import ConnectFailed, ConnectionReset, NoHealthyInstances, TargetNotFound
 from sim.model.messages import Request, Response
-from sim.model.place import PLACE, Place
+from sim.model.place import PLACE, Place, current_place
 from sim.resilience.errors import Rejected
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def send(request: httpx.Request) -> httpx.Response:
     """Send *request* from the place at hand, and give its answer, or raise what httpx would."""
     import httpx
 
-    place = PLACE.get(None)
+    place = current_place()
     if place is None:
         raise RuntimeError("this transport carries calls of simulated services: use it in code that a service of a scenario runs")
     if not place.instance.up:

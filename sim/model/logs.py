@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sim.model.place import PLACE
+from sim.model.place import current_place
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
@@ -47,7 +47,7 @@ class Log:
         if len(recorder.logs) >= MOST_LINES:
             recorder.dropped_events += 1
             return
-        place = PLACE.get(None)
+        place = current_place()
         trace, span = (place.trace, place.span) if place is not None else (0, 0)
         recorder.logs.append({**fields, "at": instance.env._now, "level": level, "message": message, "service": instance.node.name,
                               "instance": instance.name, "trace": trace, "span": span})

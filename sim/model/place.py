@@ -6,6 +6,7 @@ by nobody else. Code that runs outside of any request (a background job) has its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,12 @@ class Place(NamedTuple):
 PLACE: ContextVar[Place] = ContextVar("place")
 
 
+foreign_span: Callable[[], int] | None = None  # of a tracing library that is in use: the recorded span that it is in, or 0
+
+
 def current_place() -> Place | None:
-    """The place of the code that asks, or None outside of service code."""
-    return PLACE.get(None)
+    """The place of the code that asks, or None outside of service code; its span may be one of a tracing library's own."""
+    place = PLACE.get(None)
+    if foreign_span is not None and place is not None and (span := foreign_span()):
+        return place._replace(span=span)
+    return place

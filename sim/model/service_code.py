@@ -14,6 +14,7 @@ from sim.model.failures import explain_failure, pass_on
 from sim.model.handlers import CHECKS, ROUTES, SUBSCRIPTIONS, Service
 from sim.model.health import PATH as HEALTH
 from sim.model.health import report
+from sim.model.httpx_transport import carry_httpx
 from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
@@ -21,6 +22,7 @@ from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.meters import Meter
 from sim.model.node import Handler, Node
+from sim.model.otel import report_opentelemetry
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
 from sim.resilience.deadline import deadline_at
@@ -99,6 +101,8 @@ class CodeService(Node):
         self.meters: dict[tuple[str, str], Meter] = {}
         self.config: dict[str, Any] = dict(spec.config)
         self.service_class: type[Service] = load(spec.code)
+        carry_httpx()
+        report_opentelemetry()
         for found in routes_of(self.service_class):
             operation = world.recorder.operation(f"{found.method} {found.path}")
             self.endpoints.append(Endpoint(operation, found.attribute, named(found.path)))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from sim.model.messages import Request, Response
-from sim.model.place import PLACE
+from sim.model.place import current_place
 
 if TYPE_CHECKING:
     from sim.model.handlers import Service
@@ -25,7 +25,7 @@ class CacheClient:
     async def get(self, key: str) -> Any:
         """The value at *key*, or None."""
         response = await self._send("GET", "get", key)
-        return response.body if response.status < 400 else None
+        return response.body if response.status == 200 else None
 
     async def set(self, key: str, value: Any) -> None:
         """Keep *value*, which is not None."""
@@ -46,7 +46,7 @@ class CacheClient:
 
     async def _send(self, method: str, word: str, key: str, body: Any = None) -> Response:
         self._service._check_alive()
-        place = PLACE.get(None)
+        place = current_place()
         trace, span = (place.trace, place.span) if place is not None else (0, 0)
         request = Request(method, "/key", trace, span, self._instance.recorder.operation(word), body=body, key=key)
         response = await self._client.call(request)
