@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
-from sim.distributions import Constant, Sampler, TimeDistribution
+from sim.distributions import Constant, TimeDistribution
+from sim.sampling import Sampler
 from sim.spec import Mistake, Spec, invalid
 from sim.streams import Stream, Streams
 from sim.units import Bandwidth, Duration, Share

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
-from sim.distributions import Sampler, in_blocks
+from sim.sampling import Sampler, in_blocks
 from sim.streams import Stream
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from sim.distributions import TimeDistribution, read_seconds
+from sim.distributions import TimeDistribution
+from sim.empirical import read_seconds
 from sim.resilience.policies import AnyPolicy
 from sim.spec import ByKind, Mistake, Spec, invalid
 from sim.units import Duration, PositiveDuration, PositiveRate, Rate
