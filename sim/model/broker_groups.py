@@ -117,7 +117,8 @@ class Group:
         assert leader is not None, "a broker that is down delivers nothing"
         member.outstanding += 1
         self.counts["deliveries"] += 1
-        task = self.loop.create_task(self._carry(leader, member, message, number, given), name=f"{leader.name} deliver", context=leader.context())
+        carrying = self._carry(leader, member, message, number, given)
+        task = self.loop.create_task(carrying, name=f"{leader.name} deliver", context=leader.context())
         self._tasks[task] = member
         task.add_done_callback(self._forget)
 
@@ -128,7 +129,8 @@ class Group:
         client = member.clients.get(leader)
         if client is None:
             use = leader.node.spec.uses.get(member.instance.node.name) or UseSpec()
-            client = member.clients[leader] = self.broker.world.client(leader.node.name, leader, member.instance.node.name, use, member.instance)
+            world, name = self.broker.world, member.instance.node.name
+            client = member.clients[leader] = world.client(leader.node.name, leader, name, use, only=member.instance)
             leader.clients.append(client)
         request = Request(DELIVER, self.pattern, message.trace, message.parent, self.operation, message.headers, message.size,
                           Delivery(message, number), message.key)

@@ -46,7 +46,8 @@ class Entry:
 class StreamGroup(Group):
     """A durable consumer."""
 
-    COUNTS = ("offered", "deliveries", "redeliveries", "acked", "dead_lettered", "given_up", "expired", "naks", "ack_timeouts", "duplicates")
+    COUNTS = ("offered", "deliveries", "redeliveries", "acked", "dead_lettered", "given_up", "expired", "naks", "ack_timeouts",
+              "duplicates")
 
     def __init__(self, broker: Broker, name: str, queue: str, pattern: str) -> None:
         super().__init__(broker, name, queue, pattern)

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from asyncio import CancelledError, Future
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.errors import NoHealthyInstances, StatusError
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.perception import Perception
+from sim.model.pool import ConnectionPool, PoolSpec
+from sim.model.transport_spec import ConnectionSpec, KeepaliveSpec, wrong_for
 from sim.resilience.balancer import AnyBalancer, Balancer
 from sim.resilience.breaker_states import State
 from sim.resilience.deadline import current_deadline
@@ -29,16 +31,19 @@ from sim.resilience.outcomes import Outcome as CallOutcome
 from sim.resilience.outlier_detection import OutlierDetectionSpec
 from sim.resilience.policies import AnyPolicy
 from sim.resilience.round_robin import RoundRobinSpec
-from sim.spec import Spec
+from sim.spec import Spec, invalid
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span
+from sim.units import Size
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
     from sim.model.node import Node
+    from sim.model.transport import Transport
     from sim.model.world import World
     from sim.resilience.pipeline import Pipeline
 
+Send = Callable[[Request], Coroutine[Any, Any, Response]]
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
 CANCELLED = int(Reason.CANCELLED)
 OWN_LIMITS = {"timeout": int(Reason.TIMEOUT), "deadline": int(Reason.DEADLINE)}  # policies that cancel an attempt themselves, and say so
@@ -49,9 +54,20 @@ class UseSpec(Spec):
     """How a service calls one of its dependencies; *policies* outermost first."""
 
     protocol: Literal["http", "grpc"] = "http"
+    connection: ConnectionSpec | None = None  # None: connections are there already, and cost nothing
+    keepalive: KeepaliveSpec | None = None  # of grpc
+    max_message_size: Size | None = None  # of grpc; None: 4MiB
     balancer: AnyBalancer = Field(default_factory=RoundRobinSpec)
     outlier_detection: OutlierDetectionSpec | None = None
+    pool: PoolSpec | None = None  # connections to a database that each instance keeps
     policies: list[AnyPolicy] = []
+
+    @model_validator(mode="after")
+    def _of_the_protocol(self) -> UseSpec:
+        wrong = list(wrong_for(self.protocol, self.connection, self.model_fields_set))
+        if wrong:
+            raise invalid(*wrong)
+        return self
 
 
 class Edge:
@@ -122,12 +138,15 @@ class Client:
             self.balancer = Perception(self, self.balancer, use.outlier_detection)
         self.counts_load = type(self.balancer).started is not Balancer.started or type(self.balancer).finished is not Balancer.finished
         self.tells_departure = use.protocol == "grpc" or node.spec.on_caller_gone == "cancel"
+        self.tells_deadline = use.protocol == "grpc"  # and the far side refuses what comes too late
+        self.carry: Callable[[Exchange, float], None] | None = None  # if a transport does it itself: take a message and its delay
         self.pipeline: Pipeline | None = world.pipeline(self) if use.policies else None
         self.multiplies = any(word in ("retry", "hedge") for word in self.edge.policies)
         self.watches_attempts = self.counts_load or self.multiplies
-        self._attempt_once = self._attempt  # the same object at every call, so that the pipeline composes once
-        if self.pipeline is not None and isinstance(self.balancer, Perception):
-            self.pipeline.listen(self.balancer.heard)
+        self.raises = self.pipeline is not None  # an answer that says 'failed' is an error to what is around the attempts
+        self.send: Send = self._attempt  # one attempt; kept, so that the pipeline composes once
+        self.transport = transport_for(self, use)
+        self.pool = ConnectionPool(self, use.pool) if use.pool is not None else None
 
     def see_through(self, view: Discovered) -> None:
         """From now on this caller goes by *view*, which need not be true."""
@@ -135,6 +154,16 @@ class Client:
         if not isinstance(self.balancer, Perception):
             self.balancer = Perception(self, self.balancer)
         self.balancer.knows_the_truth = False
+
+    def surround(self, send: Send, raises: bool = False) -> None:
+        """From now on *send* makes each attempt, inside the policies. *raises*: it wants answers that say 'failed' as errors."""
+        self.send = send
+        self.raises = self.raises or raises
+
+    def balance_by(self, balancer: Balancer) -> None:
+        """From now on *balancer* chooses. It is told of the ends of calls that it has not chosen for, as well."""
+        self.balancer = balancer
+        self.counts_load = self.watches_attempts = True
 
     async def call(self, request: Request) -> Response:
         """Send *request*, under the policies; record it."""
@@ -144,9 +173,9 @@ class Client:
         request.span = self.recorder.next_span()
         try:
             if self.pipeline is None:
-                response = await self._attempt(request)
+                response = await self.send(request)
             else:
-                response = await self.pipeline.call(self._attempt_once, request)
+                response = await self.pipeline.call(self.send, request)
         except StatusError as error:
             response = error.response
         except CancelledError:
@@ -168,17 +197,18 @@ class Client:
             request.operation, self.source.index, response.reason or status, request.attempts, CLIENT, outcome))
         return response
 
-    async def _attempt(self, request: Request) -> Response:
-        """One attempt at one instance; with policies around it, an answer that says 'failed' is raised as StatusError."""
+    async def _attempt(self, request: Request, instance: Instance | None = None) -> Response:
+        """One attempt at one instance (None: whom the balancer chooses); if it `raises`, an answer that says 'failed' is a StatusError."""
         env = self.env
         now = env._now
         request.attempts = attempt = request.attempts + 1
         span = self.recorder.next_span() if self.multiplies else request.span
-        hosts = self.discovered.reachable
-        if len(hosts) == 1:
-            instance: Instance | None = hosts[0]
-        else:
-            instance = self._pick(hosts, request, now) if self.multiplies else self.balancer.pick(hosts, now, self.rng, request.key)
+        if instance is None:
+            hosts = self.discovered.reachable
+            if len(hosts) == 1:
+                instance = hosts[0]
+            else:
+                instance = self._pick(hosts, request, now) if self.multiplies else self.balancer.pick(hosts, now, self.rng, request.key)
         if instance is None:
             self._write_attempt(request, span, attempt, now, int(Reason.UNAVAILABLE), FAILED)
             raise NoHealthyInstances(self.node.name)
@@ -194,10 +224,12 @@ class Client:
             self._write_attempt(request, span, attempt, now, explain_failure(error).reason, FAILED)
             raise error from None
         self.edge.sent += 1
-        if delay != LOST:
-            self.loop.post(delay, instance.arrive, exchange)
-        else:
+        if delay == LOST:
             self.edge.lost += 1
+        if self.carry is not None:
+            self.carry(exchange, delay)
+        elif delay != LOST:
+            self.loop.post(delay, instance.arrive, exchange)
         if self.counts_load:
             self.balancer.started(instance, now)
         try:
@@ -215,7 +247,7 @@ class Client:
         bad = status >= 500 or status == 429
         if self.watches_attempts:
             self._attempt_ended(exchange, now, status, FAILED if bad else OK, CallOutcome.FAILURE if bad else CallOutcome.SUCCESS)
-        if bad and self.pipeline is not None:
+        if bad and self.raises:
             raise StatusError(response)
         return response
 
@@ -250,6 +282,28 @@ class Client:
                 span, request.span, request.trace, start, self.env._now, 0.0, self.caller_index, self.node.index,
                 request.operation, self.source.index, status, attempt, ATTEMPT, outcome))
 
+    # for transports
+
+    def choose(self, request: Request) -> Instance:
+        """Whom the balancer chooses; raise NoHealthyInstances."""
+        hosts = self.discovered.reachable
+        found = hosts[0] if len(hosts) == 1 else self._pick(hosts, request, self.env._now)
+        if found is None:
+            raise NoHealthyInstances(self.node.name)
+        return found
+
+    def attempt(self, request: Request, instance: Instance | None = None) -> Coroutine[Any, Any, Response]:
+        """One attempt, at *instance* if one is given."""
+        return self._attempt(request, instance)
+
+    def not_sent(self, request: Request, instance: Instance | None, start: float, error: Exception) -> None:
+        """An attempt has failed before anything was sent."""
+        request.attempts += 1
+        if self.counts_load and instance is not None:
+            self.balancer.started(instance, start)
+            self.balancer.finished(instance, self.env._now, self.env._now - start, CallOutcome.FAILURE)
+        self._write_attempt(request, self.recorder.next_span(), request.attempts, start, explain_failure(error).reason, FAILED)
+
     # called by the network
 
     @staticmethod
@@ -264,3 +318,16 @@ class Client:
         if not exchange.answer.done():
             exchange.answer.set_exception(error)
 
+
+
+def transport_for(client: Client, use: UseSpec) -> Transport | None:
+    """What carries the calls of *client*, where that is more than sending them over the link."""
+    if use.protocol == "grpc":
+        from sim.model.transport_grpc import GrpcTransport  # only who uses them pays for them
+
+        return GrpcTransport(client, use)
+    if use.connection is not None:
+        from sim.model.transport_http import HttpTransport
+
+        return HttpTransport(client, use.connection)
+    return None

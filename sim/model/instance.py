@@ -235,11 +235,23 @@ class Instance:
 
     def _start(self, exchange: Exchange) -> None:
         now = self.env._now
+        context = self._context.copy()
+        deadline = exchange.deadline
+        if deadline < inf:
+            if deadline <= now and exchange.client.tells_deadline:
+                self._too_late(exchange)
+                return
+            set_deadline(context, deadline)
         self.busy.change(1, now)
         exchange.started = now
         exchange.span = self.recorder.next_span()
         self.serving[exchange] = None
-        exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name, context=self._context.copy())
+        exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name, context=context)
+
+    def _too_late(self, exchange: Exchange) -> None:
+        """The time was over before the work began, and the transport says so: nothing is done."""
+        exchange.client.edge.counts["deadline.expired_on_arrival"] += 1
+        self._turned_away(exchange, Response(504, rejected=True, body="deadline exceeded"))
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
@@ -250,7 +262,7 @@ class Instance:
             return
         except Exception as error:  # of the service's own code: a 500, never the end of the run
             self.world.handler_failed(self, exchange, error)
-            response = Response(500, error=error, reason=int(Reason.ERROR))
+            response = Response(500)  # its caller learns no more than that
         if exchange.degraded or type(response) is Answer:
             response = _plain(response, exchange.degraded)
         if exchange not in self.serving:  # killed, and its code did not want to know

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from sim.resilience.balancer import Balancer, Host
-from sim.resilience.events import AttemptTimedOut, DeadlinePassed, Event
+from sim.resilience.events import Event
 from sim.resilience.outcomes import Outcome
 from sim.resilience.outlier_detection import HostEjected, OutlierDetectionSpec
 
@@ -54,7 +54,6 @@ class Perception(Balancer):
         self._of: Sequence[Any] = ()
         self._hosts: dict[str, SeenHost] = {}
         self._seen: tuple[SeenHost, ...] = ()
-        self._left: tuple[Any, float] | None = None  # the host whose call was cancelled last, and when
         self._detector = detection.build(f"{client.edge.name}.outlier_detection", self._moved) if detection is not None else None
         if self._detector is not None:
             client.loop.after(self._detector.interval, self._tick)
@@ -80,14 +79,6 @@ class Perception(Balancer):
         self.inner.finished(host, now, latency, outcome)
         if self._detector is not None and host.name in self._hosts:
             self._detector.record(host.name, outcome, now)
-            self._left = (host.name, now) if outcome is Outcome.CANCELLED else None
-
-    def heard(self, event: Event) -> None:
-        """A policy of the client has spoken: a call that was cancelled because it took too long is one that failed."""
-        if isinstance(event, AttemptTimedOut | DeadlinePassed) and self._left is not None and self._detector is not None:
-            (host, at), self._left = self._left, None
-            if at == event.at and host in self._hosts:
-                self._detector.record(host, Outcome.FAILURE, at)
 
     # ejections
 

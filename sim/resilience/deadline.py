@@ -59,6 +59,11 @@ def deadline_at(moment: float) -> Iterator[float]:
         _deadline.reset(token)
 
 
+def set_deadline(context: Context, moment: float) -> None:
+    """In *context* the deadline is *moment*: for a task that is to run there, such as a server's for one request."""
+    context.run(_deadline.set, moment)
+
+
 def without_deadline() -> Context:
     """A copy of the current context in which there is no deadline, for work that outlives the call that started it."""
     context = copy_context()

@@ -21,11 +21,13 @@ from sim.resilience.deadline import deadline_at
 class Platform:
     """Every link takes *latency* each way."""
 
-    def __init__(self, loop: SimLoop, services: dict[str, Any], latency: str = "10ms", registry: dict[str, Any] | None = None) -> None:
+    def __init__(self, loop: SimLoop, services: dict[str, Any], latency: str = "10ms",
+                 registry: dict[str, Any] | None = None) -> None:
         self.loop = loop
         network = NetworkSpec.model_validate({"default": {"latency": latency}})
         found = RegistrySpec.model_validate(registry) if registry is not None else None
-        self.world = World(loop, 1, {name: TypeAdapter(AnyService).validate_python(spec) for name, spec in services.items()}, network, found)
+        nodes = {name: TypeAdapter(AnyService).validate_python(spec) for name, spec in services.items()}
+        self.world = World(loop, 1, nodes, network, found)
 
     def client(self, to: str, who: str = "user", **use: Any) -> Client:
         """A caller's way to a node, as `uses` has it; the caller is no instance."""

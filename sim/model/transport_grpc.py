@@ -1,0 +1,276 @@
+"""gRPC: requests as streams on long-lived connections, deadlines on the wire, cancellation, a limit of message size, keepalive.
+
+    connect ──▶ ready ──▶ carries all requests to that instance at once
+                  ├──nothing heard for keepalive.time──▶ ping ──no answer──▶ dead: its streams fail, and another one is opened
+                  ├──the instance dies──▶ closed
+                  └──max_age──▶ takes no new streams; the next request opens another one, perhaps elsewhere
+
+A pinned caller has one connection, to an instance that a balancer of connections chose: all its requests go there, however many
+instances there are. An instance that cannot be reached is left out for a while, twice as long each time or so (gRPC's connection backoff).
+Sources: grpc/doc/keepalive.md, connection-backoff.md; proposal A9 (max_age).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, Task
+from collections import deque
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
+
+from sim.errors import CallError, ConnectFailed, ConnectionReset, NoHealthyInstances, StatusError
+from sim.model.grpc_codes import HTTP_STATUS, Code
+from sim.model.messages import Exchange, Request, Response
+from sim.model.network import LOST
+from sim.model.transport import Transport
+from sim.model.transport_spec import ConnectionSpec
+from sim.resilience.deadline import from_grpc_timeout, to_grpc_timeout
+
+if TYPE_CHECKING:
+    from sim.model.client import Client, UseSpec
+    from sim.model.instance import Instance
+
+LARGEST = 4 * 2**20  # bytes of a message that a gRPC peer takes unless it is told otherwise
+FIRST_BACKOFF, BACKOFF_FACTOR, LAST_BACKOFF, BACKOFF_JITTER = 1.0, 1.6, 120.0, 0.2  # seconds
+AGE_JITTER = 0.1
+STRIKES = 2  # pings that come too early and are forgiven
+TOO_LARGE = "message larger than max"
+
+
+class Connection:
+    """An HTTP/2 connection to *instance*; *streams* are the requests under way."""
+
+    def __init__(self, instance: Instance, opened: float, until: float) -> None:
+        self.instance = instance
+        self.until = until  # seconds; then it takes no new streams
+        self.heard = opened  # when something came from the other side
+        self.pinged = opened
+        self.early_pings = 0
+        self.streams: dict[Exchange, None] = {}
+        self.taken = 0  # streams under way, and those about to begin
+        self.waiting: deque[Future[None]] = deque()
+        self.closed = False
+
+    def free(self) -> None:
+        """A stream has ended: the next in line may begin."""
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.taken -= 1
+
+
+class GrpcTransport(Transport):
+    """A channel. Without a `connection` (and `keepalive`) in the scenario its connections are free, and never break by themselves."""
+
+    def __init__(self, client: Client, use: UseSpec) -> None:
+        super().__init__(client, use.connection or (ConnectionSpec() if use.keepalive is not None else None))
+        self.largest = use.max_message_size or LARGEST
+        self.keepalive = use.keepalive
+        self.connections: dict[Instance, Connection] = {}
+        self._ping_after = use.keepalive.time if use.keepalive is not None else inf
+        self._opening: dict[Instance, Task[Connection]] = {}
+        self._failures: dict[Instance, tuple[int, float]] = {}  # in a row, and until when it is left out
+        self._sending: Connection | None = None
+        client.carry = self._carry
+        if self.connection is not None:
+            client.node.watchers.append(self._instances_changed)
+        client.surround(self.send)
+
+    # a call
+
+    async def send(self, request: Request) -> Response:
+        """One attempt as a stream."""
+        client = self.client
+        if self.connection is None:
+            return self._small(await client.attempt(request))
+        start, instance = self.env._now, None
+        try:
+            instance = self._choose(request)
+            connection = await self._stream_to(instance)
+        except CallError as error:
+            client.not_sent(request, instance, start, error)
+            raise
+        try:
+            self._sending = connection
+            return self._small(await client.attempt(request, instance))
+        finally:
+            connection.free()
+
+    def _small(self, response: Response) -> Response:
+        """*response*, if it is not too large to be taken; the work is done either way."""
+        if response.size <= self.largest:
+            return response
+        refusal = Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE)
+        if self.client.raises:
+            raise StatusError(refusal)
+        return refusal
+
+    def _carry(self, exchange: Exchange, delay: float) -> None:
+        """Send a request. What travels is the time that is left, not the deadline, since clocks differ; the time on the way is not counted."""
+        connection, self._sending = self._sending, None
+        if connection is not None:
+            connection.streams[exchange] = None
+            exchange.answer.add_done_callback(partial(self._ended, connection, exchange))
+        if delay != LOST:
+            left = exchange.deadline - self.env._now
+            self.loop.post(delay, self._arrive, exchange, None if left == inf else to_grpc_timeout(left))
+
+    def _arrive(self, exchange: Exchange, timeout: str | None) -> None:
+        """It has come to the far side."""
+        request, instance = exchange.request, exchange.instance
+        if timeout is not None:
+            exchange.deadline = self.env._now + from_grpc_timeout(timeout)
+        if request.size > self.largest and instance.up and instance.accepting and instance.pause_now is None:
+            instance.reply(exchange, Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE, rejected=True))
+        else:
+            instance.arrive(exchange)
+
+    def _ended(self, connection: Connection, exchange: Exchange, answer: Future[Response]) -> None:
+        connection.streams.pop(exchange, None)
+        if not answer.cancelled():
+            connection.heard = self.env._now
+
+    # connections
+
+    def _choose(self, request: Request) -> Instance:
+        now, client = self.env._now, self.client
+        assert self.connection is not None, "free connections are not chosen"
+        if self.connection.pinned:
+            for connection in self.connections.values():
+                if now < connection.until:
+                    return connection.instance
+            for instance in self._opening:
+                return instance
+        left_out = tuple(instance.name for instance, (_, until) in self._failures.items() if now < until)
+        hosts = client.discovered.reachable
+        if self.connection.pinned:
+            hosts = [host for host in hosts if host.name not in left_out]
+            found = hosts[int(client.rng.random() * len(hosts))] if hosts else None
+        elif not left_out:
+            return client.choose(request)
+        else:
+            found = client.balancer.pick(hosts, now, client.rng, request.key, left_out)
+        if found is None:
+            raise ConnectFailed(f"no connection to {client.node.name}") if left_out else NoHealthyInstances(client.node.name)
+        return found
+
+    async def _stream_to(self, instance: Instance) -> Connection:
+        """A place for a stream on the connection to *instance*, which is opened if there is none."""
+        connection = self.connections.get(instance)
+        if connection is not None and self.env._now >= connection.until:
+            del self.connections[instance]  # it ends when its streams have ended
+            connection = None
+        if connection is None:
+            connection = await self._opened(instance)
+        assert self.connection is not None, "free connections have no limit"
+        if connection.taken < self.connection.max_streams:
+            connection.taken += 1
+            return connection
+        turn: Future[None] = Future(loop=self.loop)
+        connection.waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                connection.free()
+            raise
+        return connection
+
+    async def _opened(self, instance: Instance) -> Connection:
+        """A new connection: one for all who want it now."""
+        task = self._opening.get(instance)
+        if task is None:
+            task = self._opening[instance] = self.loop.create_task(self._open(instance), name=f"{self.client.edge.name} connect")
+            task.add_done_callback(lambda done: None if done.cancelled() else done.exception())  # whoever wanted it may have left
+        return await asyncio.shield(task)
+
+    async def _open(self, instance: Instance) -> Connection:
+        assert self.connection is not None, "free connections are not opened"
+        try:
+            await self.open(instance)
+        except CallError:
+            self._failed(instance)
+            raise
+        finally:
+            del self._opening[instance]
+        self._failures.pop(instance, None)
+        age = self.connection.max_age
+        until = inf if age is None else self.env._now + age * (1 + AGE_JITTER * (2 * self.client.rng.random() - 1))
+        connection = self.connections[instance] = Connection(instance, self.env._now, until)
+        if self.keepalive is not None:
+            self.loop.call_later(self._ping_after, self._look_after, connection)
+        return connection
+
+    def _failed(self, instance: Instance) -> None:
+        times = self._failures.get(instance, (0, 0.0))[0]
+        wait = min(LAST_BACKOFF, FIRST_BACKOFF * BACKOFF_FACTOR**times)
+        wait *= 1 + BACKOFF_JITTER * (2 * self.client.rng.random() - 1)
+        self._failures[instance] = times + 1, self.env._now + wait
+
+    def _instances_changed(self) -> None:
+        for instance, connection in list(self.connections.items()):
+            if not instance.up:  # its streams are told by the instance itself
+                self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        connection.closed = True
+        if self.connections.get(connection.instance) is connection:
+            del self.connections[connection.instance]
+        for turn in connection.waiting:
+            if not turn.done():
+                turn.set_exception(ConnectFailed(f"the connection to {connection.instance.name} is closed"))
+        connection.waiting.clear()
+
+    def _break(self, connection: Connection, why: str) -> None:
+        """It is dead: everything on it fails."""
+        self._close(connection)
+        client = self.client
+        client.edge.counts["connection.lost"] += 1
+        client.recorder.event("connection.lost", edge=client.edge.name, caller=client.source.name, instance=connection.instance.name,
+                              why=why, streams=len(connection.streams))
+        for exchange in list(connection.streams):
+            client.broken(exchange, ConnectionReset(f"{connection.instance.name}: {why}"))
+
+    # keepalive
+
+    def _look_after(self, connection: Connection) -> None:
+        """Ping it, if nothing was heard for long enough; else look again when that can be so."""
+        keepalive = self.keepalive
+        if connection.closed or keepalive is None:
+            return
+        now = self.env._now
+        quiet = now - connection.heard
+        if quiet < self._ping_after - 1e-9:
+            self.loop.call_later(self._ping_after - quiet, self._look_after, connection)
+        elif not (connection.streams or keepalive.permit_without_stream):
+            self.loop.call_later(self._ping_after, self._look_after, connection)
+        else:
+            connection.early_pings = connection.early_pings + 1 if now - connection.pinged < keepalive.server_min_time - 1e-9 else 0
+            connection.pinged = now
+            self.loop.create_task(self._ping(connection, keepalive.timeout), name=f"{self.client.edge.name} keepalive")
+
+    async def _ping(self, connection: Connection, timeout: float) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                await self.round_trip(connection.instance, partial(self._pinged, connection))
+        except TimeoutError:
+            self._failed(connection.instance)
+            self._break(connection, "keepalive timeout")
+        except CallError as error:
+            self._break(connection, str(error))
+        else:
+            connection.heard = self.env._now
+            self._look_after(connection)
+
+    def _pinged(self, connection: Connection, instance: Instance, request: Request, come: Future[None]) -> None:
+        """A ping is answered by the process, which may stand still; one that comes too often ends the connection."""
+        if not instance.up or instance.pause_now is not None:
+            return
+        if connection.early_pings > STRIKES:
+            self._ping_after *= 2  # what a client does that was told so
+            self.send_back(instance, request, come, ConnectionReset("too many pings"))
+        else:
+            self.send_back(instance, request, come)

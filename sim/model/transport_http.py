@@ -1,0 +1,135 @@
+"""HTTP/1.1 with a pool of connections: one request at a time on each.
+
+    request ──idle connection──▶ used ──answered──▶ idle ──keep_alive over──▶ closed
+       ├──room for another──▶ opened ──▶ used ──given up, or broken──▶ closed: nobody can tell where the next answer begins
+       └──max_connections are in use──▶ waits for one ──pool_timeout──▶ PoolTimeout
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sim.errors import CallError, StatusError
+from sim.model.messages import Request, Response
+from sim.model.pool import PoolTimeout
+from sim.model.transport import Transport
+from sim.resilience.errors import Rejected
+
+if TYPE_CHECKING:
+    from sim.model.client import Client
+    from sim.model.instance import Instance
+    from sim.model.transport_spec import ConnectionSpec
+
+
+class Pool:
+    """The connections of one client to one instance. *idle* holds when each was last used (seconds), the latest last."""
+
+    def __init__(self, spec: ConnectionSpec) -> None:
+        self.spec = spec
+        self.idle: deque[float] = deque()
+        self.used = 0
+        self.generation = 0  # connections of an earlier one broke with the instance
+        self.waiting: deque[Future[bool]] = deque()
+
+    def take(self, now: float) -> bool:
+        """Take an idle connection that is still open."""
+        while self.idle and self.idle[0] + self.spec.keep_alive <= now:
+            self.idle.popleft()
+        if not self.idle:
+            return False
+        self.idle.pop()
+        self.used += 1
+        return True
+
+    def has_room(self) -> bool:
+        """Another one may be opened."""
+        return self.spec.max_connections is None or self.used + len(self.idle) < self.spec.max_connections
+
+    def give_back(self, now: float, generation: int, reusable: bool) -> None:
+        """A used connection is free, or closed; who waits longest is told (True: it may have this one, False: it opens its own)."""
+        reusable = reusable and generation == self.generation
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(reusable)
+                return  # it stays in use
+        self.used -= 1
+        if reusable:
+            self.idle.append(now)
+
+    def broken(self) -> None:
+        """The instance is gone, and all connections with it."""
+        self.idle.clear()
+        self.generation += 1
+
+
+class HttpTransport(Transport):
+    """Calls over pooled connections."""
+
+    def __init__(self, client: Client, connection: ConnectionSpec) -> None:
+        super().__init__(client, connection)
+        self.spec = connection
+        self.name = f"{client.edge.name}.pool"
+        self.pools: dict[Instance, Pool] = {}
+        client.node.watchers.append(self._instances_changed)
+        client.surround(self.send)
+
+    def _instances_changed(self) -> None:
+        for instance, pool in list(self.pools.items()):
+            if not instance.up:
+                pool.broken()
+
+    async def send(self, request: Request) -> Response:
+        """One attempt over a connection."""
+        client, start = self.client, self.env._now
+        instance = client.choose(request)
+        pool = self.pools.get(instance)
+        if pool is None:
+            pool = self.pools[instance] = Pool(self.spec)
+        try:
+            await self._connection(pool, instance)
+        except (CallError, Rejected) as error:
+            client.not_sent(request, instance, start, error)
+            raise
+        generation, reusable = pool.generation, False
+        try:
+            response = await client.attempt(request, instance)
+            reusable = True
+            return response
+        except StatusError:
+            reusable = True
+            raise
+        finally:
+            pool.give_back(self.env._now, generation, reusable)
+
+    async def _connection(self, pool: Pool, instance: Instance) -> None:
+        """Have a connection: an idle one, a new one, or one that somebody gives back."""
+        if pool.take(self.env._now):
+            return
+        if pool.has_room():
+            pool.used += 1
+        elif await self._turn(pool, instance):
+            return
+        try:
+            await self.open(instance)
+        except BaseException:
+            pool.give_back(self.env._now, pool.generation, reusable=False)
+            raise
+
+    async def _turn(self, pool: Pool, instance: Instance) -> bool:
+        """Wait for one of the connections in use; True if it can be used again."""
+        turn: Future[bool] = Future(loop=self.loop)
+        pool.waiting.append(turn)
+        try:
+            async with asyncio.timeout(self.spec.pool_timeout):
+                return await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():  # it came in the same instant
+                pool.give_back(self.env._now, pool.generation, turn.result())
+            if not isinstance(error, TimeoutError):
+                raise
+        self.client.edge.counts["pool.rejected"] += 1
+        raise PoolTimeout(self, f"no free connection to {instance.name} within {self.spec.pool_timeout:g} s")
