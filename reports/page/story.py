@@ -32,23 +32,23 @@ def story(result: RunResult, words: Words) -> list[Moment]:
 
 
 def _frame(result: RunResult, clock: Clock) -> Iterator[Moment]:
-    words = clock.words
     if result.warmup > 0:
         yield Moment(result.warmup, 0, clock.tell("warm-up ends"))
     aborted = result.summary.get("aborted")
     if aborted:
-        yield Moment(float(aborted.get("at_s", result.duration)), 8, clock.tell("aborted", name=str(aborted.get("name", ""))), "bad", weight=9)
+        at, name = float(aborted.get("at_s", result.duration)), str(aborted.get("name", ""))
+        yield Moment(at, 8, clock.tell("aborted", name=name), "bad", weight=9)
     yield Moment(result.duration, 9, clock.tell("end"), weight=5)
 
 
 def _faults(result: RunResult, clock: Clock) -> Iterator[Moment]:
-    words = clock.words
     for fault in result.faults:
         key = "fault on" if fault.targets else "fault on anywhere"
-        yield Moment(fault.start, 0, clock.tell(key, name=fault.name, kind=fault.kind, targets=_few(fault.targets)), "fault", fault.until, 8)
+        parts = clock.tell(key, name=fault.name, kind=fault.kind, targets=_few(fault.targets))
+        yield Moment(fault.start, 0, parts, "fault", fault.until, weight=8)
         if fault.until is not None:
-            yield Moment(fault.until, 0, clock.tell("fault off", name=fault.name, seconds=clock.length(fault.until - fault.start)), "fault",
-                         weight=7)
+            over = clock.tell("fault off", name=fault.name, seconds=clock.length(fault.until - fault.start))
+            yield Moment(fault.until, 0, over, "fault", weight=7)
     for event in result.events:
         if event["kind"] == "fault.missed":
             parts = clock.tell("fault missed", name=str(event.get("name", "")), why=str(event.get("why", "")))

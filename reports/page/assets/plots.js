@@ -38,6 +38,8 @@ function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {
     hooks: {
       drawClear: [(u) => shadeFaults(u)],
       draw: [(u) => { if (draw) draw(u); nameFaults(u); drawPin(u); }],
+      setScale: [(u, name) => { if (name === "x") u.fillTable?.(); }],
+      setData: [(u) => u.fillTable?.()],
       setSelect: [(u) => {
         if (u.select.width > 4) time.show(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
         u.setSelect({left: 0, top: 0, width: 0, height: 0}, false);
@@ -164,12 +166,14 @@ function keyboard(place, plot, series, label) {
 function valuesTable(place, plot, series, label) {
   const body = el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": label});
   const fill = () => {
+    if (!details.open) return;
     const shown = series.filter((one) => one.show !== false);
     const rows = plot.data[0].slice(0, BINS).map((at, index) => [at, index]).filter(([at]) => at >= time.from && at < time.until);
     body.replaceChildren(el("table", {},
       el("thead", {}, el("tr", {}, el("th", {scope: "col"}, T("time")), ...shown.map((one) => el("th", {scope: "col", class: "number"}, one.label)))),
       el("tbody", {}, ...rows.map(([at, index]) => el("tr", {}, el("th", {scope: "row"}, seconds(at)), ...shown.map((one) => el("td", {class: "number"}, one.value(index))))))));
   };
-  const details = el("details", {class: "values", ontoggle: () => { if (details.open) fill(); }}, el("summary", {}, T("values")), body);
+  const details = el("details", {class: "values", ontoggle: fill}, el("summary", {}, T("values")), body);
   place.replaceChildren(details);
+  plot.fillTable = fill;
 }

@@ -96,7 +96,7 @@ function logTable(logs) {
   if (!logs.length) return el("p", {class: "muted"}, T("no logs"));
   const bad = logs.filter((line) => line.level === "error").length;
   return el("details", {class: "logs", open: bad > 0}, el("summary", {}, `${T("logs")} (${number(logs.length)})`),
-    el("div", {class: "scroll"}, el("table", {},
+    el("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": T("logs")}, el("table", {},
       el("thead", {}, el("tr", {}, ...["time", "level", "who", "message"].map((key) => el("th", {scope: "col"}, T(key))))),
       el("tbody", {}, ...logs.map((line) => el("tr", {class: `level-${line.level}`}, el("td", {}, milliseconds(line.at)), el("td", {}, line.level), el("td", {}, line.service),
         el("td", {}, `${line.message} `, el("code", {}, Object.entries(line.fields).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(" ")))))))));
