@@ -1,7 +1,9 @@
 """The events that the contexts tell each other of, and how they get from one to the other.
 
-    user.created      user_id, email, name              order.completed   order_id, customer_id
-    order.created     order_id, customer_id, total      order.cancelled   order_id, customer_id, reason
+    user.created      user_id, email, name
+    order.created, order.completed, order.cancelled    order_id, customer_id, items, total_cents, currency, reason
+
+and where orders are taken by choreography, also stock.reserved, stock.rejected, payment.captured, payment.declined: order_id and more.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ def publisher(service: Service) -> Publish:
     """How *service* publishes."""
 
     async def publish(subject: str, event_id: str, payload: Any) -> None:
-        response = await service.call("notifications", "POST", "/events", json={"id": event_id, "subject": subject, "payload": payload})
-        response.raise_for_status()
+        stored = await service.publish(subject, payload, message_id=event_id, key=payload.get("order_id"))
+        stored.raise_for_status()
 
     return publish

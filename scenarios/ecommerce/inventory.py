@@ -80,7 +80,7 @@ class Inventory(Service):
 
     @route("POST", "/reservations")
     async def create(self, request: Request) -> Response:
-        order_id, items = request.json["order_id"], _quantities(request.json["items"])
+        order_id, items = request.json["order_id"], quantities(request.json["items"])
         opening_stock = self.config.get("opening_stock", 1_000_000)
         try:
             await self.query(DATABASE, lambda tables: reserve(tables, order_id, items, opening_stock), write=True)
@@ -104,7 +104,8 @@ class Inventory(Service):
         return f"{DATABASE} answers"
 
 
-def _quantities(items: list[dict[str, Any]]) -> dict[str, int]:
+def quantities(items: list[dict[str, Any]]) -> dict[str, int]:
+    """The items of an order as sku -> quantity."""
     quantities: dict[str, int] = {}
     for item in items:
         quantities[item["sku"]] = quantities.get(item["sku"], 0) + item["quantity"]

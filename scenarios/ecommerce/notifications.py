@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sim import Request, Response, Service, health_check, route
+from sim import Delivery, Service, health_check, subscribe
 from sim.model.tables import Tables
 
 DATABASE = "notification-db"
@@ -19,23 +17,19 @@ MAILS = {  # by the subject of the event
 class Notifications(Service):
     """Handles each event at least once, and sends each mail once as far as it can know."""
 
-    @route("POST", "/events")
-    async def receive(self, request: Request) -> Response:
-        event = request.json
-        await self.handle(event["subject"], event["id"], event["payload"])
-        return Response(202)
-
-    async def handle(self, subject: str, event_id: str, payload: dict[str, Any]) -> None:
-        """Send the mail that *subject* asks for, unless this event was handled before."""
-        if await self.query(DATABASE, lambda tables: event_id in tables["handled"]):
+    @subscribe("user.created")
+    @subscribe("order.*")
+    async def told(self, event: Delivery) -> None:
+        """Send the mail that the event asks for, unless it was handled before; if it cannot be sent, the event comes again."""
+        if await self.query(DATABASE, lambda tables: event.id in tables["handled"]):
             return
-        title, text = MAILS[subject]
-        sent = await self.call("smtp", "POST", "/mails", json={"title": title, "text": text.format(**payload)})
+        title, text = MAILS[event.subject]
+        sent = await self.call("smtp", "POST", "/mails", json={"title": title, "text": text.format(**event.json)})
         if not sent.ok:
-            self.log.error("mail not sent", subject=subject, event_id=event_id, status=sent.status)
+            self.log.error("mail not sent", subject=event.subject, event_id=event.id, status=sent.status)
             sent.raise_for_status()
-        await self.query(DATABASE, lambda tables: _handled(tables, event_id, subject), write=True)
-        self.log.info("mail sent", subject=subject, title=title)
+        await self.query(DATABASE, lambda tables: _handled(tables, event.id, event.subject), write=True)
+        self.log.info("mail sent", subject=event.subject, title=title)
 
     @health_check("database")
     async def database_answers(self) -> str:

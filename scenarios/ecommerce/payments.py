@@ -45,15 +45,19 @@ class Payments(Service):
     @route("POST", "/charges")
     async def charge(self, request: Request) -> Response:
         wanted = request.json
-        new = Payment(wanted["idempotency_key"], wanted["order_id"], wanted["amount_cents"], wanted["currency"])
+        try:
+            payment = await self.take(Payment(wanted["idempotency_key"], wanted["order_id"], wanted["amount_cents"], wanted["currency"]))
+        except ProviderUnavailable as error:
+            return Response(503, json={"error": "payment_unavailable", "detail": str(error)})
+        return _answer(payment)
+
+    async def take(self, new: Payment) -> Payment:
+        """Charge *new*, unless its key was charged before; raise ProviderUnavailable."""
         payment = await self.query(DATABASE, lambda tables: tables["payments"].setdefault(new.key, new), write=True)
         if payment.status is PaymentStatus.PENDING:
-            try:
-                outcome = await self.provider.charge(payment.key, payment.amount_cents, payment.currency, payment.order_id)
-            except ProviderUnavailable as error:
-                return Response(503, json={"error": "payment_unavailable", "detail": str(error)})
-            payment = await self.query(DATABASE, lambda tables: _settle(tables, payment.key, PaymentStatus(outcome)), write=True)
-        return _answer(payment)
+            outcome = await self.provider.charge(payment.key, payment.amount_cents, payment.currency, payment.order_id)
+            payment = await self.query(DATABASE, lambda tables: settle(tables, payment.key, PaymentStatus(outcome)), write=True)
+        return payment
 
     @route("POST", "/refunds")
     async def refund(self, request: Request) -> Response:
@@ -64,7 +68,7 @@ class Payments(Service):
                 await self.provider.refund(key)
             except ProviderUnavailable as error:
                 return Response(503, json={"error": "payment_unavailable", "detail": str(error)})
-            await self.query(DATABASE, lambda tables: _settle(tables, key, PaymentStatus.REFUNDED), write=True)
+            await self.query(DATABASE, lambda tables: settle(tables, key, PaymentStatus.REFUNDED), write=True)
         return Response(200, json={"order_id": order_id, "status": PaymentStatus.REFUNDED.value})
 
     @health_check("database")
@@ -73,7 +77,7 @@ class Payments(Service):
         return f"{DATABASE} answers"
 
 
-def _settle(tables: Tables, key: str, status: PaymentStatus) -> Payment:
+def settle(tables: Tables, key: str, status: PaymentStatus) -> Payment:
     """Write down how it ended; a refund that began in the meantime is not undone by a charge that comes late."""
     payment: Payment = tables["payments"][key]
     if status is PaymentStatus.REFUNDED or payment.status is PaymentStatus.PENDING:
