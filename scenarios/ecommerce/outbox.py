@@ -33,8 +33,7 @@ async def relay(service: Service, database: str, publish: Publish) -> None:
     while True:
         try:
             entries = await service.query(database, lambda tables: _take(tables, service.now), write=True)
-            published = await asyncio.gather(*(_published(service, publish, event_id, entry) for event_id, entry in entries.items()))
-            done = [event_id for event_id, ok in zip(entries, published, strict=True) if ok]
+            done = [event_id for event_id, entry in entries.items() if await _published(service, publish, event_id, entry)]  # in order
             if done:
                 await service.query(database, lambda tables, done=done: _done(tables, done), write=True)
         except UNREACHABLE as error:
