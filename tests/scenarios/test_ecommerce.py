@@ -63,7 +63,7 @@ def test_nor_by_choreography_nor_in_a_monolith(plan, options):
     """The same books, kept in other ways; an order that nobody works on any more would be found here."""
     _, books = books_after(plan, **options)
     assert not books.orders_db["outbox"] and "placed" not in statuses(books)
-    assert statuses(books)["confirmed"] > 0.9 * len(books.orders) > 100
+    assert statuses(books)["confirmed"] > 0.6 * len(books.orders) > 100
 
 
 def test_nothing_is_sold_that_is_not_there():
