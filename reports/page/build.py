@@ -60,7 +60,7 @@ def _data(result: RunResult, texts: Texts) -> dict[str, Any]:
     return {
         "lang": texts.words.lang, "duration": result.duration, "warmup": result.warmup, "texts": texts.in_the_browser(),
         "faults": [{"name": fault.name, "kind": fault.kind, "targets": list(fault.targets), "start": fault.start,
-                    "until": result.duration if fault.until is None else fault.until} for fault in result.faults],
+                    "until": result.duration if fault.until is None else fault.until} for fault in sorted(result.faults, key=lambda fault: fault.start)],
         **over_time(result), "calls": calls_over_time(result, time_edges(result.duration, MOST_BINS)), "traces": waterfalls(result),
     }
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
 LETTER, BOX, ROW, GAP, MARGIN = 7.4, 44.0, 74.0, 110.0, 14.0
-NARROWEST, LONGEST_NAME = 92.0, 22
+NARROWEST, LONGEST_NAME = 92.0, 26
 LABEL = (84.0, 17.0)
 SPOTS = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73)  # of an edge's way, where its label may stand
 

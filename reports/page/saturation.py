@@ -1,4 +1,4 @@
-"""When all workers of a service were busy, read from its gauge."""
+"""When all workers of a service were busy, read from its gauge, and whom it turned away at its door, read from its spans."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.charts.queues import capacity
 from reports.charts.tallies import level
+from sim.telemetry.codes import Outcome, SpanKind
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 FULL = 0.97  # of all workers, averaged over a sampling interval
 LEAST, GAP = 1.0, 2.0  # seconds that it must last, and that may lie between two times which are told as one
 MOST = 3  # times of one service
+TURNED_AWAY = 5  # requests, at least
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,18 @@ def _together(at: Any, busy: Any, workers: int) -> list[tuple[float, float]]:
                 times.append((float(before), float(until)))
         before = until
     return times
+
+
+def turned_away(result: RunResult) -> Iterator[tuple[str, int, float, float]]:
+    """(node, requests, first, last): refused before any work was done for them. Who passes a refusal on had called somebody first."""
+    import numpy as np
+
+    spans = result.spans.rows
+    refused = spans[(spans["kind"] == SpanKind.SERVER) & (spans["outcome"] == Outcome.REJECTED) & (spans["start"] >= result.warmup)]
+    if not len(refused):
+        return
+    refused = refused[~np.isin(refused["id"], spans["parent"][spans["kind"] == SpanKind.CLIENT])]
+    for node in np.unique(refused["node"]).tolist():
+        times = refused["start"][refused["node"] == node]
+        if len(times) >= TURNED_AWAY:
+            yield result.names.nodes[node], len(times), float(times.min()), float(times.max())

@@ -11,12 +11,13 @@ from . import steadiness
 from .breaker_story import breaker_moments
 from .counted import counted_moments
 from .moments import Clock, Moment
-from .saturation import saturated
+from .saturation import saturated, turned_away
 
 if TYPE_CHECKING:
-    from sim.telemetry.result import RunResult
+    from sim.telemetry.result import FaultInterval, RunResult
 
 SETTLED = 1.0  # seconds, within a warm-up, in which instances come up for the first time
+MOST_TIMES = 4  # of one fault; more are told in one sentence
 MOST = 40  # moments; beyond it those of the least weight are left out
 
 
@@ -42,17 +43,33 @@ def _frame(result: RunResult, clock: Clock) -> Iterator[Moment]:
 
 
 def _faults(result: RunResult, clock: Clock) -> Iterator[Moment]:
+    by_name: dict[str, list[FaultInterval]] = {}
     for fault in result.faults:
-        key = "fault on" if fault.targets else "fault on anywhere"
-        parts = clock.tell(key, name=fault.name, kind=fault.kind, targets=_few(fault.targets))
-        yield Moment(fault.start, 0, parts, "fault", fault.until, weight=8)
-        if fault.until is not None:
-            over = clock.tell("fault off", name=fault.name, seconds=clock.length(fault.until - fault.start))
-            yield Moment(fault.until, 0, over, "fault", weight=7)
+        by_name.setdefault(fault.name, []).append(fault)
+    for times in by_name.values():
+        if len(times) > MOST_TIMES:
+            yield _often(result, clock, times)
+        else:
+            yield from (moment for fault in times for moment in _fault(clock, fault))
     for event in result.events:
         if event["kind"] == "fault.missed":
             parts = clock.tell("fault missed", name=str(event.get("name", "")), why=str(event.get("why", "")))
             yield Moment(float(event["at"]), 7, parts, "warn", weight=7)
+
+
+def _fault(clock: Clock, fault: FaultInterval) -> Iterator[Moment]:
+    key = "fault on" if fault.targets else "fault on anywhere"
+    parts = clock.tell(key, name=fault.name, kind=fault.kind, targets=_few(fault.targets))
+    yield Moment(fault.start, 0, parts, "fault", fault.until, weight=8)
+    if fault.until is not None:
+        over = clock.tell("fault off", name=fault.name, seconds=clock.length(fault.until - fault.start))
+        yield Moment(fault.until, 0, over, "fault", weight=7)
+
+
+def _often(result: RunResult, clock: Clock, times: list[FaultInterval]) -> Moment:
+    first, until = times[0], max(result.duration if fault.until is None else fault.until for fault in times)
+    parts = clock.tell("fault often", name=first.name, kind=first.kind, count=len(times), until=clock.at(until))
+    return Moment(first.start, 0, parts, "fault", until, weight=8)
 
 
 def _few(targets: tuple[str, ...], most: int = 4) -> str:
@@ -82,3 +99,6 @@ def _saturation(result: RunResult, clock: Clock) -> Iterator[Moment]:
         parts = clock.tell("saturated" if lasting else "saturated to the end", node=full.node, count=clock.words.number(full.workers),
                          seconds=clock.length(full.until - full.start), until=clock.at(full.until))
         yield Moment(full.start, 4, parts, "bad", full.until, weight=6)
+    for node, count, first, last in turned_away(result):
+        parts = clock.tell("turned away", node=node, count=clock.words.number(count), until=clock.at(last))
+        yield Moment(first, 5, parts, "bad", last, weight=6)

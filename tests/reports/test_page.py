@@ -31,7 +31,7 @@ from reports.texts import Words
 from sim.scenario.measures import SteadyState
 from sim.telemetry.codes import Outcome
 from tests.reports.export_runs import repeated, shop
-from tests.reports.hand_made import client, fault, gauge, request, run_of
+from tests.reports.hand_made import client, fault, gauge, request, run_of, server
 
 PAGE = Path(__file__).parents[2] / "reports" / "page"
 EVIL = "</script><script>broken_out()</script><img src=x onerror=broken_out()>"
@@ -166,6 +166,27 @@ def test_full_services_are_told():
     result = run_of([request(1, 1.0, 0.1)], gauges=[gauge("orders", "", "busy", levels)],
                     description={"orders": {"kind": "service", "workers": 16, "instances": ["orders-0"]}})
     assert told(result)[0] == (3.0, "All 16 workers of orders are busy for 3 s, until 6.00 s; who comes now has to wait.")
+
+
+def test_who_is_turned_away_is_told_where_it_happened():
+    """A service that refuses at its door is named; the gateway that passes the refusals on is not."""
+    spans = []
+    for number in range(8):
+        at, id = 2.0 + number, 10 * number + 1
+        refused = {"trace": number + 1, "status": 503, "outcome": Outcome.REJECTED}
+        spans += [client(id, 0, "shoppers", "gateway", at, at + 0.1, **refused),
+                  server(id + 1, id, "gateway", "shoppers", at, at + 0.1, **refused),
+                  client(id + 2, id + 1, "gateway", "orders", at, at + 0.1, **refused),
+                  server(id + 3, id + 2, "orders", "gateway", at, at, **refused)]
+    lines = [line for line in told(run_of([request(1, 2.0, 0.1)], spans)) if "turns away" in line[1]]
+    assert lines == [(2.0, "orders turns away 8 requests until 9.00 s: its queue is full, or a limit is reached.")]
+
+
+def test_a_fault_that_comes_often_is_told_once():
+    """Twenty times of one fault are one moment, not forty."""
+    faults = [fault("kill", start=float(at), until=at + 0.2) for at in range(1, 21)]
+    lines = [line for _, line in told(run_of([request(1, 1.0, 0.1)], faults=faults, duration=30.0)) if "kill" in line]
+    assert lines == ["The fault kill (network.delay) begins, for the first of 20 times until 20.2 s."]
 
 
 def test_the_steady_state_is_lost_and_found():

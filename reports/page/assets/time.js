@@ -37,8 +37,13 @@ function zoomButtons() {
     place.append(button);
   };
   add(T("whole"), 0, DATA.duration);
-  for (const fault of DATA.faults.slice(0, 6)) {
-    const margin = Math.max((fault.until - fault.start) * 0.25, DATA.duration / 60);
-    add(fault.name, Math.max(0, fault.start - margin), Math.min(DATA.duration, fault.until + margin));
+  const spans = new Map();
+  for (const {name, start, until} of DATA.faults) {
+    const [first, last] = spans.get(name) ?? [start, until];
+    spans.set(name, [Math.min(first, start), Math.max(last, until)]);
+  }
+  for (const [name, [start, until]] of [...spans].slice(0, 8)) {
+    const margin = Math.max((until - start) * 0.25, DATA.duration / 60);
+    if (start > margin || until + margin < DATA.duration) add(name, Math.max(0, start - margin), Math.min(DATA.duration, until + margin));
   }
 }
