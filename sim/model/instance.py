@@ -341,7 +341,15 @@ class Instance:
             exchange.task.cancel()
             exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self.serving else None)  # it never began
         elif self.queue.remove(exchange):
-            self.waiting.change(-1, self.env._now)
+            self._leave_the_line(exchange)
+
+    def _leave_the_line(self, exchange: Exchange) -> None:
+        """Recorded as one whose work was broken off: it was here, and never got a worker."""
+        self.waiting.change(-1, self.env._now)
+        exchange.span = self.recorder.next_span()
+        exchange.started = self.env._now
+        exchange.operation = self.node.operation_of(exchange.request)
+        self._record(exchange, CANCELLED, FAILED)
 
     # failures
 
@@ -357,7 +365,7 @@ class Instance:
             lost |= {exchange: None for _, exchange, _ in pause.held if exchange.client.source is not self}
             pause.end(deliver=False)
         for exchange in self.queue.drain():
-            self.waiting.change(-1, self.env._now)
+            self._leave_the_line(exchange)
             lost[exchange] = None
         for exchange in list(self.serving):
             exchange.task.cancel()
