@@ -33,7 +33,7 @@ def test_killed_it_finishes_nothing():
     answers, result = single(fault("instance.kill", "500ms", "2s"), at=("0s", "100ms", "460ms", "1s", "2600ms"))
     assert answers == [(Reason.RESET, 0.55), (Reason.RESET, 0.55), (Reason.CONNECT, 0.56), (Reason.UNAVAILABLE, 1.0), (200, 3.7)]
     served = result.spans.of(SpanKind.SERVER)
-    assert [int(outcome) for outcome in served.outcome] == [Outcome.FAILED, Outcome.OK]
+    assert [int(outcome) for outcome in served.outcome] == [Outcome.FAILED, Outcome.FAILED, Outcome.OK]
     assert result.summary["services"]["api"]["queue_max"] == 1
 
 
