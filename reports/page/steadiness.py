@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reports.charts.queues import capacity
 from reports.texts import Words
 from sim.lab.measuring import Evidence, measured
 from sim.lab.recovery import last_end, recovery_time
@@ -39,18 +38,12 @@ def moments(result: RunResult, clock: Clock) -> Iterator[Moment]:
     wanted = [SteadyState.model_validate(dict(asked)) for asked in result.scenario.get("steady_state") or []]
     if not wanted:
         return
-    evidence = evidence_of(result)
+    evidence = Evidence.of(result)
     for asked in wanted:
         for key, bound in asked.bounds():
             for lost in worth_telling(losses(result, evidence, asked, key, bound), clock.words):
                 yield from _told(clock, lost)
     yield from _recovery(result, clock, evidence, wanted)
-
-
-def evidence_of(result: RunResult) -> Evidence:
-    """The run's rows, as the judge of an experiment reads them."""
-    limits = {name: float(limit) for name in result.names.nodes if (limit := capacity(result, name)) is not None}
-    return Evidence(result.names, result.requests.rows, result.spans.rows, result.samples, result.events, limits)
 
 
 def losses(result: RunResult, evidence: Evidence, asked: SteadyState, key: str, bound: float) -> list[Lost]:

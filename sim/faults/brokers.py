@@ -34,6 +34,8 @@ class BrokerFault(NodeFault):
 class BrokerDown(BrokerFault):
     """All instances of the broker are killed. What a stream has stored is still there when they start again; at most once, what was
     under way is lost.
+
+    `{kind: broker.down, target: {service: events}, schedule: {at: 60s, for: 10s}}`
     """
 
     kind: Literal["broker.down"] = "broker.down"
@@ -45,7 +47,10 @@ class BrokerDown(BrokerFault):
 
 
 class BrokerSlowConsumer(BrokerFault):
-    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer."""
+    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer.
+
+    `{kind: broker.slow_consumer, target: {service: events}, consumer: mailer, schedule: {at: 60s, for: 30s}, delay: 2s}`
+    """
 
     severity: ClassVar[str] = "delay"
     kind: Literal["broker.slow_consumer"] = "broker.slow_consumer"
@@ -65,7 +70,10 @@ class BrokerSlowConsumer(BrokerFault):
 
 
 class BrokerRedeliver(BrokerFault):
-    """Acknowledgements are lost, with *probability*: messages that were handled are delivered again, and handled twice."""
+    """Acknowledgements are lost, with *probability*: messages that were handled are delivered again, and handled twice.
+
+    `{kind: broker.redeliver, target: {service: events}, schedule: {at: 60s, for: 30s}, probability: 20%}`
+    """
 
     severity: ClassVar[str] = "probability"
     kind: Literal["broker.redeliver"] = "broker.redeliver"
@@ -95,6 +103,8 @@ class BrokerRedeliver(BrokerFault):
 class BrokerPoison(BrokerFault):
     """Messages that are published while it lasts are poison, with *probability*: whoever handles one fails, each time. *subject* narrows
     it down.
+
+    `{kind: broker.poison, target: {service: events}, schedule: {at: 60s, for: 30s}, subject: order.*, probability: 5%}`
     """
 
     severity: ClassVar[str] = "probability"

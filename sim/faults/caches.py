@@ -28,7 +28,10 @@ class CacheFault(NodeFault):
 
 
 class CacheFlush(CacheFault):
-    """Everything that the cache holds is forgotten, at once; it goes on empty."""
+    """Everything that the cache holds is forgotten, at once; it goes on empty.
+
+    `{kind: cache.flush, target: {service: order-cache}, schedule: {every: 30s}}`
+    """
 
     at_once: ClassVar[bool] = True
     kind: Literal["cache.flush"] = "cache.flush"
@@ -40,7 +43,10 @@ class CacheFlush(CacheFault):
 
 
 class CacheDown(CacheFault):
-    """All instances of the cache are killed. When the fault ends they start again: empty, unless they *keep* what they held."""
+    """All instances of the cache are killed. When the fault ends they start again: empty, unless they *keep* what they held.
+
+    `{kind: cache.down, target: {service: order-cache}, schedule: {at: 60s, for: 30s}}`
+    """
 
     kind: Literal["cache.down"] = "cache.down"
     keep: bool = False
@@ -55,7 +61,10 @@ class CacheDown(CacheFault):
 
 
 class CacheLimit(CacheFault):
-    """Only a *share* of the capacity is left; whoever was used longest ago is pushed out. Several limits at once: the least one counts."""
+    """Only a *share* of the capacity is left; whoever was used longest ago is pushed out. Several limits at once: the least one counts.
+
+    `{kind: cache.limit, target: {service: order-cache}, schedule: {at: 60s, for: 30s}, share: 10%}`
+    """
 
     severity: ClassVar[str] = "share"
     kind: Literal["cache.limit"] = "cache.limit"

@@ -26,7 +26,10 @@ LOCK_WAIT = 50.0  # seconds; InnoDB's lock_wait_timeout
 
 
 class DbSlow(InstanceFault):
-    """Every statement takes *factor* times as long: a slow disk, a missing index, a neighbour."""
+    """Every statement takes *factor* times as long: a slow disk, a missing index, a neighbour.
+
+    `{kind: db.slow, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, factor: 10}`
+    """
 
     severity: ClassVar[str] = "factor"
     of_kind: ClassVar[str] = "database"
@@ -38,7 +41,10 @@ class DbSlow(InstanceFault):
 
 
 class DbError(RequestFault):
-    """Statements fail with *status* before anything is done, with *probability*; `read`, `write` or `any` of them."""
+    """Statements fail with *status* before anything is done, with *probability*; `read`, `write` or `any` of them.
+
+    `{kind: db.error, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, statement: write, probability: 5%}`
+    """
 
     of_kind: ClassVar[str] = "database"
     kind: Literal["db.error"] = "db.error"
@@ -55,6 +61,8 @@ class DbError(RequestFault):
 class DbLock(InstanceFault):
     """Somebody holds locks and does not let go: a *share* of the statements (default: writes) waits, each on a connection of its own,
     until the fault ends, or gives up after *wait_timeout* with an error. So a lock can use up all connections.
+
+    `{kind: db.lock, target: {service: orders-db}, schedule: {at: 60s, for: 5s}, share: 20%}`
     """
 
     severity: ClassVar[str] = "share"

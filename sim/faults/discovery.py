@@ -37,7 +37,10 @@ class RegistryFault(Fault):
 
 
 class RegistryDown(RegistryFault):
-    """All instances of the registry are killed: nobody is checked, nobody can register, and callers go on with what they knew last."""
+    """All instances of the registry are killed: nobody is checked, nobody can register, and callers go on with what they knew last.
+
+    `{kind: registry.down, schedule: {at: 60s, for: 30s}}`
+    """
 
     kind: Literal["registry.down"] = "registry.down"
 
@@ -48,7 +51,10 @@ class RegistryDown(RegistryFault):
 
 
 class RegistryStale(RegistryFault):
-    """The registry tells what was: every change is seen *lag* later, or (without a lag) none at all until the fault ends."""
+    """The registry tells what was: every change is seen *lag* later, or (without a lag) none at all until the fault ends.
+
+    `{kind: registry.stale, schedule: {at: 60s, for: 30s}, lag: 20s}`
+    """
 
     severity: ClassVar[str] = "lag"
     kind: Literal["registry.stale"] = "registry.stale"
@@ -66,7 +72,10 @@ class RegistryStale(RegistryFault):
 
 
 class DnsError(LinkFault):
-    """The callee's name does not resolve, for a share *probability* of the calls: the caller learns so *after* that time."""
+    """The callee's name does not resolve, for a share *probability* of the calls: the caller learns so *after* that time.
+
+    `{kind: dns.error, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, probability: 50%, after: 1s}`
+    """
 
     severity: ClassVar[str] = "probability"
     kind: Literal["dns.error"] = "dns.error"

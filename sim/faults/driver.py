@@ -6,6 +6,7 @@ A fault that is not on costs one entry in the loop's queue.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sim.faults.fault import Fault
@@ -31,17 +32,30 @@ class Driver:
 
     def start(self) -> None:
         """Let the schedules run."""
+        by_name = {plan.name: plan for plan in self.plans}
         for plan in self.plans:
-            for follower in self.plans:
-                if follower.fault.schedule is not None and follower.fault.schedule.follows == plan.name:
-                    plan.followers.append(follower)
-        for plan in self.plans:
-            if plan.fault.schedule is None or plan.fault.schedule.follows is None:
+            follows = plan.fault.schedule.follows if plan.fault.schedule is not None else None
+            if follows is None:
                 self.spawn(plan.run(), plan.name)
+            else:
+                by_name[follows].followers.append(plan)
 
     def spawn(self, coroutine: Any, name: str) -> None:
         """Run something beside the rest, to the end of the run."""
         self._tasks.append(self.world.loop.create_task(coroutine, name=f"fault {name}"))
+
+    @contextmanager
+    def hold(self, fault: Fault) -> Iterator[None]:
+        """Keep one more fault on while the block lasts, whatever its schedule: for whoever conducts a run by hand."""
+        name = names_of([*(plan.fault for plan in self.plans), fault])[-1]
+        plan = Plan(self, fault, name)
+        self.plans.append(plan)
+        with plan.on(None) as injection:
+            following = self.world.loop.create_task(plan.last(injection, None), name=f"fault {name}")
+            try:
+                yield
+            finally:
+                following.cancel()
 
     @property
     def active(self) -> list[str]:
@@ -85,25 +99,32 @@ class Plan:
 
     async def _once(self, window: Window) -> None:
         """Be on for one window, then let the faults that come after this one begin."""
-        world = self.driver.world
-        start, fault = world.loop.time(), self.fault
-        length = window.length if fault.own_length() is None else fault.own_length()
-        until = None if length is None else start + length
+        loop = self.driver.world.loop
+        length = window.length if self.fault.own_length() is None else self.fault.own_length()
+        until = None if length is None else loop.time() + length
+        with self.on(until) as injection:
+            await self.last(injection, until)
+        if not self.driver.world.recorder.sealed:
+            for follower in self.followers:
+                self.driver.spawn(follower.run(loop.time()), follower.name)
+
+    @contextmanager
+    def on(self, until: float | None) -> Iterator[Injection]:
+        """Be on while the block lasts, which is meant to end at *until*; a block that an error ends leaves its end open."""
+        world, fault, start = self.driver.world, self.fault, self.driver.world.loop.time()
         injection = Injection(self.name, world, self.driver.workloads, self.driver.shared, self._rng, start, until, fault.ramp)
         with fault.active(injection):
             number = len(self.occurrences)
             targets = tuple(injection.targets)
             self.occurrences.append((injection, FaultInterval(self.name, fault.kind, targets, start, None)))
             world.recorder.event("fault.on", name=self.name, fault=fault.kind, targets=list(targets))
-            await self._last(injection, until)
-        if until is not None and not world.recorder.sealed:
+            yield injection
+        if not world.recorder.sealed:
             self.occurrences[number] = (injection, FaultInterval(self.name, fault.kind, targets, start, world.loop.time()))
             world.recorder.event("fault.off", name=self.name, fault=fault.kind, targets=list(targets), seen=injection.seen,
                                  hits=injection.hits)
-            for follower in self.followers:
-                self.driver.spawn(follower.run(world.loop.time()), follower.name)
 
-    async def _last(self, injection: Injection, until: float | None) -> None:
+    async def last(self, injection: Injection, until: float | None) -> None:
         """Wait until the end, and step along the ramps on the way."""
         loop = self.driver.world.loop
         if injection.ramp is not None:

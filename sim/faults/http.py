@@ -96,7 +96,9 @@ class RequestTarget(Group):
 
 
 class RequestFault(Fault):
-    """A fault of single requests: with *probability*, of those that the target's `match` fits."""
+    """A fault of single requests: with *probability*, of those that the target's `match` fits. Where all instances are meant, those
+    that are added later belong to them.
+    """
 
     severity: ClassVar[str] = "probability"
     of_kind: ClassVar[str | None] = None  # the one kind of node that it can hit
@@ -112,21 +114,29 @@ class RequestFault(Fault):
     def active(self, at: Injection) -> Iterator[None]:
         chosen = self.target.pick(self._candidates(at), at.rng)
         at.targets.extend(instance.name for instance in chosen)
-        if self.target.mode == "all":
-            at.targets[:] = [self.target.link or self.target.text()] if chosen else []
         with ExitStack() as hooks:
             hook = self._hook(at)
             for instance in chosen:
                 hooks.enter_context(instance.intercepted(hook))
+            if self.target.mode == "all":
+                at.targets[:] = [self.target.link or self.target.text()] if chosen else []
+
+                def join(new: Instance) -> None:
+                    if self._fits(new):
+                        hooks.enter_context(new.intercepted(hook))
+
+                hooks.enter_context(at.world.each_new_instance(join))
             yield
 
     def concerns(self, exchange: Exchange) -> bool:
         """Whether the request is among those that chance picks from."""
         return self.target.match is None or self.target.match.fits(exchange.request)
 
+    def _fits(self, instance: Instance) -> bool:
+        return self.target.fits(instance) and self.of_kind in (None, instance.node.spec.word)
+
     def _candidates(self, at: Injection) -> list[Instance]:
-        members = self.target.members(at.world)
-        return members if self.of_kind is None else [instance for instance in members if instance.node.spec.word == self.of_kind]
+        return [instance for instance in at.world.instances if self._fits(instance)]
 
     def _hook(self, at: Injection) -> Hook:
         caller, spoil = self.target.caller, self.spoiler(at)
@@ -156,7 +166,10 @@ class RequestFault(Fault):
 
 
 class HttpAbort(RequestFault):
-    """The request is answered with *status* and never reaches the service."""
+    """The request is answered with *status* and never reaches the service.
+
+    `{kind: http.abort, target: {service: payments, match: {path: /charges*}}, schedule: {at: 60s, for: 30s}, probability: 10%}`
+    """
 
     kind: Literal["http.abort"] = "http.abort"
     status: int = Field(default=503, ge=400, le=599)
@@ -166,7 +179,10 @@ class HttpAbort(RequestFault):
 
 
 class HttpDelay(RequestFault):
-    """The request is kept for *delay* before it reaches the service."""
+    """The request is kept for *delay* before it reaches the service.
+
+    `{kind: http.delay, target: {service: payments}, schedule: {at: 60s, for: 30s}, delay: {exponential: 200ms}, probability: 50%}`
+    """
 
     kind: Literal["http.delay"] = "http.delay"
     delay: TimeDistribution
@@ -177,7 +193,10 @@ class HttpDelay(RequestFault):
 
 
 class HttpThrottle(RequestFault):
-    """Requests beyond *rate* (of all that the target fits together) and a *burst* are answered with *status*, and when to come again."""
+    """Requests beyond *rate* (of all that the target fits together) and a *burst* are answered with *status*, and when to come again.
+
+    `{kind: http.throttle, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, rate: 10/s, burst: 5}`
+    """
 
     kind: Literal["http.throttle"] = "http.throttle"
     rate: PositiveRate
@@ -200,6 +219,8 @@ class NetworkDuplicate(RequestFault):
     """A request reaches the service twice, as from a proxy that repeats it: the receiver must not do the work twice.
 
     Nobody waits for the answer to the second one. (TCP itself lets no duplicate through.)
+
+    `{kind: network.duplicate, target: {service: payments, match: {method: POST}}, schedule: {at: 60s, for: 30s}, probability: 5%}`
     """
 
     kind: Literal["network.duplicate"] = "network.duplicate"

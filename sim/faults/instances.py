@@ -44,8 +44,7 @@ class InstanceFault(Fault):
 
     def candidates(self, at: Injection) -> list[Instance]:
         """Whom the target's mode picks from."""
-        members = self.target.members(at.world)
-        return members if self.of_kind is None else [instance for instance in members if instance.node.spec.word == self.of_kind]
+        return [instance for instance in self.target.members(at.world) if self.of_kind in (None, instance.node.spec.word)]
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
@@ -79,6 +78,8 @@ class InstanceKill(InstanceFault):
 
     It starts again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks,
     picks from those that live.
+
+    `{kind: instance.kill, target: {service: orders, mode: one}, schedule: {every: 45s, from: 1m, max: 3}, restart_after: 8s}`
     """
 
     kind: Literal["instance.kill"] = "instance.kill"
@@ -99,7 +100,10 @@ class InstanceKill(InstanceFault):
 
 
 class InstanceSlow(InstanceFault):
-    """All work takes *factor* times as long, also the rest of what is under way: a gray replica, alive and useless."""
+    """All work takes *factor* times as long, also the rest of what is under way: a gray replica, alive and useless.
+
+    `{kind: instance.slow, target: {service: orders, mode: one}, schedule: {random: {rate: 2/min, for: {exponential: 20s}}}, factor: 8}`
+    """
 
     severity: ClassVar[str] = "factor"
     kind: Literal["instance.slow"] = "instance.slow"
@@ -110,7 +114,10 @@ class InstanceSlow(InstanceFault):
 
 
 class InstanceUnavailable(InstanceFault):
-    """New requests are refused and health checks fail; what the instance has, it finishes."""
+    """New requests are refused and health checks fail; what the instance has, it finishes.
+
+    `{kind: instance.unavailable, target: {instance: orders-1}, schedule: {at: 60s, for: 30s}}`
+    """
 
     kind: Literal["instance.unavailable"] = "instance.unavailable"
 
@@ -119,7 +126,10 @@ class InstanceUnavailable(InstanceFault):
 
 
 class InstancePause(InstanceFault):
-    """The process stands still, as under SIGSTOP: it is there, accepts connections, and does nothing (see sim.model.pause)."""
+    """The process stands still, as under SIGSTOP: it is there, accepts connections, and does nothing (see sim.model.pause).
+
+    `{kind: instance.pause, target: {service: orders, mode: fixed, value: 2}, schedule: {at: 60s, for: 5s}}`
+    """
 
     kind: Literal["instance.pause"] = "instance.pause"
 

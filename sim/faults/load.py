@@ -21,7 +21,10 @@ class WorkloadTarget(Spec):
 
 
 class LoadSurge(Fault):
-    """Rates, or numbers of users, are multiplied by *factor*. Several surges at once multiply each other."""
+    """Rates, or numbers of users, are multiplied by *factor*. Several surges at once multiply each other.
+
+    `{kind: load.surge, target: {workload: shoppers}, schedule: {at: 60s, for: 20s}, ramp: {up: 5s, down: 5s}, factor: 3}`
+    """
 
     severity: ClassVar[str] = "factor"
     kind: Literal["load.surge"] = "load.surge"

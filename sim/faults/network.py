@@ -84,6 +84,8 @@ class NetworkDelay(LinkFault):
     """Every message takes *latency* longer, give or take a *jitter* that is uniform, as netem's is.
 
     *correlation* is that of the jitter of a message with the one before it. Only the given *probability* of messages is delayed.
+
+    `{kind: network.delay, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, latency: 500ms, jitter: 50ms}`
     """
 
     severity: ClassVar[str] = "latency"
@@ -107,7 +109,10 @@ class NetworkDelay(LinkFault):
 
 
 class NetworkPartition(LinkFault):
-    """Nothing gets through. `drop`: in silence, so that callers wait until their own patience ends; `reject`: the sender learns at once."""
+    """Nothing gets through. `drop`: in silence, so that callers wait until their own patience ends; `reject`: the sender learns at once.
+
+    `{kind: network.partition, target: {from: {zone: a}, to: {zone: b}, direction: both}, schedule: {at: 60s, for: 20s}}`
+    """
 
     kind: Literal["network.partition"] = "network.partition"
     how: Literal["drop", "reject"] = "drop"
@@ -120,6 +125,8 @@ class NetworkPartition(LinkFault):
 class NetworkLoss(LinkFault):
     """Each packet is lost with a probability of *loss*: on TCP a message is then late by retransmission timeouts (0.2 s, doubling),
     a datagram never comes. *correlation*: so much depends on the fate of the packet before; the share that is lost stays *loss*.
+
+    `{kind: network.loss, target: {service: orders-db, direction: both}, schedule: {at: 60s, for: 30s}, loss: 2%}`
     """
 
     severity: ClassVar[str] = "loss"
@@ -133,7 +140,10 @@ class NetworkLoss(LinkFault):
 
 
 class NetworkCorrupt(LinkFault):
-    """Bits of a packet are changed with probability *corrupt*. The checksum finds it and the packet is thrown away, which is a loss."""
+    """Bits of a packet are changed with probability *corrupt*. The checksum finds it and the packet is thrown away, which is a loss.
+
+    `{kind: network.corrupt, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, corrupt: 5%}`
+    """
 
     severity: ClassVar[str] = "corrupt"
     kind: Literal["network.corrupt"] = "network.corrupt"
@@ -148,6 +158,8 @@ class NetworkReset(LinkFault):
     """Connections break under a message, with *probability*: the caller gets a connection error, *after* so long.
 
     With direction `from` the callee has done its work, and only the answer is gone.
+
+    `{kind: network.reset, target: {link: orders->payments, direction: from}, schedule: {at: 60s, for: 30s}, probability: 10%}`
     """
 
     severity: ClassVar[str] = "probability"
@@ -165,6 +177,8 @@ class NetworkBandwidth(LinkFault):
     """Messages go over each link one after another, at *rate*; up to *burst* bytes go at once, as a token bucket lets them.
 
     Where more than *limit* bytes would wait, a message is dropped: on TCP it comes a retransmission timeout later.
+
+    `{kind: network.bandwidth, target: {link: gateway->orders}, schedule: {at: 60s, for: 30s}, rate: 1Mbit, limit: 64KiB}`
     """
 
     severity: ClassVar[str] = "rate"
@@ -196,6 +210,8 @@ class NetworkReorder(LinkFault):
     """Messages are held back by *latency*, but with *probability* one goes ahead at once and overtakes them (netem's reorder).
 
     With a *gap* of n only every n-th message may go ahead.
+
+    `{kind: network.reorder, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, latency: 50ms, probability: 25%}`
     """
 
     severity: ClassVar[str] = "latency"

@@ -24,7 +24,10 @@ SHORTEST = 1e-3  # seconds between two collections
 
 
 class ResourceCpu(InstanceFault):
-    """Others take a *load* of the CPU: what is left does the work, which takes 1/(1 - load) times as long."""
+    """Others take a *load* of the CPU: what is left does the work, which takes 1/(1 - load) times as long.
+
+    `{kind: resource.cpu, target: {service: orders}, schedule: {at: 60s, for: 30s}, ramp: {up: 10s}, load: 80%}`
+    """
 
     severity: ClassVar[str] = "load"
     kind: Literal["resource.cpu"] = "resource.cpu"
@@ -38,6 +41,8 @@ class ResourcePool(InstanceFault):
     """Workers, or a database's connections, are gone: a share *taken* of them at once, or so many each second that leak away (*leak*).
 
     Who holds one keeps it. When the fault ends all come back, as after a restart of whoever held them.
+
+    `{kind: resource.pool, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, leak: 1/s}`
     """
 
     severity: ClassVar[str] = "taken"
@@ -103,6 +108,8 @@ class ResourceMemory(InstanceFault):
     Of *size* bytes a share *used* is taken from the start. At the start a collection comes each *gc_interval* and takes *gc_pause*;
     the interval shrinks with the memory that is free, the pause grows with what is used. So the kill comes after
     (1 - used) * size / leak seconds. When the fault ends all that has leaked is free again.
+
+    `{kind: resource.memory, target: {service: orders, mode: one}, schedule: {at: 60s, for: 60s}, size: 512MiB, leak: 16MiB}`
     """
 
     severity: ClassVar[str] = "leak"

@@ -19,6 +19,8 @@ class ZoneOutage(Fault):
     """A whole zone goes dark: every instance in it is killed, and no message reaches or leaves it, not even word of the death.
 
     When it ends the instances start again, empty. *how* says whether messages vanish or are refused.
+
+    `{kind: zone.outage, zone: b, schedule: {at: 60s, for: 30s}}`
     """
 
     kind: Literal["zone.outage"] = "zone.outage"

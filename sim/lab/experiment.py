@@ -108,8 +108,8 @@ def verdict_of(checks: Sequence[Mapping[str, Any]]) -> str:
 class Watch:
     """Judges `abort_if` at each sampling step of a run."""
 
-    def __init__(self, conditions: Sequence[AbortIf], recorder: Recorder, capacity: dict[str, float], warmup: float, step: float) -> None:
-        self._recorder, self._capacity, self._warmup = recorder, capacity, warmup
+    def __init__(self, conditions: Sequence[AbortIf], recorder: Recorder, warmup: float, step: float) -> None:
+        self._warmup = warmup
         self._conditions = list(conditions)
         self._look = {id(one): max(step, LEAST_LOOK if one.over is None else one.over) for one in conditions}
         self._since: dict[int, float] = {}  # since when a condition has held
@@ -119,7 +119,7 @@ class Watch:
         """Call after each sample; what stops the run, or None."""
         if not self._conditions:
             return None
-        evidence = self._recent.evidence(now, self._capacity)
+        evidence = self._recent.evidence(now)
         if now <= self._warmup:
             return None
         for number, condition in enumerate(self._conditions):
@@ -141,10 +141,10 @@ class Recent:
         self._seen = {"requests": 0, "spans": 0, "samples": 0}
         self._chunks: dict[str, list[tuple[float, Any]]] = {name: [] for name in self._seen}
 
-    def evidence(self, now: float, capacity: dict[str, float]) -> Evidence:
+    def evidence(self, now: float) -> Evidence:
         """What can be measured now."""
         requests, spans, samples = (self._rows(name, now) for name in self._seen)
-        return Evidence(self._recorder.names(), requests, spans, samples, self._recorder.events, capacity, by_end=True)
+        return Evidence(self._recorder.names(), requests, spans, samples, self._recorder.events, by_end=True)
 
     def _rows(self, name: str, now: float) -> Any:
         import numpy as np

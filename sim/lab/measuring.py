@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sim.lab.summary import ratio
 from sim.scenario.measures import Asked, percentile
 from sim.telemetry.codes import Outcome, Reason, SpanKind
-from sim.telemetry.result import Names
+from sim.telemetry.result import Names, RunResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,15 +49,20 @@ class Calls:
 class Evidence:
     """The rows of a run, or of its last moments. *by_end*: windows take in what ended in them, and not what began.
 
-    *capacity* has the workers of each node. Recorded rows are numpy structured arrays as in `sim.telemetry.columns`.
+    Recorded rows are numpy structured arrays as in `sim.telemetry.columns`.
     """
 
-    def __init__(self, names: Names, requests: Any, spans: Any, samples: Any, events: Sequence[Mapping[str, Any]],
-                 capacity: Mapping[str, float], by_end: bool = False) -> None:
-        self.names, self.requests, self.spans, self.samples, self.events, self.capacity = names, requests, spans, samples, events, capacity
+    def __init__(self, names: Names, requests: Any, spans: Any, samples: Any, events: Sequence[Mapping[str, Any]], *,
+                 by_end: bool = False) -> None:
+        self.names, self.requests, self.spans, self.samples, self.events = names, requests, spans, samples, events
         self.by_end = by_end
         self._parts: dict[str, Calls] = {}
         self._series: dict[tuple[str, str, str], Any] = {}
+
+    @classmethod
+    def of(cls, result: RunResult) -> Evidence:
+        """All that a finished run has left."""
+        return cls(result.names, result.requests.rows, result.spans.rows, result.samples, result.events)
 
     def calls(self, part: str) -> Calls:
         """Of a workload, a service, or an edge `caller->callee`."""
@@ -170,7 +175,7 @@ def _highest(evidence: Evidence, asked: Asked, start: float, until: float) -> fl
 
 
 def _utilisation(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:
-    busy, capacity = _mean_of("busy")(evidence, asked, start, until), evidence.capacity.get(asked.of or "")
+    busy, capacity = (_mean_of(gauge)(evidence, asked, start, until) for gauge in ("busy", "capacity"))
     return busy / capacity if busy is not None and capacity else None
 
 

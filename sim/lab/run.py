@@ -89,7 +89,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         requests, spans = Requests(world.recorder.requests.array()), Spans(world.recorder.spans.array())
         figures = summarise(world, loads, requests, scenario.warmup, before, after)
         samples, faults = world.recorder.samples.array(), driver.intervals()
-        evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events, capacity_of(world))
+        evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events)
         checks = Judge(scenario, evidence, faults, loop.time(), figures).checks()
         wall = perf_counter() - began
         digest = world.recorder.digest()
@@ -121,7 +121,7 @@ def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt:
                     on_sample: Callable[[Progress], None] | None) -> dict[str, Any] | None:
     """Run, and take a sample at each step; return which condition of `abort_if` ended it early, or None."""
     step = scenario.duration / SAMPLES
-    watch = Watch(scenario.abort_if, world.recorder, capacity_of(world), scenario.warmup, step)
+    watch = Watch(scenario.abort_if, world.recorder, scenario.warmup, step)
     for number in range(1, SAMPLES + 1):
         world.loop.run_until(scenario.duration if number == SAMPLES else number * step)
         world.recorder.sample()
@@ -134,11 +134,6 @@ def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt:
         if on_sample is not None:
             on_sample(vitals.now())
     return None
-
-
-def capacity_of(world: World) -> dict[str, float]:
-    """Workers of each node, all its instances together."""
-    return {name: float(node.workers * len(node.instances)) for name, node in world.nodes.items()}
 
 
 def check_conservation(world: World, loads: Mapping[str, Load]) -> None:

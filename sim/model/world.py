@@ -11,6 +11,7 @@ from sim.errors import TargetNotFound
 from sim.model.client import Client, Edge, Source, UseSpec
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import Link, NetworkSpec
+from sim.model.node import UNBOUNDED
 from sim.model.one_instance import OneInstance
 from sim.resilience.events import Event
 from sim.resilience.pipeline import Pipeline
@@ -44,6 +45,7 @@ class World:
         self.edges: dict[str, Edge] = {}
         self._links: dict[tuple[str, str], Link] = {}
         self._link_watchers: list[Callable[[Link], None]] = []
+        self._instance_watchers: list[Callable[[Instance], object]] = []
         self.nodes: dict[str, Node] = {}
         for name, spec in services.items():
             self.nodes[name] = spec.build(name, self)
@@ -170,12 +172,28 @@ class World:
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
                 self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)))
+            if node.workers < UNBOUNDED:
+                self.recorder.gauge(node.name, "", "capacity", node.workforce.integral, node.workforce.peak)
             if self._each(node):
                 for instance in node.instances:
-                    self.instance_added(instance)
+                    self._gauge(instance)
+
+    @contextmanager
+    def each_new_instance(self, use: Callable[[Instance], object]) -> Iterator[None]:
+        """Call *use* for each instance that is added while the block lasts."""
+        self._instance_watchers.append(use)
+        try:
+            yield
+        finally:
+            self._instance_watchers.remove(use)
 
     def instance_added(self, instance: Instance) -> None:
-        """Sample an instance's own levels, where nodes are few enough for that."""
+        """Tell who wants to know, and sample its own levels, where nodes are few enough for that."""
+        for watch in list(self._instance_watchers):
+            watch(instance)
+        self._gauge(instance)
+
+    def _gauge(self, instance: Instance) -> None:
         if self._few:
             self.recorder.gauge(instance.node.name, instance.name, "busy", instance.busy.integral, instance.busy.peak)
             self.recorder.gauge(instance.node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)

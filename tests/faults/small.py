@@ -55,16 +55,10 @@ def scenario(*faults: dict[str, Any], **changes: Any) -> Scenario:
     return Scenario.model_validate(data)
 
 
-def evidence(result: RunResult) -> Evidence:
-    """What can be measured of *result*."""
-    capacity = {name: float(node["workers"] * len(node["instances"])) for name, node in result.description.items()}
-    return Evidence(result.names, result.requests.rows, result.spans.rows, result.samples, result.events, capacity)
-
-
 def measure(result: RunResult, what: str, of: str, window: tuple[float, float], **more: Any) -> float:
     """One measure over a window; NaN where there is nothing to measure."""
     asked = Check.model_construct(measure=what, of=of, status=more.get("status"))
-    value = measured(evidence(result), asked, *window)
+    value = measured(Evidence.of(result), asked, *window)
     return float("nan") if value is None else value
 
 

@@ -111,7 +111,7 @@ def small(plan, duration="16s"):
     })
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(faults(), min_size=1, max_size=5))
 def test_any_plan_ends_heals_keeps_the_accounts_and_repeats(plan):
     """After the last fault and the last straggler every request is answered as at first, and a second run is the same to the byte."""
@@ -151,6 +151,15 @@ def test_a_plan_of_ten_thousand_faults_loads_and_is_checked_in_two_seconds(tmp_p
     assert check_faults(scenario, plan.faults) == []
     assert time.process_time() - began < 2
     assert len(plan.faults) == 10_000
+
+
+def test_two_thousand_faults_run_side_by_side():
+    """Two thousand delays of a microsecond, two hundred at a time: all come and go, and what is left is the world without them."""
+    plan = [{"kind": "network.delay", "name": f"d{number}", "target": {"link": "front->back"}, "latency": "1us",
+             "schedule": {"at": f"{1000 + number // 10}ms", "for": "20ms"}} for number in range(2_000)]
+    result = run(small(plan, duration="3s"))
+    assert len(result.faults) == 2_000
+    assert result.summary["requests"]["ok"] == result.summary["requests"]["started"] - result.summary["requests"]["unfinished"]
 
 
 @pytest.mark.parametrize(("fault", "loc", "what", "cure"), [
