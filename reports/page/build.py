@@ -24,7 +24,7 @@ from .texts import Texts
 from .waterfalls import waterfalls
 
 if TYPE_CHECKING:
-    from sim.telemetry.result import RunResult
+    from sim.telemetry.result import FaultInterval, RunResult
 
 SCRIPTS = ("base", "time", "plots", "overtime", "graph", "traces", "tables", "page")  # in this order, in one scope
 ICONS = {"pass": "✓", "fail": "✗", "baseline": "!", "aborted": "■", "interrupted": "…"}  # by verdict
@@ -59,10 +59,13 @@ def _data(result: RunResult, texts: Texts) -> dict[str, Any]:
     """What scripts draw from."""
     return {
         "lang": texts.words.lang, "duration": result.duration, "warmup": result.warmup, "texts": texts.in_the_browser(),
-        "faults": [{"name": fault.name, "kind": fault.kind, "targets": list(fault.targets), "start": fault.start,
-                    "until": result.duration if fault.until is None else fault.until} for fault in sorted(result.faults, key=lambda fault: fault.start)],
+        "faults": [_interval(result, fault) for fault in sorted(result.faults, key=lambda fault: fault.start)],
         **over_time(result), "calls": calls_over_time(result, time_edges(result.duration, MOST_BINS)), "traces": waterfalls(result),
     }
+
+
+def _interval(result: RunResult, fault: FaultInterval) -> dict[str, Any]:
+    return {"name": fault.name, "start": fault.start, "until": result.duration if fault.until is None else fault.until}
 
 
 def embedded(data: Any) -> str:
