@@ -216,6 +216,50 @@ def traces(
 
 
 @app.command()
+def compare(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="A variant, `base`, a PATH=VALUE, or another file.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same, for the other side.")],
+    faults: Annotated[list[str] | None, typer.Option("--faults", metavar="FILE", help="A fault plan; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="How many pairs of runs.", min=2)] = 5,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Processes; the outcome does not depend on it.", min=1)] = 2,
+    seed: Annotated[int | None, typer.Option(help="The first seed, instead of the scenario's.", min=0)] = None,
+    duration: Annotated[str | None, typer.Option(metavar="D", help="Instead of the scenario's.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="On both sides; repeatable.")] = None,
+    measures: Annotated[list[str] | None, typer.Option("--measure", metavar="PATH", help="A figure of summary.json; repeatable.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; default out/compare-NAME-A-B.")] = None,
+) -> None:
+    """Compare two variants on the same seeds: differences with confidence intervals."""
+    from reports.sweeping import Given, compared
+
+    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs)
+    for line in compared(given, first, second, measures or (), out):
+        print(line)
+
+
+@app.command()
+def sweep(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file.")],
+    vary: Annotated[list[str], typer.Option("--vary", metavar="PATH=V1,V2,...", help="Repeatable: a grid.")],
+    faults: Annotated[list[str] | None, typer.Option("--faults", metavar="FILE", help="A fault plan; repeatable.")] = None,
+    variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="How many runs of each combination.", min=1)] = 1,
+    jobs: Annotated[int, typer.Option(metavar="N", help="Processes; the outcome does not depend on it.", min=1)] = 2,
+    seed: Annotated[int | None, typer.Option(help="The first seed, instead of the scenario's.", min=0)] = None,
+    duration: Annotated[str | None, typer.Option(metavar="D", help="Instead of the scenario's.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="In all cells; repeatable.")] = None,
+    measures: Annotated[list[str] | None, typer.Option("--measure", metavar="PATH", help="A figure of summary.json; repeatable.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Where finished cells lie; default out/sweep-NAME.")] = None,
+) -> None:
+    """Run every combination of values; a sweep that was stopped goes on where it was."""
+    from reports.sweeping import Given, swept
+
+    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs)
+    for line in swept(given, vary, variant, measures or (), out):
+        print(line)
+
+
+@app.command()
 def explore(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file with a steady state.")],
     runs: Annotated[int, typer.Option(metavar="N", help="How many runs the search may take; shrinking takes some more.", min=1)] = 60,

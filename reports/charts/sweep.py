@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .spread import figure_at, mean_and_half_width
@@ -12,21 +11,14 @@ from .style import SMALL, Look, NotApplicable, heading, legend, side
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from sim.lab.sweep import Cell
+
 MOST_LINES = 7
 WIDE = 50  # from the least to the most: colours are then logarithmic
 FINDING = ("{cells} cells of {seeds}; bands: 95 % of the mean over seeds",
            "{cells} celdas de {seeds}; bandas: 95 % de la media entre semillas")
 MAP_FINDING = ("{cells} cells of {seeds}, mean over seeds", "{cells} celdas de {seeds}, media entre semillas")
 SEEDS = (("1 seed", "1 semilla"), ("{count} seeds", "{count} semillas"))
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of a sweep: what was set (path: value), its seed, and its summary."""
-
-    varied: Mapping[str, Any]
-    seed: int
-    summary: Mapping[str, Any]
 
 
 def draw(cells: Sequence[Cell], ax: Axes, *, measure: str, look: Look | None = None, form: Literal["auto", "lines", "map"] = "auto",

@@ -39,8 +39,8 @@ def folder(tmp_path):
 
 def mesocosm(*arguments, cwd, **environment):
     """The program in a process of its own."""
-    return subprocess.run([sys.executable, str(ROOT / "cli.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False,
-                          env={**os.environ, "NO_COLOR": "1", **environment})
+    return subprocess.run([sys.executable, str(ROOT / "cli.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
+                          check=False, env={**os.environ, "NO_COLOR": "1", **environment})
 
 
 def digest(done):
@@ -135,6 +135,7 @@ def test_an_interrupted_run_writes_what_it_measured(folder):
 @pytest.mark.parametrize("arguments", [("--help",), ("check", "small.yaml"), ("kinds", "faults")])
 def test_nothing_heavy_is_loaded_by_what_should_answer_at_once(folder, arguments):
     """--help, check and kinds load neither numpy, matplotlib, networkx nor simpy."""
-    done = subprocess.run([sys.executable, "-X", "importtime", str(ROOT / "cli.py"), *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-X", "importtime", str(ROOT / "cli.py"), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     loaded = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert done.returncode == 0 and not loaded & {"numpy", "matplotlib", "networkx", "simpy"}

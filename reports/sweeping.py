@@ -1,0 +1,220 @@
+"""What `mesocosm sweep` and `mesocosm compare` do around the runs: load, tell how far they are, write files and charts, print tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.charts.spread import figure_at, mean_and_half_width
+from reports.texts import Words
+from sim.errors import InvalidInput
+from sim.lab.compare import compare
+from sim.lab.sweep import Cell, combinations, sweep
+from sim.scenario.load import Loaded, load_scenario
+from sim.scenario.scenario import Scenario
+
+FIGURES = ("success_ratio", "goodput_rps", "latency_s.p50", "latency_s.p99")  # of every workload, where nothing else is asked for
+
+
+@dataclass(frozen=True)
+class Given:
+    """What both commands load: a scenario file with its plans, overrides and seeds."""
+
+    path: str
+    plans: Sequence[str]
+    overrides: Sequence[str]
+    duration: str | None
+    seed: int | None
+    seeds: int
+    jobs: int
+
+    def load(self, variant: str | None = None, more: Sequence[str] = ()) -> Loaded:
+        """The scenario with *more* overrides."""
+        options = {"duration": self.duration} if self.duration is not None else {}
+        return load_scenario(self.path, plans=self.plans, variant=variant, overrides=[*self.overrides, *more], options=options)
+
+    def seeds_of(self, scenario: Scenario) -> list[int]:
+        """As many as asked for, from the first on."""
+        first = scenario.seed if self.seed is None else self.seed
+        return list(range(first, first + self.seeds))
+
+
+def measures_of(scenario: Scenario, asked: Sequence[str]) -> list[str]:
+    """The figures to print, as paths in a summary."""
+    return list(asked) or [f"workloads.{name}.{figure}" for name in scenario.workloads for figure in FIGURES]
+
+
+# sweep
+
+
+def parse_vary(texts: Sequence[str]) -> dict[str, list[str]]:
+    """`services.orders.workers=8,16,32` as path and values; raise InvalidInput with a cure."""
+    vary: dict[str, list[str]] = {}
+    for text in texts:
+        path, equals, values = text.rpartition("=") if text.count("=") == 1 else text.partition("=")
+        if not equals or not path or not values:
+            raise InvalidInput(f"--vary {text!r}: write PATH=VALUE,VALUE, for example 'services.orders.workers=8,16,32'")
+        vary[path] = [value.strip() for value in values.split(",") if value.strip()]
+    return vary
+
+
+def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequence[str], out: str | None) -> Iterator[str]:
+    """Run the sweep, write table and charts; lines to print."""
+    varied = parse_vary(vary)
+    base = given.load(variant).scenario
+    every = [(one, given.load(variant, [f"{path}={value}" for path, value in one.items()]).scenario) for one in combinations(varied)]
+    place = Path(out) if out is not None else Path("out") / f"sweep-{base.name}"
+    identity = {"scenario": _hash([scenario for _, scenario in every]), "vary": varied, "seeds": given.seeds_of(base), "variant": variant}
+    cells = sweep(every, given.seeds_of(base), place, jobs=given.jobs, identity=identity, on_cell=_counter("cells"))
+    figures = measures_of(base, measures)
+    _check(cells, figures)
+    _write_csv(place / "cells.csv", cells, figures)
+    charts = _draw_sweep(place / "charts", cells, figures)
+    yield from _sweep_table(cells, list(varied), figures)
+    yield ""
+    yield f"{len(cells)} runs; table: {place / 'cells.csv'}; charts: {', '.join(charts) or 'none'}"
+
+
+def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
+    for figure in figures:
+        try:
+            figure_at(cells[0].summary, figure)
+        except KeyError as error:
+            raise InvalidInput(f"--measure {error.args[0]}") from None
+
+
+def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[str]) -> Iterator[str]:
+    words = Words("en")
+    groups: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(tuple(cell.varied[path] for path in paths), []).append(cell)
+    rows = []
+    for key, some in groups.items():
+        rows.append([*key, *(_spread([figure_at(cell.summary, figure) for cell in some], figure, words) for figure in figures)])
+    yield from _table([*(path.rpartition(".")[2] for path in paths), *(_short(figure) for figure in figures)], rows)
+
+
+def _draw_sweep(place: Path, cells: Sequence[Cell], figures: Sequence[str]) -> list[str]:
+    from reports.charts import render
+
+    drawn = []
+    for figure in figures:
+        folder = place / _short(figure).replace(" ", "-")
+        reasons = render(cells, ["sweep"], folder, measure=figure)
+        if reasons["sweep"] is None:
+            drawn.append(str(folder / "sweep.svg"))
+    return drawn
+
+
+def _write_csv(path: Path, cells: Sequence[Cell], figures: Sequence[str]) -> None:
+    import csv
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*cells[0].varied, "seed", "verdict", *figures])
+        for cell in cells:
+            values = [figure_at(cell.summary, figure) for figure in figures]
+            writer.writerow([*cell.varied.values(), cell.seed, cell.summary["verdict"], *values])
+
+
+# compare
+
+
+def compared(given: Given, first: str, second: str, measures: Sequence[str], out: str | None) -> Iterator[str]:
+    """Run both on the same seeds, write figures and charts; lines to print."""
+    sides = [_side(given, name) for name in (first, second)]
+    seeds = given.seeds_of(sides[0])
+    runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter("runs"))
+    figures = measures_of(sides[0], measures)
+    words = Words("en")
+    rows, data = [], {}
+    for figure in figures:
+        try:
+            values = [[figure_at(result.summary, figure) for result in side] for side in runs]
+        except KeyError as error:
+            raise InvalidInput(f"--measure {error.args[0]}") from None
+        gaps = [b - a for a, b in zip(*values, strict=True)]
+        rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]), _meaning(gaps)])
+        data[figure] = {first: values[0], second: values[1], "difference": gaps}
+    verdicts = [sum(result.summary["verdict"] == "pass" for result in side) for side in runs]
+    rows.append(["runs that held all checks", *(f"{held} of {len(seeds)}" for held in verdicts), "", ""])
+    place = Path(out) if out is not None else Path("out") / f"compare-{sides[0].name}-{_file(first)}-{_file(second)}"
+    charts = _draw_comparison(place, {first: runs[0], second: runs[1]}, data, seeds)
+    yield f"{sides[0].name}: {first} against {second}, {len(seeds)} pairs on the same seeds; means with 95 % intervals"
+    yield from _table(["", first, second, "difference", ""], rows)
+    yield ""
+    yield f"figures: {place / 'comparison.json'}; charts: {', '.join(charts)}"
+
+
+def _side(given: Given, name: str) -> Scenario:
+    """What A or B stands for: a file, a `key=value` override, `base`, or one of the variants."""
+    if name.endswith((".yaml", ".yml")):
+        return Given(name, given.plans, given.overrides, given.duration, given.seed, given.seeds, given.jobs).load().scenario
+    if "=" in name:
+        return given.load(more=[name]).scenario
+    return given.load(None if name == "base" else name).scenario
+
+
+def _draw_comparison(place: Path, groups: Mapping[str, Any], data: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    from reports.charts import render
+
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        content = {"schema": "mesocosm/comparison/1", "seeds": list(seeds), "figures": data}
+        (place / "comparison.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{place}: cannot be written: {error.strerror}\n    give another folder with --out") from None
+    return [str(place / measure / "comparison.svg") for measure in ("goodput", "p99")
+            if render(groups, ["comparison"], place / measure, measure=measure)["comparison"] is None]
+
+
+def _meaning(gaps: Sequence[float]) -> str:
+    """Whether the interval of the difference leaves out 0."""
+    mean, half = mean_and_half_width([[gap] for gap in gaps])
+    return "" if not abs(mean[0]) > half[0] else "differs"
+
+
+# both
+
+
+def _spread(values: Sequence[float], figure: str, words: Words) -> str:
+    mean, half = (float(part[0]) for part in mean_and_half_width([[value] for value in values]))
+    show = words.seconds if ".latency_s." in figure else words.percent if "ratio" in figure else words.short
+    if mean != mean:
+        return "–"
+    sign = "−" if mean < 0 else ""
+    return f"{sign}{show(abs(mean))}" + (f" ± {show(half)}" if half == half else "")
+
+
+def _short(figure: str, whole: bool = False) -> str:
+    name = figure.removeprefix("workloads.").replace("latency_s.", "").replace("_rps", "").replace("_", " ")
+    return name.replace(".", " ") if whole or name.count(".") > 0 else name
+
+
+def _file(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
+def _hash(scenarios: Sequence[Scenario]) -> str:
+    text = json.dumps([scenario.model_dump(mode="json", by_alias=True) for scenario in scenarios], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _counter(what: str) -> Any:
+    def tell(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{done} of {of} {what}", end="\n" if done == of else "", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    for row in [heads, *rows]:
+        yield ("  " + "  ".join(cell.rjust(width) if column else cell.ljust(width)
+                                for column, (cell, width) in enumerate(zip(row, widths, strict=True)))).rstrip()

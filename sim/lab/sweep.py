@@ -1,0 +1,110 @@
+"""A sweep: a scenario for each combination of varied values and for each seed. Finished cells lie on disk, so a killed sweep goes on.
+
+    DIR/sweep.json            what is swept: refused if another sweep lies there
+    DIR/cells/KEY.json        one finished cell: what was set, its seed, its summary; put in place by a rename, whole or not at all
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from sim.errors import InvalidInput
+from sim.lab.pool import finished
+from sim.lab.run import run
+from sim.scenario.scenario import Scenario
+
+MOST_CELLS = 100_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: what was set (path: value), its seed, and its summary."""
+
+    varied: Mapping[str, str]
+    seed: int
+    summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell that is still to run, and where its result goes."""
+
+    scenario: Scenario
+    varied: Mapping[str, str]
+    seed: int
+    place: Path
+
+
+def combinations(vary: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Every combination of the values, the last path turning fastest; raise InvalidInput for too many."""
+    count = 1
+    for path, values in vary.items():
+        if not values:
+            raise InvalidInput(f"--vary {path}: no values; write '{path}=1,2,4'")
+        count *= len(values)
+    if count > MOST_CELLS:
+        raise InvalidInput(f"{count:,} combinations; a sweep has {MOST_CELLS:,} cells at most")
+    return [dict(zip(vary, values, strict=True)) for values in product(*vary.values())]
+
+
+def sweep(scenarios: Sequence[tuple[Mapping[str, str], Scenario]], seeds: Sequence[int], place: Path, *, jobs: int = 1,
+          identity: Mapping[str, Any], on_cell: Callable[[int, int], None] | None = None) -> list[Cell]:
+    """Run what is not yet in *place* of *scenarios* (with what was set in each) times *seeds*; return all cells, in order.
+
+    *identity* is what makes it this sweep; raise InvalidInput if *place* holds another one. *on_cell* is told (done, of how many).
+    """
+    cells = place / "cells"
+    _claim(place, cells, identity)
+    tasks = [Task(scenario, varied, seed, cells / f"{_key(varied, seed)}.json") for varied, scenario in scenarios for seed in seeds]
+    missing = [task for task in tasks if not task.place.exists()]
+    done = len(tasks) - len(missing)
+    for _ in finished(run_cell, missing, jobs):
+        done += 1
+        if on_cell is not None:
+            on_cell(done, len(tasks))
+    return [_read(task) for task in tasks]
+
+
+def run_cell(task: Task) -> None:
+    """Run one cell and put its file in place."""
+    result = run(task.scenario, task.seed)
+    text = json.dumps({"varied": dict(task.varied), "seed": task.seed, "summary": result.summary}, default=float)
+    part = task.place.with_suffix(f".part-{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(task.place)
+
+
+def _claim(place: Path, cells: Path, identity: Mapping[str, Any]) -> None:
+    marker = place / "sweep.json"
+    text = json.dumps(identity, indent=1, sort_keys=True)
+    try:
+        if marker.exists():
+            if marker.read_text(encoding="utf-8") != text:
+                raise InvalidInput(f"{place}: holds another sweep (see {marker.name})\n    give another folder with --out, or delete it")
+        elif place.exists() and any(place.iterdir()):
+            raise InvalidInput(f"{place}: holds files that are not a sweep's\n    give another folder with --out")
+        cells.mkdir(parents=True, exist_ok=True)
+        marker.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{place}: cannot be written: {error.strerror}\n    give another folder with --out") from None
+
+
+def _key(varied: Mapping[str, str], seed: int) -> str:
+    return hashlib.blake2b(json.dumps([dict(varied), seed]).encode(), digest_size=10).hexdigest()
+
+
+def _read(task: Task) -> Cell:
+    data = json.loads(task.place.read_text(encoding="utf-8"))
+    return Cell(data["varied"], data["seed"], data["summary"])
+
+
+def seeds_from(first: int, count: int) -> Iterator[int]:
+    """*count* seeds, beginning with the scenario's own."""
+    return iter(range(first, first + count))

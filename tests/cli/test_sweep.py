@@ -1,0 +1,86 @@
+"""`sweep` and `compare`: what is kept when a sweep is killed, that the number of processes changes nothing, and what differs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .test_run import ROOT, folder, mesocosm  # noqa: F401 - a fixture
+
+SWEEP = ("sweep", "small.yaml", "--vary", "services.back.workers=1,2,4", "--vary", "workloads.users.rate=20/s,50/s", "--seeds", "2",
+         "--duration", "10s")
+
+
+def cells(place):
+    """The finished cells, by file name, without how long each took."""
+    found = {}
+    for path in sorted(place.glob("cells/*.json")):
+        cell = json.loads(path.read_text())
+        cell["summary"].pop("wall_s")
+        found[path.name] = cell
+    return found
+
+
+def test_a_sweep_that_was_killed_goes_on_where_it_was(folder):  # noqa: F811
+    """kill -9 loses nothing that was finished: those cells are not run again, and the whole is that of a sweep nobody disturbed."""
+    whole = mesocosm(*SWEEP, "--out", "whole", "--jobs", "1", cwd=folder)
+    assert whole.returncode == 0 and len(cells(folder / "whole")) == 12
+    process = subprocess.Popen([sys.executable, str(ROOT / "cli.py"), *SWEEP, "--out", "cut", "--jobs", "1"], cwd=folder,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 60
+    while len(list((folder / "cut").glob("cells/*.json"))) < 3 and time.monotonic() < limit:
+        time.sleep(0.05)  # real time: only from outside can a process be killed
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "cut").glob("cells/*.json")}
+    assert 3 <= len(kept) < 12
+    again = mesocosm(*SWEEP, "--out", "cut", "--jobs", "2", cwd=folder)
+    assert again.returncode == 0 and cells(folder / "cut") == cells(folder / "whole")
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    assert again.stdout.splitlines()[:8] == whole.stdout.splitlines()[:8]
+
+
+def test_a_folder_of_another_sweep_is_refused(folder):  # noqa: F811
+    """Cells of two sweeps are never mixed."""
+    mesocosm(*SWEEP, "--out", "a", cwd=folder)
+    other = mesocosm("sweep", "small.yaml", "--vary", "services.back.workers=1,2", "--duration", "5s", "--out", "a", cwd=folder)
+    assert other.returncode == 2 and "holds another sweep" in other.stderr
+
+
+def test_the_table_has_a_row_for_each_combination_and_charts_are_drawn(folder):  # noqa: F811
+    """Six combinations, with means over their seeds; the figures can be named."""
+    done = mesocosm(*SWEEP, "--out", "s", "--measure", "workloads.users.latency_s.p99", cwd=folder)
+    rows = done.stdout.splitlines()
+    assert [row.split()[:2] for row in rows[1:7]] == [[w, r] for w in "124" for r in ("20/s", "50/s")]
+    assert (folder / "s" / "cells.csv").read_text().count("\n") == 13
+    assert list((folder / "s" / "charts").rglob("sweep.svg"))
+
+
+@pytest.mark.parametrize("arguments", [
+    ("sweep", "small.yaml", "--vary", "services.back.workers"),
+    ("sweep", "small.yaml", "--vary", "services.bakc.workers=1,2"),
+    ("sweep", "small.yaml", "--vary", "services.back.workers=1,x"),
+    ("sweep", "small.yaml", "--vary", "services.back.workers=1", "--duration", "5s", "--measure", "workloads.users.nothing"),
+    ("compare", "small.yaml", "base", "nothing"),
+    ("compare", "small.yaml", "base", "services.back.workers=x"),
+])
+def test_what_cannot_be_swept_or_compared_is_told(folder, arguments):  # noqa: F811
+    """Code 2, words, no traceback; before anything runs where that can be known."""
+    done = mesocosm(*arguments, cwd=folder)
+    assert done.returncode == 2 and done.stderr.strip() and "Traceback" not in done.stderr
+
+
+def test_a_comparison_pairs_its_runs(folder):  # noqa: F811
+    """The same against itself differs nowhere; a service that takes ten times as long differs, and the figures lie in a file."""
+    same = mesocosm("compare", "small.yaml", "base", "base", "--seeds", "3", "--duration", "10s", "--out", "same", cwd=folder)
+    assert same.returncode == 0 and "differs" not in same.stdout
+    slower = "services.back.endpoints.GET /=[{work: {exponential: 50ms}}]"
+    done = mesocosm("compare", "small.yaml", "base", slower, "--seeds", "3", "--duration", "10s", "--out", "c", cwd=folder)
+    line = next(line for line in done.stdout.splitlines() if "p50" in line)
+    assert "differs" in line
+    figures = json.loads((folder / "c" / "comparison.json").read_text())["figures"]["workloads.users.latency_s.p50"]
+    assert all(gap > 0.02 for gap in figures["difference"]) and os.path.exists(folder / "c" / "goodput" / "comparison.svg")
