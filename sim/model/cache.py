@@ -1,30 +1,48 @@
-"""A cache: so many entries, the least recently used goes first; entries live for a time. Hits are real: keys are drawn and stored."""
+"""A cache: so many entries that live for a time. Hits are real: keys are drawn, stored, pushed out and forgotten.
+
+    look-up ──there──▶ hit, 200
+       └──never stored, expired, pushed out, lost──▶ miss, 204: an answer like any other, and no error
+
+What a cache keeps away from a database comes back to it all at once when entries are lost, or when a hot one expires and everybody
+who asks for it loads it at the same time (a stampede). `single_flight` of the `cache` step lets one of an instance's requests load.
+The instances are one cluster: each key has its home at one of them, and is lost when that one dies.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from zlib import crc32
 
 from pydantic import Field
 
 from sim.distributions import Constant, TimeDistribution
+from sim.model.cache_stores import STORES
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.node import Handler, Node, NodeSpec
-from sim.units import PositiveDuration
+from sim.telemetry.integrals import Level
+from sim.units import PositiveDuration, Share
 
 if TYPE_CHECKING:
     from sim.model.world import World
 
+MISS = 204  # no content
+
 
 class CacheSpec(NodeSpec):
-    """*capacity* entries that live for *ttl*; each operation takes *latency*."""
+    """*capacity* entries that live for *ttl*, give or take a share *jitter* of it; each operation takes *latency*.
+
+    When it is full, the entry that was used longest ago goes (`lru`), or the one that was used least (`lfu`).
+    """
 
     word: ClassVar[str] = "cache"
     kind: Literal["cache"] = "cache"
     capacity: int = Field(default=10_000, ge=1)
     ttl: PositiveDuration | None = None  # None: until pushed out
+    jitter: Share = 0.0  # so that what was stored together does not expire together
+    eviction: Literal["lru", "lfu"] = "lru"
     latency: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.0005))
 
     def build(self, name: str, world: World) -> Node:
@@ -38,54 +56,109 @@ class Cache(Node):
 
     def __init__(self, name: str, spec: CacheSpec, world: World) -> None:
         super().__init__(name, spec, world)
-        self.entries: OrderedDict[str, float] = OrderedDict()  # key -> when it expires
+        self.entries = STORES[spec.eviction]()
         self.values: dict[str, object] = {}
         self.capacity = spec.capacity
-        self.hits = self.misses = self.evictions = self.expirations = 0
+        self.keeps = False  # what it holds outlives a kill, as with a cache that writes to disk
+        self.counts: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
+        self._loading: Counter[str] = Counter()  # by key, misses since it was last stored
+        self.stampede = 0  # the most of them
+        self._dice = world.streams[f"{name} ttl"]
+        self._held = Level(world.loop.time())
+
+    def start(self) -> None:
+        super().start()
+        self.world.recorder.gauge(self.name, "", "entries", self._held.integral, self._held.peak)
+
+    # what it holds
 
     def look_up(self, key: str, now: float) -> bool:
-        """Is *key* there? It is then the most recently used."""
+        """Is *key* there?"""
         expires = self.entries.get(key)
-        if expires is None:
-            self.misses += 1
-            return False
-        if expires <= now:
-            self._forget(key)
-            self.expirations += 1
-            self.misses += 1
-            return False
-        self.entries.move_to_end(key)
-        self.hits += 1
-        return True
+        if expires is not None and expires > now:
+            self.counts["hits"] += 1
+            return True
+        if expires is not None:
+            self.forget(key)
+            self.counts["expirations"] += 1
+        self.counts["misses"] += 1
+        self._loading[key] += 1
+        self.stampede = max(self.stampede, self._loading[key])
+        return False
 
     def store(self, key: str, now: float, value: object = None) -> None:
-        """Keep *key*; whoever was used longest ago makes room."""
-        self.entries[key] = now + self.spec.ttl if self.spec.ttl is not None else math.inf
-        self.entries.move_to_end(key)
+        """Keep *key*; if need be another one makes room."""
+        self._loading.pop(key, None)
+        self.entries.put(key, self._expiry(now))
         if value is not None:
             self.values[key] = value
-        while len(self.entries) > self.capacity:
-            self._forget(next(iter(self.entries)))
-            self.evictions += 1
+        self._shrink()
+        self._tell()
+
+    def _expiry(self, now: float) -> float:
+        ttl, jitter = self.spec.ttl, self.spec.jitter
+        if ttl is None:
+            return math.inf
+        return now + (ttl * self._dice.uniform(1 - jitter, 1 + jitter) if jitter else ttl)
 
     def resize(self, capacity: int) -> None:
-        """Hold so many entries; whoever was used longest ago makes room at once."""
+        """Hold so many entries; those who must make room do so at once."""
         self.capacity = capacity
-        while len(self.entries) > capacity:
-            self._forget(next(iter(self.entries)))
-            self.evictions += 1
+        self._shrink()
+        self._tell()
 
-    def _forget(self, key: str) -> None:
-        self.entries.pop(key, None)
+    def _shrink(self) -> None:
+        while len(self.entries) > self.capacity:
+            self.values.pop(self.entries.push_out(), None)
+            self.counts["evictions"] += 1
+
+    def forget(self, key: str) -> None:
+        """*key* is not there any more."""
+        self.entries.drop(key)
         self.values.pop(key, None)
+        self._tell()
 
     def flush(self) -> None:
         """Forget everything."""
+        self.counts["lost"] += len(self.entries)
         self.entries.clear()
         self.values.clear()
+        self._tell()
+
+    def killed(self, instance: Instance) -> None:
+        """What it held was in its memory."""
+        if self.keeps:
+            return
+        number, size = self.instances.index(instance), len(self.instances)
+        for key in [key for key in self.entries if crc32(key.encode()) % size == number]:
+            self.counts["lost"] += 1
+            self.forget(key)
+
+    def _tell(self) -> None:
+        change = len(self.entries) - self._held.value
+        if change:
+            self._held.change(change, self.world.loop.time())
+
+    # the books
+
+    def measure_from_here(self) -> None:
+        self._before = self.counts.copy()
+        self.stampede = 0
+
+    def figures(self) -> dict[str, Any]:
+        """Since the warm-up. *lost* entries were flushed or died with an instance; *stampede*: the most misses of one key before it was stored;
+        *coalesced* look-ups waited for one that was loading already."""
+        counts = {name: self.counts[name] - self._before[name] for name in ("hits", "misses", "evictions", "expirations", "lost", "coalesced")}
+        asked = counts["hits"] + counts["misses"]
+        return {**counts, "hit_ratio": counts["hits"] / asked if asked else None, "stampede": self.stampede, "entries": len(self.entries),
+                "capacity": self.capacity}
+
+    # requests
 
     def handler(self, instance: Instance) -> Handler:
         draw, env, loop = self.spec.latency.sampler(instance.stream("latency")), self.world.loop.env, self.world.loop
+        done, miss = Response(200), Response(MISS)
 
         async def serve(exchange: Exchange) -> Response:
             request = exchange.request
@@ -93,11 +166,11 @@ class Cache(Node):
             await loop.sleep(draw() * instance.slowness)
             key = request.key or request.path
             if request.method == "GET":
-                return Response(200, self.values.get(key)) if self.look_up(key, env._now) else Response(404)
+                return Response(200, self.values.get(key)) if self.look_up(key, env._now) else miss
             if request.method == "DELETE":
-                self._forget(key)
+                self.forget(key)
             else:
                 self.store(key, env._now, request.body)
-            return Response(200)
+            return done
 
         return serve

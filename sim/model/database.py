@@ -1,29 +1,90 @@
-"""A database: a number of connections, each running one statement at a time; who finds none free waits in line."""
+"""A database: a number of connections, each running one statement at a time; who finds none free waits in line.
+
+    write, transaction ──▶ primary ──lag──▶ replicas ◀── read
+                             └─ dies ──after──▶ the replica that has most becomes the primary; what it does not have is lost
+
+Statements of steps take time and lock the row that they are about (their `key`); those of service code change rows of tables as well.
+With `cpu` the statements at work share cores; with `scaling` they are in each other's way, so that more connections can mean less work.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.distributions import Constant, TimeDistribution
+from sim.mistakes import Mistake, invalid
+from sim.model import event_store
+from sim.model.client import Client
+from sim.model.database_server import DatabaseServer
+from sim.model.database_views import Primary, Readers
 from sim.model.instance import Instance
-from sim.model.messages import Exchange, Response
-from sim.model.node import Handler, Node, NodeSpec, QueueSpec
-from sim.model.tables import Statement, Tables
+from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
+from sim.model.scaling import ScalingSpec
+from sim.model.tables import Tables
+from sim.spec import Spec
+from sim.telemetry.integrals import Level
+from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
+    from sim.model.database_copies import Entry
+    from sim.model.versions import VersionSpec
     from sim.model.world import World
+
+LOCK_WAIT = 50.0  # seconds; InnoDB's innodb_lock_wait_timeout
+
+
+class FailoverSpec(Spec):
+    """When the primary has been gone for *after*, a replica takes its place; it takes no writes for the next *read_only*."""
+
+    shorthand: ClassVar[str] = "after"
+    after: PositiveDuration = 10.0
+    read_only: Duration = 0.0
 
 
 class DatabaseSpec(NodeSpec):
-    """Statements take *query* (or what a step says); *connections* run at once."""
+    """Statements take *query* (or what a step says); *connections* run at once. A share *error_rate* of them fails.
+
+    With *replicas*, writes go to the first instance, and reads to the others, or as *reads* says. *synchronous*: a write is answered
+    when one replica has it. Locks: who waits longer than *lock_wait_timeout* fails; a deadlock is found at once, or by that timeout.
+    """
 
     word: ClassVar[str] = "database"
     kind: Literal["database"] = "database"
     connections: int = Field(default=20, ge=1)
     queue: QueueSpec = Field(default_factory=lambda: QueueSpec.model_construct(limit=10_000, order="fifo"))
     query: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.002))
+    error_rate: Share = 0.0
+    cpu: CpuSpec | None = None
+    scaling: ScalingSpec | None = None
+    replicas: int = Field(default=0, ge=0, le=100)
+    replica_lag: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.0))
+    reads: Literal["primary", "replicas", "any"] = "replicas"
+    synchronous: bool = False
+    failover: FailoverSpec | None = None
+    lock_wait_timeout: PositiveDuration = LOCK_WAIT
+    deadlock_detection: bool = True
+    idle_in_transaction_timeout: PositiveDuration | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_replicas(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and isinstance(value.get("replicas"), int) and value["replicas"] > 0 and "instances" not in value:
+            return {**value, "instances": 1 + value["replicas"]}
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DatabaseSpec:
+        if self.replicas and self.instances != 1 + self.replicas:
+            raise invalid(Mistake(("instances",), f"{self.instances} instances do not go with {self.replicas} replicas",
+                                  f"leave `instances` out: one primary and {self.replicas} replicas are {1 + self.replicas}"))
+        for key in ("failover", "synchronous"):
+            if getattr(self, key) and not self.replicas:
+                raise invalid(Mistake((key,), f"`{key}` needs somebody else who has the data", "add `replicas: 1`", at_key=True))
+        return self
 
     def workers_each(self) -> int:
         return self.connections
@@ -31,31 +92,202 @@ class DatabaseSpec(NodeSpec):
     def queue_spec(self) -> QueueSpec:
         return self.queue
 
+    def cores_each(self) -> float | None:
+        return self.cpu.cores if self.cpu is not None else None
+
     def build(self, name: str, world: World) -> Node:
         return Database(name, self, world)
 
 
 class Database(Node):
-    """The runtime of a database."""
+    """The runtime of a database; its first instance is the primary, as long as that lives."""
 
     spec: DatabaseSpec
+    instances: list[DatabaseServer]  # type: ignore[assignment]
 
     def __init__(self, name: str, spec: DatabaseSpec, world: World) -> None:
         super().__init__(name, spec, world)
-        self.tables = Tables()  # what service code keeps here; steps only take time
+        self.replicated = spec.replicas > 0
+        self.alone = Tables()  # of all instances together, where there are no replicas
+        self.position = 0  # of the last write
+        self.last_write: dict[str, int] = {}  # by key
+        self.counts: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
+        self.extra_lag = 0.0  # seconds; for faults
+        self.primary: DatabaseServer
+        self.read_only_until = 0.0
+        self._read_only_since: float | None = None
+        self._read_only = 0  # who keeps it read-only
+        self._readers: dict[Instance, Client] = {}
+        self._projections: dict[str, Level] = {}
+        self._own: dict[Instance, dict[str | None, int]] = {}
+        self._lag = spec.replica_lag.sampler(world.streams[f"{name} replication"])
+        self._primary_lost = 0  # how often; a failover is called off if the primary is back
+
+    def new_instance(self, number: int, version: VersionSpec | None = None) -> Instance:
+        server = DatabaseServer(self.world, self, number, self.zone_of(number), version)
+        if number == 0:
+            self.primary = server
+        return server
+
+    def start(self) -> None:
+        super().start()
+        if self.replicated:
+            for server in self.instances:
+                level = server.copy.behind
+                self.world.recorder.gauge(self.name, server.name, "replica_behind", level.integral, level.peak)
 
     def handler(self, instance: Instance) -> Handler:
-        draw, loop = self.spec.query.sampler(instance.stream("query")), self.world.loop
-        good = Response(200)
+        assert isinstance(instance, DatabaseServer), "a database makes its own instances"
+        return instance.statements()
 
-        async def serve(exchange: Exchange) -> Response:
-            request = exchange.request
-            exchange.operation = request.operation
-            body = request.body
-            if type(body) is Statement:
-                await loop.sleep((draw() if body.time is None else body.time) * instance.slowness)
-                return Response(200, body.execute(self.tables))
-            await loop.sleep((body if isinstance(body, float) else draw()) * instance.slowness)
-            return good
+    @property
+    def tables(self) -> Tables:
+        """What service code keeps here; steps only take time."""
+        return self.primary.copy.tables if self.replicated else self.alone
 
-        return serve
+    def tables_at(self, server: DatabaseServer) -> Tables:
+        """What *server* has."""
+        return server.copy.tables if self.replicated else self.alone
+
+    def lag(self) -> float:
+        """Seconds until the next entry is at a replica."""
+        return self._lag() + self.extra_lag
+
+    # callers
+
+    def adopt(self, client: Client) -> None:
+        super().adopt(client)
+        if self.replicated:
+            client.discovered = Primary(self)
+
+    def reader(self, instance: Instance) -> Client:
+        """The way of *instance* to where it reads; the same as for writes, where there is nobody else."""
+        if not self.replicated or self.spec.reads == "primary":
+            return instance.client(self.name)
+        if instance not in self._readers:
+            client = self._readers[instance] = instance.client_apart(self.name)
+            client.discovered = Readers(self, primary_too=self.spec.reads == "any")
+        return self._readers[instance]
+
+    def own_writes(self, instance: Instance) -> dict[str | None, int]:
+        """By row, the position of the last write that *instance* knows to be done; None: any row."""
+        return self._own.setdefault(instance, {})
+
+    # writes
+
+    def written(self, entry: Entry) -> None:
+        """The primary has written *entry*."""
+        if entry.key is not None:
+            self.last_write[entry.key] = entry.position
+        for server in self.instances:
+            if server is not self.primary:
+                server.copy.receive(entry)
+
+    def look_at_projections(self, tables: Tables) -> None:
+        """Something was written: how far behind is each projection of the event store?"""
+        for name in tables.get("positions", ()):
+            level = self._projections.get(name)
+            if level is None:
+                level = self._projections[name] = Level(self.world.loop.time())
+                self.world.recorder.gauge(self.name, "", f"lag {name}", level.integral, level.peak)
+            behind = event_store.lag(tables, name)
+            if behind != level.value:
+                level.change(behind - level.value, self.world.loop.time())
+
+    @property
+    def read_only(self) -> bool:
+        """It takes no writes now."""
+        return self._read_only > 0 or self.world.loop.time() < self.read_only_until
+
+    def set_read_only(self, on: bool) -> None:
+        """Take no writes (True), until it is told as often that it may."""
+        self._read_only += 1 if on else -1
+
+    # failover
+
+    def killed(self, instance: Instance) -> None:
+        if instance is self.primary and self.spec.failover is not None:
+            self._primary_lost += 1
+            self.world.loop.post(self.spec.failover.after, self._take_over, self._primary_lost)
+
+    def _take_over(self, occasion: int) -> None:
+        if occasion == self._primary_lost and not self.primary.up and self.spec.failover is not None:
+            self.fail_over(self.spec.failover.read_only)
+
+    def fail_over(self, read_only: float = 0.0) -> None:
+        """Make the replica that has most of the writes the primary, at once: what it does not have is lost. It takes no writes for the next
+        *read_only* seconds. Where there is no replica, the one there is takes no writes for so long."""
+        now = self.world.loop.time()
+        replicas = [server for server in self.instances if server is not self.primary and server.up]
+        self.read_only_until = max(self.read_only_until, now + read_only)
+        if not replicas:
+            self.world.recorder.event("database.read_only", node=self.name, until=self.read_only_until)
+            return
+        old, new = self.primary, max(replicas, key=lambda server: server.copy.applied)
+        self.primary = new
+        lost = new.copy.forget_after(new.copy.applied)
+        for server in replicas:
+            server.copy.forget_after(new.copy.applied)
+        self.position = new.copy.applied
+        self.last_write = {key: position for key, position in self.last_write.items() if position <= self.position}
+        self.counts["lost_writes"] += lost
+        self.counts["failovers"] += 1
+        if old.up:
+            old.end_sessions()
+            old.copy.restart_from(new.copy)
+        for client in self.clients:
+            if client.pool is not None:
+                client.pool.close()
+        self.world.recorder.event("database.failover", node=self.name, primary=new.name, was=old.name, lost_writes=lost,
+                                  read_only_until=self.read_only_until)
+        self.changed()
+
+    def boot(self, instance: Instance) -> None:
+        """A server that comes back takes the data of the primary; if it is the primary itself, the others go on where they were."""
+        assert isinstance(instance, DatabaseServer), "a database makes its own instances"
+        if self.replicated and instance is not self.primary:
+            instance.copy.restart_from(self.primary.copy)
+        elif self.replicated:
+            for server in self.instances:
+                server.copy.go_on()
+        super().boot(instance)
+
+    # the books
+
+    def measure_from_here(self) -> None:
+        self._before = self._counted()
+
+    def _counted(self) -> Counter[str]:
+        counts = self.counts.copy()
+        for server in self.instances:
+            counts["lock_waits"] += server.locks.waits
+            counts["lock_timeouts"] += server.locks.timeouts
+            counts["deadlocks"] += server.locks.deadlocks
+        for client in self.clients:
+            if client.pool is not None:
+                counts["pool_waits"] += client.pool.waits
+                counts["pool_timeouts"] += client.pool.timeouts
+        return counts
+
+    def figures(self) -> dict[str, Any]:
+        """Counts since the warm-up; waits (seconds, mean and longest) from the start of the run.
+
+        A *stale* read missed a write that was there before it; an *own* one a write of the same caller. *lost_writes* were answered, and
+        are gone. *lost_updates*: a transaction wrote over what it had read, and somebody else had written meanwhile.
+        """
+        counts = self._counted()
+        names = ("reads", "writes", "errors", "transactions", "commits", "rollbacks", "pool_waits", "pool_timeouts", "lock_waits", "lock_timeouts",
+                 "deadlocks", "stale_reads", "own_writes_missed", "lost_writes", "lost_updates", "refused_writes", "failovers", "version_conflicts")
+        locks = [server.locks for server in self.instances]
+        pools = [client.pool for client in self.clients if client.pool is not None]
+        return {
+            **{name: counts[name] - self._before[name] for name in names},
+            "lock_wait_s": _wait(locks), "pool_wait_s": _wait(pools), "primary": self.primary.name, "instances": len(self.instances),
+            "projections": {name: {"lag": level.value, "lag_max": max(level.ever, level.highest)} for name, level in self._projections.items()},
+        }
+
+
+def _wait(some: Sequence[Any]) -> dict[str, float | None]:
+    waits = sum(one.waits for one in some)
+    return {"mean": sum(one.waited for one in some) / waits if waits else None, "max": max((one.longest_wait for one in some), default=None)}

@@ -67,7 +67,7 @@ def take_snapshot(tables: Tables, stream: str, fold: Fold[State], initial: State
 
 def advance(tables: Tables, name: str, apply: Callable[[Tables, Recorded], None], batch: int) -> int:
     """Let the projection *name* apply the next events, up to *batch*; return how many there were. Position and effects change together."""
-    log, at = tables["log"], tables["positions"].get(name, 0)
+    log, at = tables["log"], int(tables["positions"].get(name, 0))
     until = min(at + batch, len(log))
     for position in range(at + 1, until + 1):
         apply(tables, Recorded(position, *log[position]))

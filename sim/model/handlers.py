@@ -26,6 +26,7 @@ from pydantic import TypeAdapter
 from sim.distributions import TimeDistribution
 from sim.errors import CallError
 from sim.model import event_store
+from sim.model.database import Database
 from sim.model.event_store import Change, Event, Recorded
 from sim.model.json_values import plain
 from sim.model.logs import Log
@@ -242,14 +243,18 @@ class Service:
 
     # data
 
-    async def query(self, database: str, run: Callable[[Tables], T] | None = None, *, write: bool = False, time: float | None = None) -> T:
+    async def query(self, database: str, run: Callable[[Tables], T] | None = None, *, write: bool = False, time: float | None = None,
+                    fresh: bool = False) -> T:
         """Run *run* in the database (see sim.model.tables) and return what it gives; without it only time passes there.
 
         It takes *time* seconds, or as long as the database says. An error that *run* raises is raised here; so is a failure of the call.
+        Where the database has replicas, only a *write* and a *fresh* read go to the primary: any other read may miss what was written last.
         """
         self._check_alive()
         instance = self._instance
         client = self._clients.get(database) or self._client(database)
+        if not (write or fresh) and isinstance(client.node, Database):
+            client = client.node.reader(instance)
         place = current_place()
         trace, parent = (place.trace, place.span) if place is not None else (0, 0)
         word = "write" if write else "read"

@@ -96,7 +96,7 @@ class Instance:
         self._context.run(PLACE.set, Place(self, None, 0, 0))  # all code of this instance runs in copies of it
         self._streams: Counter[str] = Counter()
         cores = node.cores
-        self.cpu = Cpu(self.loop, cores) if cores is not None else None
+        self.cpu: Cpu | None = Cpu(self.loop, cores) if cores is not None else None
         self.handle = self._handler = node.handler(self)
         self.door = self._new_door()
         self._wraps: list[Wrap] = []
@@ -115,6 +115,10 @@ class Instance:
             self._clients[callee] = self._new_client(callee, use)
         return self._clients[callee]
 
+    def client_apart(self, callee: str) -> Client:
+        """A way of its own to *callee*, with policies and a pool of its own."""
+        return self._new_client(callee, self.node.spec.uses.get(callee) or UseSpec())
+
     def _new_client(self, callee: str, use: UseSpec) -> Client:
         client = self.world.client(self.node.name, self, callee, use)
         self.clients.append(client)
@@ -123,6 +127,11 @@ class Instance:
     def context(self) -> Context:
         """For a task that belongs to this instance and to no request."""
         return self._context.copy()
+
+    def work(self, seconds: float) -> Awaitable[None]:
+        """Compute for so long: CPU time where there is `cpu`, and longer where it is slow."""
+        seconds *= self.slowness
+        return self.cpu.work(seconds) if self.cpu is not None else self.loop.sleep(seconds)
 
     def stream(self, purpose: str) -> Stream:
         """A stream of its own for each that asks, in the order of asking."""
@@ -199,7 +208,7 @@ class Instance:
                 del self.arrive
 
     def _arrive_through_hooks(self, exchange: Exchange) -> None:
-        proceed: Callable[[Exchange], None] = partial(Instance.arrive, self)
+        proceed: Callable[[Exchange], None] = partial(type(self).arrive, self)
         for hook in self._hooks:
             proceed = partial(_hooked, hook, proceed)
         proceed(exchange)

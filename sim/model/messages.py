@@ -12,6 +12,7 @@ from sim.errors import StatusError
 
 if TYPE_CHECKING:
     from sim.model.client import Client
+    from sim.model.database_sessions import Session
     from sim.model.instance import Instance
 
 MESSAGE_SIZE = 512  # bytes of a request or response that does not say otherwise
@@ -130,6 +131,8 @@ class Exchange:
         self.deadline = request.deadline  # a later attempt may have another one
         self.parent = parent  # the caller's span
         self.degraded = False
+
+    session: Session | None = None  # the open transaction whose steps work on it
 
     # set by the instance as it goes: they have no value before
     span: int  # the far side's

@@ -38,6 +38,12 @@ class QueueSpec(Spec):
     order: Literal["fifo", "lifo", "priority", "codel"] = "fifo"
 
 
+class CpuSpec(Spec):
+    """The cores of an instance; `work` then shares them equally."""
+
+    cores: float = Field(gt=0, le=4096)
+
+
 class NodeSpec(Spec):
     """What all nodes have."""
 
@@ -99,13 +105,18 @@ class Node:
     def start(self) -> None:
         """Make the instances; all nodes exist by now."""
         for number in range(self.spec.instances):
-            self._append(Instance(self.world, self, number, self._zone_of(number)))
+            self._append(self.new_instance(number))
         self.reachable = tuple(self.instances)
         self.changed()
         for pattern, subscription in self.subscriptions().items():
             broker_of(self.world, subscription.broker).subscribe(self, pattern, subscription)
 
-    def _zone_of(self, number: int) -> str:
+    def new_instance(self, number: int, version: VersionSpec | None = None) -> Instance:
+        """Instance *number*, not yet part of the node."""
+        return Instance(self.world, self, number, self.zone_of(number), version)
+
+    def zone_of(self, number: int) -> str:
+        """Where instance *number* stands."""
         zones = sorted(self.world.zones)
         return zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
 
@@ -121,7 +132,7 @@ class Node:
     def add_instance(self, version: VersionSpec | None = None) -> Instance:
         """One more instance, of *version* where that is given; it takes requests when it has started."""
         number = len(self.instances) + len(self.retired)
-        instance = Instance(self.world, self, number, self._zone_of(number), version)
+        instance = self.new_instance(number, version)
         instance.up = instance.accepting = False
         self._append(instance)
         self.world.instance_added(instance)

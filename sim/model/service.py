@@ -15,7 +15,7 @@ from sim.model.health import HealthSpec, health_of_steps
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
-from sim.model.node import Handler, Node, NodeSpec, QueueSpec
+from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, parse_target
 from sim.model.steps import AnyStep, Step, sequence
 from sim.model.subjects import Pattern
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 OK = Response(200)
 NOT_FOUND = Response(404)
 NOT_ALLOWED = Response(405)
-
-
-class CpuSpec(Spec):
-    """The cores of an instance; `work` then shares them equally."""
-
-    cores: float = Field(gt=0, le=4096)
 
 
 class ServiceSpec(NodeSpec):

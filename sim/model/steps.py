@@ -12,7 +12,7 @@ result is None to go on, an Answer that ends the endpoint there, or the Response
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -24,7 +24,7 @@ from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Reque
 from sim.model.messaging import Publisher
 from sim.model.paths import Target, parse_target, template
 from sim.model.subjects import Subject
-from sim.spec import Mistake, OneKey, Spec, invalid, shown
+from sim.spec import LateTable, Mistake, OneKey, Spec, invalid, shown
 from sim.units import Noun, Share, Size
 
 if TYPE_CHECKING:
@@ -153,66 +153,6 @@ class Call(Step):
                 exchange.degraded = True
 
         return call_if_possible if self.optional else call
-
-
-class Query(Step):
-    """Ask a database."""
-
-    shorthand: ClassVar[str] = "database"
-    database: str
-    statement: str = Field(default="read", pattern="^(read|write)$")
-    time: TimeDistribution | None = None  # None: as the database says
-
-    def targets(self) -> Iterator[Target]:
-        yield Target(self.database, "POST", f"/{self.statement}")
-
-    def build(self, instance: Instance) -> Act:
-        client = instance.client(self.database)
-        operation = instance.recorder.operation(self.statement)
-        draw = self.time.sampler(instance.stream(f"query {self.database}")) if self.time is not None else None
-        path = f"/{self.statement}"
-
-        def query(exchange: Exchange) -> Coroutine[Any, Any, Response]:
-            cause = exchange.request
-            body = draw() if draw is not None else None
-            return client.call(Request("POST", path, cause.trace, exchange.span, operation, body=body, priority=cause.priority))
-
-        return query
-
-
-class CacheLookup(Step):
-    """Look a key up; on a miss run the *miss* steps and store the result. A cache that cannot be reached is a miss."""
-
-    beside: ClassVar[tuple[str, ...]] = ("key", "miss")
-    shorthand: ClassVar[str] = "in"
-    in_: str = Field(alias="in")
-    key: AnyKeys
-    miss: list[AnyStep] = []
-
-    def targets(self) -> Iterator[Target]:
-        yield Target(self.in_, "GET", "/key")
-        yield Target(self.in_, "PUT", "/key")
-
-    def children(self) -> Iterator[list[Step]]:
-        yield self.miss
-
-    def build(self, instance: Instance) -> Act:
-        client = instance.client(self.in_)
-        draw_key = self.key.drawer(instance.stream(f"cache {self.in_}"))
-        on_miss = sequence(self.miss, instance)
-        get, put = instance.recorder.operation("get"), instance.recorder.operation("put")
-
-        async def look_up(exchange: Exchange) -> Response | None:
-            cause, key = exchange.request, str(draw_key())
-            found = await client.call(Request("GET", "/key", cause.trace, exchange.span, get, key=key, priority=cause.priority))
-            if found.status < 400:
-                return None
-            answer = await on_miss(exchange)
-            if answer is None:
-                await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
-            return answer
-
-        return look_up
 
 
 class Publish(Step):
@@ -354,19 +294,21 @@ class Return(Step):
         return lambda exchange: answer()
 
 
-STEPS: dict[str, type[Step]] = {
-    "work": Work,
-    "sleep": Sleep,
-    "call": Call,
-    "parallel": Parallel,
-    "query": Query,
-    "cache": CacheLookup,
-    "publish": Publish,
-    "choose": Choose,
-    "repeat": Repeat,
-    "fail": FailStep,
-    "return": Return,
-}
+STEPS: Mapping[str, type[Step]] = LateTable({
+    "work": ("sim.model.steps", "Work"),
+    "sleep": ("sim.model.steps", "Sleep"),
+    "call": ("sim.model.steps", "Call"),
+    "parallel": ("sim.model.steps", "Parallel"),
+    "query": ("sim.model.queries", "Query"),
+    "cache": ("sim.model.cache_step", "CacheLookup"),
+    "append": ("sim.model.event_steps", "Append"),
+    "project": ("sim.model.event_steps", "Project"),
+    "publish": ("sim.model.steps", "Publish"),
+    "choose": ("sim.model.steps", "Choose"),
+    "repeat": ("sim.model.steps", "Repeat"),
+    "fail": ("sim.model.steps", "FailStep"),
+    "return": ("sim.model.steps", "Return"),
+})
 
 
 def walk(steps: list[Step]) -> Iterator[Step]:

@@ -6,7 +6,7 @@ it sees and leaves a consistent state; if it raises, what it had changed is put 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -16,9 +16,10 @@ _ABSENT = object()
 class Table(MutableMapping[Any, Any]):
     """Rows by key, in the order in which they were first written. Rows are replaced, never changed in place."""
 
-    def __init__(self, undo: list[Callable[[], None]]) -> None:
+    def __init__(self, name: str, changed: list[tuple[Table, Any, Any]]) -> None:
+        self.name = name
         self._rows: dict[Any, Any] = {}
-        self._undo = undo
+        self._changed = changed
 
     def __getitem__(self, key: Any) -> Any:
         return self._rows[key]
@@ -45,8 +46,17 @@ class Table(MutableMapping[Any, Any]):
         return self._rows.get(key, default)
 
     def _remember(self, key: Any) -> None:
-        row = self._rows.get(key, _ABSENT)
-        self._undo.append((lambda: self._rows.pop(key, None)) if row is _ABSENT else (lambda: self._rows.__setitem__(key, row)))
+        self._changed.append((self, key, self._rows.get(key, _ABSENT)))
+
+    def put_back(self, key: Any, row: Any) -> None:
+        """*row* is what was there before; part of no statement."""
+        if row is _ABSENT:
+            self._rows.pop(key, None)
+        else:
+            self._rows[key] = row
+
+
+Change = tuple[str, Any, Any]  # table, key, and the row that is there now
 
 
 class Tables:
@@ -54,25 +64,63 @@ class Tables:
 
     def __init__(self) -> None:
         self._tables: dict[str, Table] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._changed: list[tuple[Table, Any, Any]] = []  # by the statement that runs: what stood there before
 
     def __getitem__(self, name: str) -> Table:
         table = self._tables.get(name)
         if table is None:
-            table = self._tables[name] = Table(self._undo)
+            table = self._tables[name] = Table(name, self._changed)
         return table
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The table *name*, or *default* if nobody has named it yet."""
+        return self._tables.get(name, default)
 
     def execute(self, run: Callable[[Tables], T]) -> T:
         """What *run* gives; if it raises, the tables are as they were."""
-        self._undo.clear()
+        self._changed.clear()
         try:
             return run(self)
         except BaseException:
-            while self._undo:
-                self._undo.pop()()
+            self._put_back()
             raise
-        finally:
-            self._undo.clear()
+
+    def read(self, run: Callable[[Tables], T]) -> T:
+        """As `execute`, for a copy that takes no writes: raise ReadOnly if *run* has changed something."""
+        result = self.execute(run)
+        if self._changed:
+            table = self._changed[0][0].name
+            self._put_back()
+            raise ReadOnly(table)
+        return result
+
+    def changes(self) -> list[Change]:
+        """The rows that the last statement has left changed, for `apply` at a copy."""
+        return [(table.name, key, table.get(key, _ABSENT)) for table, key, _ in self._changed]
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Change rows as they were changed elsewhere."""
+        for name, key, row in changes:
+            self[name].put_back(key, row)
+
+    def copy(self) -> Tables:
+        """Tables with the same rows."""
+        other = Tables()
+        for name, table in self._tables.items():
+            other.apply((name, key, row) for key, row in table.items())
+        return other
+
+    def _put_back(self) -> None:
+        while self._changed:
+            table, key, row = self._changed.pop()
+            table.put_back(key, row)
+
+
+class ReadOnly(Exception):
+    """A statement that was sent as a read has changed something, and it ran where that cannot be."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"a read has written to the table {table!r}, and a copy takes no writes: send it with `write=True`")
 
 
 class Failed(NamedTuple):
@@ -94,5 +142,12 @@ class Statement(Generic[T]):
         """The statement's result; called by the database."""
         try:
             return tables.execute(self.run)
+        except Exception as error:
+            return Failed(error)
+
+    def look(self, tables: Tables) -> T | Failed:
+        """As `execute`, at a copy that takes no writes."""
+        try:
+            return tables.read(self.run)
         except Exception as error:
             return Failed(error)

@@ -23,7 +23,9 @@ from .walk import word_of, written
 _DRAWN = re.compile(r"\{[^{}]*\}")
 
 # steps that name a node of one kind by its name alone: the field, and the kind
-BY_NAME = {"query": ("database", "database"), "cache": ("in", "cache"), "publish": ("to", "broker")}
+BY_NAME = {
+    "query": ("database", "database"), "append": ("to", "database"), "project": ("from", "database"), "cache": ("in", "cache"), "publish": ("to", "broker"),
+}
 
 
 @dataclass(frozen=True)

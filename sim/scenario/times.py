@@ -7,10 +7,12 @@ from typing import Any
 
 from sim.mistakes import Loc
 from sim.model.cache import CacheSpec
+from sim.model.cache_step import CacheLookup
 from sim.model.database import DatabaseSpec
 from sim.model.external import ExternalSpec
 from sim.model.node import NodeSpec
-from sim.model.steps import CacheLookup, Choose, FailStep, Parallel, Query, Repeat, Return, Sleep, Step, Work
+from sim.model.queries import Query
+from sim.model.steps import Choose, FailStep, Parallel, Repeat, Return, Sleep, Step, Work
 
 from .walk import word_of
 

@@ -1,0 +1,83 @@
+"""The step that looks something up in a cache, and loads it where it is not there."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from sim.model.instance import Instance
+from sim.model.keys import AnyKeys
+from sim.model.messages import Exchange, Request, Response
+from sim.model.paths import Target
+from sim.model.steps import Act, AnyStep, Step, sequence
+
+HIT = 200
+
+
+class CacheLookup(Step):
+    """Look a key up; on a miss run the *miss* steps and store the result. A cache that cannot be reached is a miss.
+
+    With *single_flight* one request of an instance loads a key, and all others that miss it meanwhile wait for that: they go on if it
+    succeeds, and fail if it fails. Without it they all load.
+    """
+
+    beside: ClassVar[tuple[str, ...]] = ("key", "miss", "single_flight")
+    shorthand: ClassVar[str] = "in"
+    in_: str = Field(alias="in")
+    key: AnyKeys
+    miss: list[AnyStep] = []
+    single_flight: bool = False
+
+    def targets(self) -> Iterator[Target]:
+        yield Target(self.in_, "GET", "/key")
+        yield Target(self.in_, "PUT", "/key")
+
+    def children(self) -> Iterator[list[Step]]:
+        yield self.miss
+
+    def build(self, instance: Instance) -> Act:
+        client = instance.client(self.in_)
+        draw_key = self.key.drawer(instance.stream(f"cache {self.in_}"))
+        on_miss = sequence(self.miss, instance)
+        get, put = instance.recorder.operation("get"), instance.recorder.operation("put")
+        counts = getattr(client.node, "counts", None)
+        loading: dict[str, Future[Response | None]] = {}
+
+        async def load(exchange: Exchange, key: str) -> Response | None:
+            answer = await on_miss(exchange)
+            if answer is None:
+                cause = exchange.request
+                await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
+            return answer
+
+        async def load_once(exchange: Exchange, key: str) -> Response | None:
+            while (first := loading.get(key)) is not None:
+                if counts is not None:
+                    counts["coalesced"] += 1
+                try:
+                    return await asyncio.shield(first)
+                except asyncio.CancelledError:
+                    if not first.cancelled():  # it is this one that was cancelled, and not who loads
+                        raise
+            mine: Future[Response | None] = Future(loop=instance.loop)
+            loading[key] = mine
+            try:
+                answer = await load(exchange, key)
+                mine.set_result(answer)
+                return answer
+            finally:
+                del loading[key]
+                mine.cancel()  # no result: whoever waits tries it for himself
+
+        fetch = load_once if self.single_flight else load
+
+        async def look_up(exchange: Exchange) -> Response | None:
+            cause, key = exchange.request, str(draw_key())
+            found = await client.call(Request("GET", "/key", cause.trace, exchange.span, get, key=key, priority=cause.priority))
+            return None if found.status == HIT else await fetch(exchange, key)
+
+        return look_up

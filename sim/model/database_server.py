@@ -1,0 +1,213 @@
+"""One server of a database: what it does with a statement, alone or in a transaction."""
+
+from __future__ import annotations
+
+import math
+from asyncio import Future
+from typing import TYPE_CHECKING, Any
+
+from sim.model.database_copies import Copy, Entry
+from sim.model.database_locks import Deadlock, LockTable, LockTimeout
+from sim.model.database_sessions import WRITE, InSession, Session
+from sim.model.instance import Instance
+from sim.model.messages import Exchange, Response
+from sim.model.scaling import CrowdedCpu
+from sim.model.tables import Failed, Statement
+from sim.telemetry.codes import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from sim.model.database import Database
+    from sim.model.node import Handler
+    from sim.model.versions import VersionSpec
+    from sim.model.world import World
+
+TRANSACTION = "/transaction"
+GOOD, WRONG = Response(200), Response(500)
+TOO_LONG = Response(503, reason=int(Reason.LOCK_TIMEOUT), body="lock wait timeout exceeded")
+VICTIM = Response(503, reason=int(Reason.DEADLOCK), body="deadlock")
+TAKES_NO_WRITES = Response(503, reason=int(Reason.READ_ONLY), body="read-only")
+
+
+class Ask:
+    """The body of a statement of steps, where the database has replicas: *time* (seconds, None: as the database says), how far in the log
+    its caller has written this row itself (*own*), and whether it *waits* until that is there."""
+
+    __slots__ = ("own", "time", "waits")
+
+    def __init__(self, time: float | None, own: int, waits: bool) -> None:
+        self.time, self.own, self.waits = time, own, waits
+
+
+class DatabaseServer(Instance):
+    """One server. What belongs to a transaction goes to its session; everything else gets a connection, and may have to wait for it."""
+
+    node: Database
+
+    def __init__(self, world: World, node: Database, number: int, zone: str, version: VersionSpec | None = None) -> None:
+        spec = node.spec
+        self.locks = LockTable(world.loop, spec.lock_wait_timeout, spec.deadlock_detection)
+        self.copy = Copy(self, world.loop, node.lag, lambda: node.primary.up)
+        self.sessions: dict[Session, None] = {}
+        super().__init__(world, node, number, zone, version)
+        if spec.scaling is not None:
+            self.cpu = CrowdedCpu(world.loop, spec.cpu.cores if spec.cpu is not None else math.inf, spec.scaling)
+        self._draw, self._dice = spec.query.sampler(self.stream("query")), self.stream("errors")
+
+    @property
+    def is_primary(self) -> bool:
+        """It takes writes; without replicas every server does."""
+        return not self.node.replicated or self.node.primary is self
+
+    def arrive(self, exchange: Exchange) -> None:
+        """A request has come over the link."""
+        body = exchange.request.body
+        if type(body) is InSession and self.pause_now is None and self.up:
+            body.session.deliver(exchange)
+        else:
+            super().arrive(exchange)
+
+    def end_sessions(self) -> None:
+        """It is not the primary any more: open transactions are rolled back."""
+        for session in list(self.sessions):
+            session.abort()
+
+    # requests
+
+    def statements(self) -> Handler:
+        """What it does with a request."""
+
+        async def serve(exchange: Exchange) -> Response:
+            request = exchange.request
+            exchange.operation = request.operation
+            if request.path == WRITE:
+                return await self._write(exchange)
+            if request.path == TRANSACTION:
+                return await self._transact(exchange)
+            return await self._read(exchange)
+
+        return serve
+
+    def _work(self, body: Any) -> Awaitable[None]:
+        """Take the time that a statement takes."""
+        time: float | None = body if body is None or type(body) is float else body.time
+        return self.work(self._draw() if time is None else time)
+
+    def _goes_wrong(self) -> bool:
+        share = self.node.spec.error_rate
+        if share and self._dice.random() < share:
+            self.node.counts["errors"] += 1
+            return True
+        return False
+
+    async def _read(self, exchange: Exchange) -> Response:
+        node, body = self.node, exchange.request.body
+        node.counts["reads"] += 1
+        if type(body) is Ask and body.waits and body.own > self.copy.applied:
+            await self.copy.reached(body.own)
+        await self._work(body)
+        if self._goes_wrong():
+            return WRONG
+        if not self.is_primary and self.copy.applied < node.position:
+            return self._read_behind(exchange)
+        return Response(200, body.execute(node.tables_at(self))) if type(body) is Statement else GOOD
+
+    def _read_behind(self, exchange: Exchange) -> Response:
+        """A read at a server that has not got everything yet. What service code reads is compared with what stands at the primary."""
+        counts, key, body = self.node.counts, exchange.request.key, exchange.request.body
+        if type(body) is Statement:
+            found = body.look(self.copy.tables)
+            counts["stale_reads"] += type(found) is not Failed and found != body.look(self.node.tables)
+            return Response(200, found)
+        written = self.node.position if key is None else self.node.last_write.get(key, 0)
+        counts["stale_reads"] += written > self.copy.applied
+        counts["own_writes_missed"] += type(body) is Ask and body.own > self.copy.applied
+        return GOOD
+
+    async def _write(self, exchange: Exchange) -> Response:
+        node, request = self.node, exchange.request
+        if (refusal := self.refusal()) is not None:
+            return refusal
+        node.counts["writes"] += 1
+        response = await self.locked(exchange, request.key, request.body)
+        try:
+            if response.status >= 400:
+                return response
+            if (refusal := self.refusal()) is not None:
+                return refusal
+            result = self._change(request.body, request.key)
+            await self.replicated()
+            return Response(200, result)
+        finally:
+            if request.key is not None:
+                self.locks.release(exchange)
+
+    def _change(self, body: Any, key: str | None) -> Any:
+        """Write now, and return what the statement gives; that of a step gives its position in the log."""
+        if type(body) is not Statement:
+            return self.log(key)
+        tables = self.node.tables_at(self)
+        result = body.execute(tables)
+        if type(result) is not Failed:
+            self.log(key, tables)
+            self.node.look_at_projections(tables)
+        return result
+
+    async def _transact(self, exchange: Exchange) -> Response:
+        if (refusal := self.refusal()) is not None:
+            return refusal
+        self.node.counts["transactions"] += 1
+        session = Session(self, exchange)
+        self.sessions[session] = None
+        try:
+            return await session.run()
+        finally:
+            del self.sessions[session]
+
+    # parts of a statement
+
+    async def locked(self, owner: Exchange | Session, key: str | None, body: Any) -> Response:
+        """Do the work of a statement, with the lock on the row *key* if there is one; *owner* keeps it."""
+        if key is not None:
+            try:
+                await self.locks.acquire(owner, key, exclusive=True)
+            except LockTimeout:
+                return TOO_LONG
+            except Deadlock:
+                return VICTIM
+        try:
+            await self._work(body)
+        except BaseException:
+            if key is not None and type(owner) is Exchange:
+                self.locks.release(owner)
+            raise
+        return WRONG if self._goes_wrong() else GOOD
+
+    def refusal(self) -> Response | None:
+        """Why it takes no write now."""
+        if not self.node.read_only and self.is_primary:
+            return None
+        self.node.counts["refused_writes"] += 1
+        return TAKES_NO_WRITES
+
+    def log(self, key: str | None, tables: Any = None) -> int:
+        """Something was written; return its position."""
+        node = self.node
+        if not node.replicated and key is None:
+            return 0
+        node.position += 1
+        self.copy.applied = node.position
+        node.written(Entry(node.position, key, tables.changes() if tables is not None and node.replicated else []))
+        return node.position
+
+    async def replicated(self) -> None:
+        """Where writes are synchronous: wait until one replica has all that is written now."""
+        node = self.node
+        if not node.spec.synchronous:
+            return
+        come: Future[None] = Future(loop=self.loop)
+        for server in node.instances:
+            if server is not self:
+                server.copy.tell(node.position, come)
+        await come
