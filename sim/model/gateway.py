@@ -1,82 +1,82 @@
-"""An API gateway: middleware outermost first, routes by path and method, and the field's answers when something is not there.
+"""An API gateway: middleware outermost first, routes in the order written, and the field's answers when something is not there.
 
-    no route 404 · wrong method 405 · no token 401 · unknown token 403 · over the rate 429 · no instance 503 · too late 504
+    no route 404 · wrong method 405 · too large 413 · no token 401 · unknown token 403 · over the rate 429
+    no instance, circuit open, bulkhead full 503 · too late 504 · the service behind failed, or cannot be reached 502
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from sim.model.failures import pass_on
+from sim.mistakes import Loc, Mistake, invalid
+from sim.model.gateway_middleware import AuthSpec, GatewayRateLimitSpec, middleware
+from sim.model.gateway_routes import PartSpec, Route
+from sim.model.health import PATH as HEALTH
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
-from sim.model.paths import METHODS
+from sim.model.paths import METHODS, compile_pattern
 from sim.model.steps import CallTarget
-from sim.resilience.deadline import deadline_at
 from sim.resilience.policies import AnyPolicy
-from sim.resilience.token_bucket import TokenBucket
 from sim.spec import Spec, did_you_mean
-from sim.units import PositiveDuration, PositiveRate
+from sim.units import PositiveDuration, Size
 
 if TYPE_CHECKING:
-    from sim.model.client import Client
     from sim.model.world import World
 
-MOST_CLIENT_KEYS = 100_000
-
-
-class AuthSpec(Spec):
-    """Known bearer tokens and who they stand for."""
-
-    tokens: dict[str, str] = {}
-
-
-class GatewayRateLimitSpec(Spec):
-    """So many requests for each client, as a token bucket."""
-
-    rate: PositiveRate
-    burst: int = Field(default=100, ge=1)
-    key: Literal["client", "token", "route", "all"] = "client"
-
-
-class PartSpec(Spec):
-    """One call of a composition; an *optional* one that fails leaves a degraded answer."""
-
-    shorthand: ClassVar[str] = "send"
-    send: CallTarget
-    optional: bool = False
+CACHED = 50_000  # looked-up paths that are remembered
 
 
 class RouteSpec(Spec):
-    """*path* and *methods* go to the service *to*, or are answered by a composition of several calls."""
+    """What comes with this *path*, one of these *methods* (none: any) and these *headers* (`*` in a value is any text) goes to a service.
+
+    *to* names it; *split* names several, each with its weight; *compose* makes several calls and puts their answers together. If the
+    service fails or refuses, *fallback* is called instead, and the answer counts as degraded.
+    """
 
     path: str = Field(pattern="^/")
     methods: list[str] = []
+    headers: dict[str, str] = {}
     to: str | None = None
+    split: dict[str, int] | None = None
     compose: dict[str, PartSpec] | None = None
+    fallback: CallTarget | None = None
     timeout: PositiveDuration | None = None
-    auth: Literal["required", "none"] | None = None  # None: required where `auth` is in the middleware and tokens are listed for the path
+    auth: Literal["required", "none"] = "none"
+    rate_limit: GatewayRateLimitSpec | None = None  # beside that of the gateway
+    max_request_size: Size | None = None  # instead of that of the gateway
     policies: list[AnyPolicy] = []
 
     @model_validator(mode="after")
     def _somewhere(self) -> RouteSpec:
-        if (self.to is None) == (self.compose is None):
-            raise PydanticCustomError("route", "a route needs either `to` or `compose`")
-        for method in self.methods:
+        wrong = []
+        if sum(way is not None for way in (self.to, self.split, self.compose)) != 1:
+            wrong.append(Mistake((), "a route needs one of `to`, `split` and `compose`", "write where it goes: `to: orders`"))
+        for index, method in enumerate(self.methods):
             if method not in METHODS:
-                raise PydanticCustomError("route", "unknown method {method}", {"method": repr(method), "cure": did_you_mean(method.upper(), METHODS)})
+                wrong.append(Mistake(("methods", index), f"unknown method {method!r}", did_you_mean(method.upper(), METHODS)))
+        if self.split is not None and (min(self.split.values(), default=0) < 0 or not any(self.split.values())):
+            wrong.append(Mistake(("split",), "weights are 0 or more, and one of them is above 0",
+                                 "write `split: {orders: 90, orders-v2: 10}`"))
+        if wrong:
+            raise invalid(*wrong)
         return self
+
+    def fits(self, request: Request) -> bool:
+        """Whether its headers are those that are asked for."""
+        return all(fnmatchcase(request.headers.get(name.lower(), ""), wanted) for name, wanted in self.headers.items())
+
+    @property
+    def services(self) -> list[str]:
+        """Where requests are passed on to."""
+        return [self.to] if self.to is not None else list(self.split or ())
 
 
 class GatewaySpec(NodeSpec):
-    """The one door of the system."""
+    """The one door of the system. Its *middleware* is run in the order written, before the route."""
 
     word: ClassVar[str] = "gateway"
     kind: Literal["gateway"] = "gateway"
@@ -85,8 +85,23 @@ class GatewaySpec(NodeSpec):
     middleware: list[Literal["logging", "metrics", "auth", "rate_limit"]] = ["logging", "metrics", "auth", "rate_limit"]
     auth: AuthSpec | None = None
     rate_limit: GatewayRateLimitSpec | None = None
+    max_request_size: Size | None = None  # checked before all else; None: any size
     strip_prefix: str = "/api"  # taken off the path before it goes to a service that does not listen on the whole of it
     routes: list[RouteSpec] = []
+
+    @model_validator(mode="after")
+    def _middleware_is_used(self) -> GatewaySpec:
+        asked: dict[str, list[Loc]] = {
+            "auth": [("auth",)] * (self.auth is not None)
+            + [("routes", index, "auth") for index, route in enumerate(self.routes) if route.auth == "required"],
+            "rate_limit": [("rate_limit",)] * (self.rate_limit is not None)
+            + [("routes", index, "rate_limit") for index, route in enumerate(self.routes) if route.rate_limit is not None],
+        }
+        wrong = [Mistake(loc, f"`{name}` is not in the `middleware`, so that it does nothing", f"add {name} to that list", at_key=True)
+                 for name, places in asked.items() if name not in self.middleware for loc in places]
+        if wrong:
+            raise invalid(*wrong)
+        return self
 
     def workers_each(self) -> int:
         return self.workers
@@ -98,62 +113,40 @@ class GatewaySpec(NodeSpec):
         return Gateway(name, self, world)
 
 
-class Route:
-    """The runtime of a route at one gateway instance."""
+class RouteTable:
+    """Which route a request takes: the first in the order written that fits, exact paths before patterns."""
 
-    def __init__(self, gateway: Gateway, spec: RouteSpec, instance: Instance) -> None:
-        self.gateway, self.spec, self.instance = gateway, spec, instance
-        self.client: Client | None = instance.client(spec.to, spec.policies) if spec.to is not None else None
-        self.parts = {name: (instance.client(part.send.node, spec.policies), part, instance.recorder.operation(part.send.operation))
-                      for name, part in (spec.compose or {}).items()}
+    def __init__(self, routes: list[RouteSpec]) -> None:
+        self._routes = routes
+        self._patterns = [compile_pattern(route.path) for route in routes]
+        self._order = sorted(range(len(routes)), key=lambda index: "*" in routes[index].path or "{" in routes[index].path)
+        self._by_headers = any(route.headers for route in routes)
+        self._seen: dict[str, list[int]] = {}
 
-    async def serve(self, exchange: Exchange) -> Response:
-        """Pass the request on, or put an answer together, within the route's time."""
-        if self.spec.timeout is None:
-            return await self._forward(exchange)
-        with deadline_at(self.instance.loop.time() + self.spec.timeout):
-            try:
-                async with asyncio.timeout(self.spec.timeout):
-                    return await self._forward(exchange)
-            except TimeoutError:
-                return Response(504)
+    def find(self, request: Request) -> int | None:
+        """The index of the route, or None."""
+        candidates = self._fitting(request.method, request.path)
+        if not self._by_headers:
+            return candidates[0] if candidates else None
+        return next((index for index in candidates if self._routes[index].fits(request)), None)
 
-    async def _forward(self, exchange: Exchange) -> Response:
-        if self.client is None:
-            return await self._compose(exchange)
-        cause = exchange.request
-        path = self.gateway.inner_path(cause.path, self.client.node)
-        request = Request(cause.method, path, cause.trace, exchange.span, exchange.operation, cause.headers, cause.size, cause.body, cause.key, cause.priority)
-        response = await self.client.call(request)
-        if response.degraded:
-            exchange.degraded = True
-        return response if response.status < 400 else pass_on(response)
+    def _fitting(self, method: str, path: str) -> list[int]:
+        """Those whose path and method fit."""
+        key = f"{method} {path}"
+        found = self._seen.get(key)
+        if found is None:
+            bare = path.partition("?")[0]
+            found = [index for index in self._order if self._patterns[index].fullmatch(bare)
+                     and (not self._routes[index].methods or method in self._routes[index].methods)]
+            if len(self._seen) >= CACHED:
+                self._seen.clear()
+            self._seen[key] = found
+        return found
 
-    async def _compose(self, exchange: Exchange) -> Response:
-        cause = exchange.request
-        tasks = {
-            name: self.instance.loop.create_task(client.call(Request(part.send.method, part.send.path, cause.trace, exchange.span, operation, cause.headers)))
-            for name, (client, part, operation) in self.parts.items()
-        }
-        body: dict[str, Any] = {}
-        try:
-            for name, task in tasks.items():
-                response = await task
-                if response.status < 400:
-                    body[name] = response.body
-                    exchange.degraded = exchange.degraded or response.degraded
-                elif self.parts[name][1].optional:
-                    body[name] = None
-                    exchange.degraded = True
-                else:
-                    return pass_on(response)
-        finally:
-            for task in tasks.values():
-                task.cancel()
-        return Response(200, body)
-
-
-Middleware = Callable[[Exchange, RouteSpec], Response | None]
+    def knows(self, path: str) -> bool:
+        """Some route has the path, with whatever method."""
+        bare = path.partition("?")[0]
+        return any(pattern.fullmatch(bare) for pattern in self._patterns)
 
 
 class Gateway(Node):
@@ -166,12 +159,12 @@ class Gateway(Node):
         for index, route in enumerate(spec.routes):
             for method in route.methods or ["*"]:
                 self.routes.add(method, route.path, index)
+        self.table = RouteTable(spec.routes)
         self._operations: dict[tuple[int, str], int] = {}
-        self._no_route = world.recorder.operation("(no route)")
-        self._inner: dict[tuple[str, str], str] = {}
+        self._no_route, self._health = world.recorder.operation("(no route)"), world.recorder.operation(f"GET {HEALTH}")
 
     def operation_of(self, request: Request) -> int:
-        index = self.routes.find(request.method, request.path)
+        index = self.table.find(request)
         return self._no_route if index is None else self._operation(index, request.method)
 
     def _operation(self, route: int, method: str) -> int:
@@ -189,14 +182,14 @@ class Gateway(Node):
 
     def handler(self, instance: Instance) -> Handler:
         routes = [Route(self, spec, instance) for spec in self.spec.routes]
-        checks = [check for name in self.spec.middleware if (check := self._middleware(name, instance)) is not None]
+        checks = middleware(self.spec, instance)
+        find = self.table.find
 
         async def serve(exchange: Exchange) -> Response:
             request = exchange.request
-            index = self.routes.find(request.method, request.path)
+            index = find(request)
             if index is None:
-                exchange.operation = self._no_route
-                return Response(405 if self.routes.methods_of(request.path) else 404)
+                return self._nowhere(exchange)
             exchange.operation = self._operation(index, request.method)
             route = routes[index]
             for check in checks:
@@ -207,50 +200,10 @@ class Gateway(Node):
 
         return serve
 
-    def _middleware(self, name: str, instance: Instance) -> Middleware | None:
-        """A check, or None for what a gateway does anyway: every request is counted and logged."""
-        makers: Mapping[str, Callable[[Instance], Middleware | None]] = {"auth": self._auth, "rate_limit": self._limit}
-        return makers[name](instance) if name in makers else None
-
-    def _auth(self, instance: Instance) -> Middleware | None:
-        tokens = self.spec.auth.tokens if self.spec.auth is not None else {}
-
-        def check(exchange: Exchange, route: RouteSpec) -> Response | None:
-            if route.auth != "required":
-                return None
-            scheme, _, token = exchange.request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not token:
-                return Response(401)
-            return None if token in tokens else Response(403)
-
-        return check
-
-    def _limit(self, instance: Instance) -> Middleware | None:
-        limit = self.spec.rate_limit
-        if limit is None:
-            return None
-        buckets: dict[str, TokenBucket] = {}
-        env = instance.env
-        key_of: Mapping[str, Callable[[Exchange, RouteSpec], str]] = {
-            "client": lambda exchange, route: exchange.client.source.name,
-            "token": lambda exchange, route: exchange.request.headers.get("authorization", ""),
-            "route": lambda exchange, route: route.path,
-            "all": lambda exchange, route: "",
-        }
-        key = key_of[limit.key]
-
-        def check(exchange: Exchange, route: RouteSpec) -> Response | None:
-            who, now = key(exchange, route), env._now
-            bucket = buckets.get(who)
-            if bucket is None:
-                if len(buckets) >= MOST_CLIENT_KEYS:
-                    buckets.clear()
-                bucket = buckets[who] = TokenBucket(limit.rate, limit.burst, now)
-            if bucket.try_acquire(now):
-                return None
-            instance.rejected += 1
-            return Response(429, rejected=True, retry_after=max(0.0, (1 - bucket.tokens(now)) / limit.rate) if math.isfinite(limit.rate) else None)
-
-        return check
-
-
+    def _nowhere(self, exchange: Exchange) -> Response:
+        path = exchange.request.path
+        if path == HEALTH:
+            exchange.operation = self._health
+            return Response(200)
+        exchange.operation = self._no_route
+        return Response(405 if self.table.knows(path) else 404)

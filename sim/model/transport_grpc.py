@@ -109,7 +109,7 @@ class GrpcTransport(Transport):
         return refusal
 
     def _carry(self, exchange: Exchange, delay: float) -> None:
-        """Send a request. What travels is the time that is left, not the deadline, since clocks differ; the time on the way is not counted."""
+        """Send a request. What travels is the time that is left, not the deadline, since clocks differ; the way itself is not counted."""
         connection, self._sending = self._sending, None
         if connection is not None:
             connection.streams[exchange] = None

@@ -52,8 +52,9 @@ def references(spec: NodeSpec, loc: Loc) -> Iterator[Reference]:
     for place, part in written(spec, loc):
         if isinstance(part, Target):
             yield Reference(place, part)
-        elif isinstance(part, RouteSpec) and part.to is not None:
-            yield Reference((*place, "to"), Target(part.to, "", ""))
+        elif isinstance(part, RouteSpec):
+            yield from (Reference((*place, "to") if name == part.to else (*place, "split", name), Target(name, "", ""))
+                        for name in part.services)
         elif isinstance(part, Step) and word_of(part) in BY_NAME:
             field, kind = BY_NAME[word_of(part)]
             yield from (Reference((*place, field), target, kind) for target in part.targets())
@@ -98,8 +99,9 @@ class Directory:
         assert routes is not None
         method, _, path = gateway.key.partition(" ")
         route = spec.routes[int(routes.find(method, path) or 0)]
-        if route.to is not None and route.to in self.nodes:
-            yield Target(route.to, method, self._inner(spec, path, route.to))
+        for name in route.services:
+            if name in self.nodes:
+                yield Target(name, method, self._inner(spec, path, name))
         yield from (part.send for part in (route.compose or {}).values())
 
     def _inner(self, spec: GatewaySpec, path: str, node: str) -> str:

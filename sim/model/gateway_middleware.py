@@ -1,0 +1,117 @@
+"""What a gateway does before it passes a request on: it is small enough, it has a token, it does not come too often.
+
+A middleware answers with a refusal, or with None to go on. Logging and metrics are no checks: every request is recorded anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from sim.model.messages import Exchange, Response
+from sim.resilience.token_bucket import TokenBucket
+from sim.spec import Spec
+from sim.units import PositiveRate
+
+if TYPE_CHECKING:
+    from sim.model.gateway import GatewaySpec, RouteSpec
+    from sim.model.instance import Instance
+
+MOST_CLIENT_KEYS = 100_000
+Middleware = Callable[[Exchange, "RouteSpec"], Response | None]
+
+
+class AuthSpec(Spec):
+    """Known bearer tokens and who they stand for."""
+
+    tokens: dict[str, str] = {}
+
+
+class GatewayRateLimitSpec(Spec):
+    """So many requests for each client, as a token bucket; each instance of the gateway counts by itself."""
+
+    rate: PositiveRate
+    burst: int = Field(default=100, ge=1)
+    key: Literal["client", "token", "route", "all"] = "client"
+
+
+def middleware(spec: GatewaySpec, instance: Instance) -> list[Middleware]:
+    """The checks of one instance: size first, then in the order that is written."""
+    makers: Mapping[str, Callable[[GatewaySpec, Instance], Middleware | None]] = {"auth": _auth, "rate_limit": _rate_limits}
+    made = [makers[name](spec, instance) for name in spec.middleware if name in makers]
+    return [check for check in (_size(spec, instance), *made) if check is not None]
+
+
+def _size(spec: GatewaySpec, instance: Instance) -> Middleware | None:
+    if spec.max_request_size is None and all(route.max_request_size is None for route in spec.routes):
+        return None
+
+    def check(exchange: Exchange, route: RouteSpec) -> Response | None:
+        limit = route.max_request_size if route.max_request_size is not None else spec.max_request_size
+        return None if limit is None or exchange.request.size <= limit else Response(413, rejected=True)
+
+    return check
+
+
+def _auth(spec: GatewaySpec, instance: Instance) -> Middleware | None:
+    tokens = spec.auth.tokens if spec.auth is not None else {}
+    if all(route.auth == "none" for route in spec.routes):
+        return None
+
+    def check(exchange: Exchange, route: RouteSpec) -> Response | None:
+        if route.auth == "none":
+            return None
+        scheme, _, token = exchange.request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return Response(401)
+        return None if token in tokens else Response(403)
+
+    return check
+
+
+def _rate_limits(spec: GatewaySpec, instance: Instance) -> Middleware | None:
+    whole = _Limiter(spec.rate_limit, instance) if spec.rate_limit is not None else None
+    of_routes = {id(route): _Limiter(route.rate_limit, instance) for route in spec.routes if route.rate_limit is not None}
+    if whole is None and not of_routes:
+        return None
+
+    def check(exchange: Exchange, route: RouteSpec) -> Response | None:
+        for limiter in (whole, of_routes.get(id(route))):
+            refusal = limiter.check(exchange, route) if limiter is not None else None
+            if refusal is not None:
+                return refusal
+        return None
+
+    return check
+
+
+class _Limiter:
+    """A bucket for each key."""
+
+    def __init__(self, limit: GatewayRateLimitSpec, instance: Instance) -> None:
+        self._limit, self._instance = limit, instance
+        self._buckets: dict[str, TokenBucket] = {}
+        self._key = _KEYS[limit.key]
+
+    def check(self, exchange: Exchange, route: RouteSpec) -> Response | None:
+        """429 with Retry-After where the bucket is empty."""
+        who, now, limit = self._key(exchange, route), self._instance.env._now, self._limit
+        bucket = self._buckets.get(who)
+        if bucket is None:
+            if len(self._buckets) >= MOST_CLIENT_KEYS:
+                self._buckets.clear()
+            bucket = self._buckets[who] = TokenBucket(limit.rate, limit.burst, now)
+        if bucket.try_acquire(now):
+            return None
+        self._instance.rejected += 1
+        return Response(429, rejected=True, retry_after=max(0.0, (1 - bucket.tokens(now)) / limit.rate))
+
+
+_KEYS: Mapping[str, Callable[[Exchange, RouteSpec], str]] = {
+    "client": lambda exchange, route: exchange.client.source.name,
+    "token": lambda exchange, route: exchange.request.headers.get("authorization", ""),
+    "route": lambda exchange, route: route.path,
+    "all": lambda exchange, route: "",
+}

@@ -1,0 +1,114 @@
+"""What a gateway does with a request that it lets in: pass it on, share it out, or put an answer together from several."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sim.model.failures import pass_on
+from sim.model.messages import Exchange, Request, Response
+from sim.model.paths import Target
+from sim.model.steps import CallTarget
+from sim.resilience.deadline import deadline_at
+from sim.spec import Spec
+
+if TYPE_CHECKING:
+    from sim.model.client import Client
+    from sim.model.gateway import Gateway, RouteSpec
+    from sim.model.instance import Instance
+
+
+class PartSpec(Spec):
+    """One call of a composition; an *optional* one that fails leaves a degraded answer."""
+
+    shorthand: ClassVar[str] = "send"
+    send: CallTarget
+    optional: bool = False
+
+
+class PartFailed(Exception):
+    """A part that the answer cannot do without."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+class Route:
+    """The runtime of a route at one gateway instance."""
+
+    def __init__(self, gateway: Gateway, spec: RouteSpec, instance: Instance) -> None:
+        self.gateway, self.spec, self.instance = gateway, spec, instance
+        self.clients = [instance.client(name, spec.policies) for name in spec.services]
+        self._weights = list(spec.split.values()) if spec.split is not None else []
+        self._dice = instance.stream(f"split {spec.path}")
+        self.parts = {name: (instance.client(part.send.node, spec.policies), part, instance.recorder.operation(part.send.operation))
+                      for name, part in (spec.compose or {}).items()}
+        self._fallback = instance.client(spec.fallback.node) if spec.fallback is not None else None
+
+    async def serve(self, exchange: Exchange) -> Response:
+        """Answer within the route's time."""
+        if self.spec.timeout is None:
+            return await self._answer(exchange)
+        with deadline_at(self.instance.loop.time() + self.spec.timeout):
+            try:
+                async with asyncio.timeout(self.spec.timeout):
+                    return await self._answer(exchange)
+            except TimeoutError:
+                return Response(504)
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        response = await (self._compose(exchange) if self.parts else self._forward(exchange))
+        if self._fallback is not None and (response.status >= 500 or response.rejected):
+            return await self._fall_back(exchange, response)
+        return response
+
+    async def _forward(self, exchange: Exchange) -> Response:
+        cause = exchange.request
+        client = self.clients[0] if not self._weights else self._dice.choices(self.clients, self._weights)[0]
+        path = self.gateway.inner_path(cause.path, client.node)
+        response = await client.call(Request(
+            cause.method, path, cause.trace, exchange.span, exchange.operation, cause.headers, cause.size, cause.body, cause.key,
+            cause.priority))
+        if response.degraded:
+            exchange.degraded = True
+        return response if response.status < 400 else pass_on(response)
+
+    async def _fall_back(self, exchange: Exchange, response: Response) -> Response:
+        """What is asked instead; *response* stays the answer if that fails too."""
+        target = self.spec.fallback
+        assert self._fallback is not None and target is not None, "there is something to ask"
+        answer = await self._send(self._fallback, target, self.instance.recorder.operation(target.operation), exchange)
+        if answer.status >= 400:
+            return response
+        exchange.degraded = True
+        return answer
+
+    async def _send(self, client: Client, target: Target, operation: int, exchange: Exchange) -> Response:
+        cause = exchange.request
+        return await client.call(Request(
+            target.method, target.path, cause.trace, exchange.span, operation, cause.headers, key=cause.key, priority=cause.priority))
+
+    # composition
+
+    async def _compose(self, exchange: Exchange) -> Response:
+        """All parts at once; the first one that is needed and fails ends the others."""
+        loop = self.instance.loop
+        tasks = [loop.create_task(self._part(name, exchange), name=f"{self.instance.name} part {name}") for name in self.parts]
+        try:
+            found = await asyncio.gather(*tasks)
+        except PartFailed as failed:
+            return pass_on(failed.response)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return Response(200, dict(zip(self.parts, found, strict=True)))
+
+    async def _part(self, name: str, exchange: Exchange) -> Any:
+        client, part, operation = self.parts[name]
+        response = await self._send(client, part.send, operation, exchange)
+        if response.status >= 400 and not part.optional:
+            raise PartFailed(response)
+        if response.status >= 400 or response.degraded:
+            exchange.degraded = True
+        return response.body if response.status < 400 else None
