@@ -51,7 +51,8 @@ def page(result: RunResult, charts: Path, lang: str) -> str:
         drawing=drawing(result, data["calls"]), pictures=list(pictures(charts, words)),
         tables=[make(result, texts) for make in (tables.requests, tables.services, tables.calls)],
         scenario=_yaml({key: value for key, value in result.scenario.items() if key != "faults"}), faults=_faults(result),
-        data=embedded(data), library=library, script=script, hashes=[_hash(library), _hash(script)], style=_style(),
+        data=embedded(data), licence=asset("vendor/uplot/LICENSE"), library=library, script=script, style=_style(),
+        hashes=[_hash(library), _hash(script)],
     )
 
 

@@ -212,7 +212,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "copied": ("Copied", "Copiado"),
     "seed": ("Seed", "Semilla"),
     "variant": ("Variant", "Variante"),
-    "digest": ("Digest", "Resumen criptográfico"),
+    "digest": ("Digest", "Huella"),
     "simulated": ("Simulated", "Simulado"),
     "took": ("{wall} on the clock", "{wall} de reloj"),
     "pictures explain": ("The same charts lie as files in the folder charts.",
