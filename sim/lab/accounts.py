@@ -1,4 +1,4 @@
-"""Time integrals of every instance, read at the end of the warm-up and at the end of the run: their difference is what counts."""
+"""The books of a run: time integrals and counts, read at the end of the warm-up and at the end of the run; the difference counts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sim.model.client import Edge
 from sim.model.node import UNBOUNDED, Node
 from sim.model.world import World
+from sim.workload.load import Load
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,36 @@ class Account:
     shed: Counter[str]  # of the rejected, by what refused them at the door
     capacity: float  # workers of all instances
     bounded: bool  # their number is limited
+    cpu: float  # cores that worked
+    cores: float  # of all instances; 0 where work needs none
+
+
+@dataclass(frozen=True)
+class CallAccount:
+    """Of one call edge, from the start, all callers together."""
+
+    counts: Counter[str]  # of policy events
+    opened: int  # times that a breaker opened
+    open_s: float  # seconds that breakers were open
+
+
+NO_CALLS = CallAccount(Counter(), 0, 0.0)
+
+
+@dataclass(frozen=True)
+class Books:
+    """Of everything, at one time."""
+
+    at: float
+    nodes: Mapping[str, Account]
+    edges: Mapping[str, CallAccount]
+    dropped: Mapping[str, int]  # arrivals that were not sent, by workload
 
 
 def account_of(node: Node, now: float) -> Account:
     """The state of *node*'s integrals at *now*."""
     some = node.ever
+    capacity = node.workforce.integral(now)
     return Account(
         at=now,
         busy=sum(instance.busy.integral(now) for instance in some),
@@ -36,12 +63,24 @@ def account_of(node: Node, now: float) -> Account:
         wasted=sum(instance.wasted for instance in some),
         rejected=sum(instance.rejected for instance in some),
         shed=sum((instance.shed for instance in some), Counter()),
-        capacity=node.workforce.integral(now),
+        capacity=capacity,
         bounded=node.workers < UNBOUNDED,
+        cpu=sum(instance.cpu.used(now) for instance in some if instance.cpu is not None),
+        cores=capacity / node.workers * (node.cores or 0.0),
     )
 
 
-def accounts(world: World) -> Mapping[str, Account]:
-    """Of all nodes, now."""
+def call_account_of(edge: Edge, now: float) -> CallAccount:
+    """The state of *edge*'s counts at *now*."""
+    return CallAccount(Counter(edge.counts), edge.opened, edge.open_seconds(now))
+
+
+def books(world: World, loads: Mapping[str, Load]) -> Books:
+    """As they stand now."""
     now = world.loop.time()
-    return {name: account_of(node, now) for name, node in world.nodes.items()}
+    return Books(
+        at=now,
+        nodes={name: account_of(node, now) for name, node in world.nodes.items()},
+        edges={name: call_account_of(edge, now) for name, edge in world.edges.items()},
+        dropped={name: load.dropped for name, load in loads.items()},
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter  # by name: inside a run with user code `time.perf_counter` shows simulated time
@@ -10,15 +11,17 @@ from typing import Any
 
 from sim.faults.driver import Driver
 from sim.kernel import SimLoop
-from sim.lab.accounts import Account, accounts
+from sim.lab.accounts import Books, books
 from sim.lab.experiment import Judge, Watch, verdict_of
-from sim.lab.measuring import Evidence
 from sim.lab.interrupts import Interrupt, interruptible
+from sim.lab.measuring import Evidence
 from sim.lab.summary import SCHEMA, summarise
 from sim.lab.vitals import Progress, Vitals
 from sim.model.world import World
 from sim.scenario.scenario import Scenario
 from sim.scenario.trial import refuse_unsound
+from sim.telemetry.codes import SpanKind
+from sim.telemetry.recorder import Recorder
 from sim.telemetry.result import Requests, RunResult, Spans
 from sim.workload.load import Load
 
@@ -68,8 +71,8 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
     with SimLoop(seed) as loop, _clock_of(scenario, loop):
         world = World(loop, seed, scenario.nodes(), scenario.network, scenario.registry)
         loads = {name: Load(name, spec, world) for name, spec in scenario.workloads.items()}
-        before: dict[str, Account] = dict(accounts(world))
-        loop.after(scenario.warmup, lambda: _begin_to_measure(world, before))
+        opening: list[Books] = []
+        loop.after(scenario.warmup, lambda: opening.append(_begin_to_measure(world, loads)))
         for load in loads.values():
             loop.after(load.spec.start_after, load.start)
         driver = Driver(world, {name: load.executor for name, load in loads.items()}, scenario.faults, scenario.duration)
@@ -79,7 +82,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
             stopped = _run_to_the_end(scenario, world, vitals, interrupt, on_sample)
         verdict = "interrupted" if interrupt.asked else "aborted" if stopped is not None else ""
         warnings = driver.warn()
-        after = accounts(world)
+        closing = books(world, loads)
         if on_end is not None:
             on_end(world)
         for load in loads.values():
@@ -87,7 +90,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         world.recorder.seal()
         check_conservation(world, loads)
         requests, spans = Requests(world.recorder.requests.array()), Spans(world.recorder.spans.array())
-        figures = summarise(world, loads, requests, scenario.warmup, before, after)
+        figures = summarise(world, loads, requests, scenario.warmup, opening[0] if opening else closing, closing)
         samples, faults = world.recorder.samples.array(), driver.intervals()
         evidence = Evidence(world.recorder.names(), requests.rows, spans.rows, samples, world.recorder.events)
         checks = Judge(scenario, evidence, faults, loop.time(), figures).checks()
@@ -111,10 +114,12 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         )
 
 
-def _begin_to_measure(world: World, before: dict[str, Account]) -> None:
-    before.update(accounts(world))
+def _begin_to_measure(world: World, loads: Mapping[str, Load]) -> Books:
     for node in world.nodes.values():
         node.measure_from_here()
+        for instance in node.ever:
+            instance.waiting.forget_peaks()
+    return books(world, loads)
 
 
 def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt: Interrupt,
@@ -141,11 +146,26 @@ def check_conservation(world: World, loads: Mapping[str, Load]) -> None:
     started = sum(load.started for load in loads.values())
     if started != len(world.recorder.requests):
         raise ConservationError(f"{started} requests started, {len(world.recorder.requests)} recorded")
+    recorded, node_of = _calls_recorded(world.recorder), world.recorder.node
     for edge in world.edges.values():
-        if edge.started < edge.finished:
-            raise ConservationError(f"{edge.name}: {edge.started} calls started, {edge.finished} ended")
+        rows = recorded[node_of(edge.caller), node_of(edge.callee)]
+        if not edge.started >= edge.finished == rows:
+            raise ConservationError(f"{edge.name}: {edge.started} calls started, {edge.finished} ended, {rows} recorded")
     for node in world.nodes.values():
         node.check_books()
+
+
+def _calls_recorded(recorder: Recorder) -> Counter[tuple[int, int]]:
+    """How many calls have ended, by caller and callee."""
+    import numpy as np
+
+    counts: Counter[tuple[int, int]] = Counter()
+    for part in recorder.spans.chunks():
+        calls = part[part["kind"] == SpanKind.CLIENT]
+        edges, numbers = np.unique(calls["node"].astype("<u4") << 16 | calls["peer"], return_counts=True)
+        for edge, number in zip(edges.tolist(), numbers.tolist(), strict=True):
+            counts[edge >> 16, edge & 0xFFFF] += number
+    return counts
 
 
 def describe(world: World) -> dict[str, dict[str, Any]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sim.lab.accounts import Account
+from sim.lab.accounts import NO_CALLS, Account, Books, CallAccount
 from sim.telemetry.codes import Outcome, Reason, SpanKind, status_text
 from sim.telemetry.columns import Rows
 from sim.telemetry.result import Names, Requests, Table
 
 if TYPE_CHECKING:
-    from sim.model.client import Edge
     from sim.model.world import World
     from sim.workload.load import Load
 
@@ -50,8 +49,8 @@ def request_totals(requests: Requests) -> dict[str, int]:
     return {"started": len(requests), **outcome_counts(requests.outcome)}
 
 
-def request_figures(requests: Requests, window: float) -> dict[str, Any]:
-    """The figures of some user requests that arrived within *window* seconds."""
+def request_figures(requests: Requests, window: float, dropped: int = 0) -> dict[str, Any]:
+    """The figures of some user requests that arrived within *window* seconds; of those offered, *dropped* were not even sent."""
     import numpy as np
 
     counts = outcome_counts(requests.outcome)
@@ -62,7 +61,7 @@ def request_figures(requests: Requests, window: float) -> dict[str, Any]:
     return {
         "started": started, **counts,
         "success_ratio": ratio(good, finished),
-        "offered_rps": ratio(started, window),
+        "offered_rps": ratio(started + dropped, window),
         "throughput_rps": ratio(finished, window),
         "goodput_rps": ratio(counts["ok"], window),
         "latency_s": latency_figures(answered.latency),
@@ -70,14 +69,14 @@ def request_figures(requests: Requests, window: float) -> dict[str, Any]:
     }
 
 
-def workload_figures(load: Load, requests: Requests, names: Names, window: float) -> dict[str, Any]:
+def workload_figures(load: Load, requests: Requests, names: Names, window: float, dropped: int) -> dict[str, Any]:
     """One entry of `workloads`."""
     import numpy as np
 
     mine = requests[requests.workload == load.index]
     return {
-        **request_figures(mine, window),
-        "dropped": load.dropped,
+        **request_figures(mine, window, dropped),
+        "dropped": dropped,
         "by_request": {names.operations[index]: request_figures(mine[mine.operation == index], window)
                        for index in sorted(int(operation) for operation in np.unique(mine.operation))},
     }
@@ -94,6 +93,7 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
         "success_ratio": ratio(good, len(spans)),
         "latency_s": latency_figures(served.duration),
         "utilisation": ratio(busy, after.capacity - before.capacity) if after.bounded else None,
+        "cpu_utilisation": ratio(after.cpu - before.cpu, after.cores - before.cores),
         "busy_mean": ratio(busy, window),
         "queue_mean": ratio(queue, window),
         "queue_max": queue_max,
@@ -104,41 +104,42 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
     }
 
 
-def call_figures(edge: Edge, spans: Table, now: float) -> dict[str, Any]:
-    """One entry of `calls`."""
+def call_figures(spans: Table, before: CallAccount, after: CallAccount) -> dict[str, Any]:
+    """One entry of `calls`: what was called, and what policies did, between two accounts."""
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
-    rejected = {word: edge.counts[f"{word}.rejected"] for word in REFUSING}
+    counts = after.counts - before.counts
+    rejected = {word: counts[f"{word}.rejected"] for word in REFUSING}
     return {
         "calls": calls,
         "attempts": attempts,
         "amplification": ratio(attempts, calls),
         "success_ratio": ratio(good, calls),
-        "timeouts": edge.counts["timeout.timeout"] + edge.counts["deadline.deadline_exceeded"],
-        "retries": edge.counts["retry.retry"],
+        "timeouts": counts["timeout.timeout"] + counts["deadline.deadline_exceeded"],
+        "retries": counts["retry.retry"],
         "rejected": rejected,
         "latency_s": latency_figures(spans.duration),
-        "breaker": {"opened": edge.opened, "open_s": edge.open_seconds(now)},
-        "policies": dict(sorted(edge.counts.items())),
+        "breaker": {"opened": after.opened - before.opened, "open_s": after.open_s - before.open_s},
+        "policies": dict(sorted(counts.items())),
     }
 
 
-def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmup: float,
-              before: Mapping[str, Account], after: Mapping[str, Account]) -> dict[str, Any]:
-    """The measured part of the summary; identity, verdict and checks are the caller's."""
+def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmup: float, before: Books, after: Books) -> dict[str, Any]:
+    """The measured part of the summary; identity, verdict and checks are the caller's. It covers what is between two books."""
     names = world.recorder.names()
-    now = world.loop.time()
-    window = max(now - warmup, 0.0)
+    window = after.at - before.at
     counted = requests[requests.intended >= warmup]
     served = Groups(world.recorder.spans, SpanKind.SERVER, warmup)
     called = Groups(world.recorder.spans, SpanKind.CLIENT, warmup)
     node_of = world.recorder.node
     return {
         "requests": request_totals(requests),
-        "workloads": {name: workload_figures(load, counted, names, window) for name, load in loads.items()},
-        "services": {name: service_figures(served.of(node.index), before[name], after[name], queue_peak(world, name))
+        "workloads": {name: workload_figures(load, counted, names, window, after.dropped[name] - before.dropped[name])
+                      for name, load in loads.items()},
+        "services": {name: service_figures(served.of(node.index), before.nodes[name], after.nodes[name], queue_peak(world, name))
                      for name, node in world.nodes.items()},
-        "calls": {edge.name: call_figures(edge, called.of(node_of(edge.caller), node_of(edge.callee)), now)
+        "calls": {edge.name: call_figures(called.of(node_of(edge.caller), node_of(edge.callee)),
+                                          before.edges.get(edge.name, NO_CALLS), after.edges[edge.name])
                   for edge in world.edges.values()},
         **{f"{word}s": {name: node.figures() for name, node in world.nodes.items() if node.spec.word == word} for word in OWN_FIGURES},
         "sagas": {},

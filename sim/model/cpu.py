@@ -24,6 +24,7 @@ class Cpu:
         self.speed = speed
         self._standing = False
         self._virtual = 0.0
+        self._used = 0.0  # core seconds
         self._since = loop.time()
         self._jobs: list[tuple[float, int, Future[None]]] = []
         self._number = count()
@@ -63,6 +64,14 @@ class Cpu:
         self._standing = False
         self._arm()
 
+    def used(self, now: float) -> float:
+        """Cores at work times seconds, from the start to *now*."""
+        return self._used + (now - self._since) * self._at_work
+
+    @property
+    def _at_work(self) -> float:
+        return 0.0 if self._standing else min(self.cores, float(len(self._jobs)))
+
     @property
     def _rate(self) -> float:
         if self._standing:
@@ -72,6 +81,7 @@ class Cpu:
     def _advance(self) -> None:
         now = self._loop.time()
         self._virtual += (now - self._since) * self._rate
+        self._used += (now - self._since) * self._at_work
         self._since = now
 
     def _arm(self) -> None:

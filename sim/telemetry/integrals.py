@@ -30,6 +30,10 @@ class Level:
         """Level times seconds, from the start to *now*."""
         return self.area + self.value * (now - self.since)
 
+    def forget_peaks(self) -> None:
+        """From here on `peak` and `ever` know nothing of what was."""
+        self.highest = self.ever = self.value
+
     def peak(self) -> int:
         """The highest level since the last call of this; for samples."""
         highest, self.highest = self.highest, self.value
