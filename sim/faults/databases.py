@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -12,9 +13,13 @@ from pydantic import Field
 from sim.faults.http import RequestFault
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
+from sim.faults.nodes import NodeFault
+from sim.faults.system import System
+from sim.model.database import Database, DatabaseSpec
 from sim.model.instance import Handle, Hook
 from sim.model.messages import Exchange, Response
-from sim.units import PositiveDuration, Share
+from sim.spec import Mistake
+from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -98,6 +103,66 @@ class DbLock(InstanceFault):
         return await handle(exchange)
 
 
+class DatabaseFault(NodeFault):
+    """A fault of a database with replicas, as a whole."""
+
+    of_kind: ClassVar[str] = "database"
+
+    def database(self, at: Injection) -> Database:
+        """The database that is hit."""
+        database = self.hit(at)
+        assert isinstance(database, Database), f"{database.name} was checked to be a database"
+        return database
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        yield from super().mistakes(system)
+        spec = system.services.get(self.target.service)
+        if isinstance(spec, DatabaseSpec) and not spec.replicas:
+            yield Mistake(("target", "service"), f"{self.target.service!r} has no replicas", "add `replicas: 1` to it")
+
+
+class DbFailover(DatabaseFault):
+    """The replica that has most of the writes becomes the primary, at once: what it does not have is lost. Transactions are rolled
+    back, and no write is taken for *read_only* so long.
+
+    `{kind: db.failover, target: {service: orders-db}, schedule: {at: 60s}, read_only: 10s}`
+    """
+
+    kind: Literal["db.failover"] = "db.failover"
+    read_only: Duration = 5.0
+
+    def own_length(self) -> float | None:
+        return self.read_only
+
+    def length_field(self) -> str:
+        return "read_only"
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        database = self.database(at)
+        database.fail_over()
+        with at.hold(database, "read-only", partial(database.set_read_only, True), partial(database.set_read_only, False)):
+            yield
+
+
+class DbReplicaLag(DatabaseFault):
+    """Every write reaches the replicas *lag* later: who reads there misses it (a stale read), and a failover loses it.
+
+    `{kind: db.replica_lag, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, lag: 5s}`
+    """
+
+    severity: ClassVar[str] = "lag"
+    kind: Literal["db.replica_lag"] = "db.replica_lag"
+    lag: Duration
+
+    @contextmanager
+    def active(self, at: Injection) -> Iterator[None]:
+        database = self.database(at)
+        with at.layer(database, "lag", lambda strength: self.lag * strength, base=lambda: 0.0,
+                      apply=partial(setattr, database, "extra_lag"), combine=sum):
+            yield
+
+
 def concerns(statement: Statements, exchange: Exchange) -> bool:
-    """Whether the request is a statement of that sort."""
-    return statement == "any" or exchange.request.path == f"/{statement}"
+    """Whether the request is a statement of that sort; a transaction counts as a write."""
+    return statement == "any" or (exchange.request.path == "/read") == (statement == "read")

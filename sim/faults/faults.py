@@ -30,6 +30,8 @@ FAULTS: Mapping[str, type[Fault]] = LateTable({
     "http.throttle": ("sim.faults.http", "HttpThrottle"),
     "db.slow": ("sim.faults.databases", "DbSlow"),
     "db.error": ("sim.faults.databases", "DbError"),
+    "db.failover": ("sim.faults.databases", "DbFailover"),
+    "db.replica_lag": ("sim.faults.databases", "DbReplicaLag"),
     "db.lock": ("sim.faults.databases", "DbLock"),
     "cache.flush": ("sim.faults.caches", "CacheFlush"),
     "cache.down": ("sim.faults.caches", "CacheDown"),

@@ -76,6 +76,8 @@ class Judge:
             return metastable(self.evidence, list(self.scenario.workloads), self.intervals, self.scenario.warmup, self.end)
         if check.measure == "lost_messages":
             return lost_messages(self.figures["brokers"][check.of])
+        if check.measure == "lost_writes":
+            return float(self.figures["databases"][check.of]["lost_writes"])
         return measured(self.evidence, check, window.start, window.until)
 
     @staticmethod

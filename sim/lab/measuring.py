@@ -207,9 +207,9 @@ def _highest_lag(evidence: Evidence, asked: Asked, start: float, until: float) -
 
 
 def _lags(evidence: Evidence, asked: Asked, start: float, until: float) -> list[Any]:
-    """The samples of each consumer of a broker."""
-    groups = [group for node, group, measure in evidence.names.gauges if node == asked.of and measure == "lag"]
-    return [rows for group in groups if len(rows := evidence.sampled(asked.of or "", "lag", start, until, group))]
+    """The samples of each consumer of a broker (gauges `lag`), or of each projection in a database (`lag NAME`)."""
+    gauges = [(group, measure) for node, group, measure in evidence.names.gauges if node == asked.of and measure.partition(" ")[0] == "lag"]
+    return [rows for group, measure in gauges if len(rows := evidence.sampled(asked.of or "", measure, start, until, group))]
 
 
 def _stuck(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:

@@ -20,6 +20,7 @@ from sim.telemetry.codes import Reason
 from sim.units import Duration, parse_duration, parse_rate, parse_share
 
 WORKLOAD, SERVICE, EDGE, BROKER = "workload", "service", "call edge", "broker"
+STORES = (BROKER, "database")
 ANY = (WORKLOAD, SERVICE, EDGE)
 _STATUS = re.compile(r"[1-5]xx|[1-5][0-9][0-9]")
 _PERCENTILE = re.compile(r"latency\.p(\d{1,2}(?:\.\d+)?|999)")
@@ -67,14 +68,15 @@ MEASURES: dict[str, Measure] = {
     "queue.max": Measure("most requests that waited at a time", NUMBER, (SERVICE,)),
     "utilisation": Measure("share of the workers that were busy", SHARE, (SERVICE,)),
     "in_flight": Measure("requests under way, averaged over time", NUMBER, (WORKLOAD,)),
-    "lag": Measure("messages that are not settled, all consumers of the broker together, averaged over time", NUMBER, (BROKER,)),
-    "lag.max": Measure("most messages that were not settled at a time", NUMBER, (BROKER,)),
+    "lag": Measure("messages that no consumer has settled, or events that a projection has not seen, averaged over time", NUMBER, STORES),
+    "lag.max": Measure("most of them at a time", NUMBER, STORES),
+    "lost_writes": Measure("writes that were answered and that a failover has lost, in the whole run", NUMBER, ("database",)),
     "lost_messages": Measure("messages that were published and that nobody will ever handle, in the whole run", NUMBER, (BROKER,)),
     "stuck_sagas": Measure("sagas that could be neither completed nor undone", NUMBER),
     "recovery_time": Measure("from the end of the last fault until the steady state holds again", TIME),
     "metastable": Measure("1 if the goodput stays lost although the faults are over and nothing drains, else 0", NUMBER),
 }
-OF_THE_RUN = frozenset({"recovery_time", "metastable", "lost_messages"})  # not of a window
+OF_THE_RUN = frozenset({"recovery_time", "metastable", "lost_messages", "lost_writes"})  # not of a window
 
 
 def percentile(measure: str) -> float | None:

@@ -28,6 +28,7 @@ LINKS = st.sampled_from([
 REQUESTS = st.sampled_from([{"service": "back"}, {"link": "front->db", "match": {"method": "POST"}}, {"kind": "service", "mode": "one"}])
 DB, CACHE, BROKER = (st.just({"service": name}) for name in ("db", "cache", "events"))
 SIZE = st.sampled_from(["1MB", "10MB"])
+LENGTH = st.sampled_from(["100ms", "700ms", "1500ms"])
 SHARE = st.sampled_from(["1%", "30%", "100%"])
 TIME = st.sampled_from(["0ms", "20ms", "700ms"])
 FIELDS = {  # of each kind: how its fields are drawn
@@ -52,6 +53,8 @@ FIELDS = {  # of each kind: how its fields are drawn
     "http.throttle": {"target": REQUESTS, "rate": st.just("10/s"), "probability": SHARE},
     "db.slow": {"target": DB, "factor": st.just(20.0)},
     "db.error": {"target": DB, "statement": st.sampled_from(["read", "write", "any"])},
+    "db.failover": {"target": DB, "read_only": LENGTH},
+    "db.replica_lag": {"target": DB, "lag": TIME},
     "db.lock": {"target": DB, "share": SHARE, "wait_timeout": st.just("300ms")},
     "cache.flush": {"target": CACHE},
     "cache.down": {"target": CACHE, "keep": st.booleans()},
@@ -65,7 +68,6 @@ FIELDS = {  # of each kind: how its fields are drawn
     "dns.error": {"target": LINKS, "probability": SHARE, "after": TIME},
     "load.surge": {"target": st.just({}), "factor": st.sampled_from([0.0, 3.0])},
 }
-LENGTH = st.sampled_from(["100ms", "700ms", "1500ms"])
 AT = st.sampled_from(["0s", "500ms", "1s", "1700ms"])
 
 
@@ -82,7 +84,7 @@ def faults(draw):
         "random": {"random": "120/min", "until": "2s"},
     }[schedule]
     ramp = {"ramp": {"up": draw(TIME), "down": draw(TIME)}} if FAULTS[kind].severity is not None and draw(st.booleans()) else {}
-    return {"kind": kind, **fields, **ramp, "schedule": when if once else {**when, "for": draw(LENGTH)}}
+    return {"kind": kind, **fields, **ramp, "schedule": when if once or kind == "db.failover" else {**when, "for": draw(LENGTH)}}
 
 
 def small(plan, duration="16s"):
@@ -104,7 +106,7 @@ def small(plan, duration="16s"):
             "back": {"instances": 3, "workers": 5, "zone": "spread", "cpu": {"cores": 1}, "endpoints": {"GET /x": [{"work": "5ms"}]}},
             "reader": {"instances": 2, "subscribe": {"news.*": [{"work": "2ms"}]}},
             "events": {"kind": "broker", "ack_wait": "300ms", "max_deliver": 3, "redelivery_delay": "50ms"},
-            "db": {"kind": "database", "connections": 5, "query": "2ms"},
+            "db": {"kind": "database", "connections": 5, "query": "2ms", "replicas": 1},
             "cache": {"kind": "cache", "latency": "1ms"},
         },
         "workloads": loads, "faults": plan,
@@ -126,7 +128,7 @@ def test_any_plan_ends_heals_keeps_the_accounts_and_repeats(plan):
     for name, node in result.description.items():
         busy = result.series(name, "busy")
         assert busy.mean[-1] == 0 or name == "registry", f"{name} still works at the end"  # a watch waits there all the time
-        assert len(node["instances"]) == {"front": 2, "back": 3, "reader": 2}.get(name, 1)
+        assert len(node["instances"]) == {"front": 2, "back": 3, "reader": 2, "db": 2}.get(name, 1)
     assert run(scenario).digest == result.digest
 
 

@@ -1,0 +1,79 @@
+"""Faults of databases with replicas: what they lose, refuse and show too late, against the arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.errors import InvalidInput
+from sim.lab.run import run
+from sim.scenario.scenario import Scenario
+
+DB = {"service": "db"}
+
+
+def result_of(*faults, replicas=2):
+    """50 writes and 50 reads a second, for 12 s, to rows of a database with replicas that have no lag of their own."""
+    statement = {"database": "db", "key": {"uniform": {"items": 10}}}
+    return run(Scenario.model_validate({
+        "name": "replicated", "duration": "12s", "network": {"default": {"latency": "1ms"}},
+        "services": {
+            "api": {"workers": 100, "uses": {"db": {"policies": [{"timeout": "1s"}]}},
+                    "endpoints": {"POST /": [{"query": {**statement, "statement": "write"}}], "GET /": [{"query": statement}]}},
+            "db": {"kind": "database", "replicas": replicas},
+        },
+        "workloads": {name: {"rate": "50/s", "arrivals": "uniform", "to": "api", "mix": [{"send": send}]}
+                      for name, send in (("writers", "POST /"), ("readers", "GET /"))},
+        "checks": [{"name": "lost", "measure": "lost_writes", "of": "db", "at_most": 0}],
+        "faults": list(faults),
+    }))
+
+
+def figures(result):
+    return result.summary["databases"]["db"]
+
+
+def test_a_failover_takes_no_writes_for_a_while_and_loses_nothing_that_was_replicated():
+    """Two seconds of writes are refused; reads go on; the other server is the primary from then on."""
+    result = result_of({"kind": "db.failover", "target": DB, "schedule": {"at": "4s"}, "read_only": "2s"})
+    assert figures(result)["refused_writes"] == pytest.approx(100, abs=2)
+    assert (figures(result)["failovers"], figures(result)["lost_writes"]) == (1, 0)
+    assert figures(result)["primary"] != "db-0"
+    assert result.summary["workloads"]["readers"]["success_ratio"] == 1
+    late = result.requests[(result.requests.intended > 6.1) & (result.requests.intended < 11.9)]
+    assert (late.outcome == 0).all()
+
+
+def test_lag_makes_reads_stale_and_ends_with_the_fault():
+    """Of ten rows with 5 writes a second each, half a second of lag hides a write from nearly all reads."""
+    calm, lagging = result_of(), result_of({"kind": "db.replica_lag", "target": DB, "schedule": {"at": "3s", "for": "5s"}, "lag": "500ms"})
+    hidden = 1 - 2.718281828 ** -(5 * 0.5)
+    more = (figures(lagging)["stale_reads"] - figures(calm)["stale_reads"]) / (50 * 5)
+    assert more == pytest.approx(hidden, abs=0.15)
+    assert figures(lagging)["lost_writes"] == 0
+
+
+def test_what_the_lag_holds_back_is_lost_in_a_failover():
+    """Half a second of 50 writes a second."""
+    result = result_of({"kind": "db.replica_lag", "target": DB, "schedule": {"at": "3s", "for": "5s"}, "lag": "500ms"},
+                       {"kind": "db.failover", "target": DB, "schedule": {"at": "4s"}})
+    assert figures(result)["lost_writes"] == pytest.approx(25, abs=1)
+    (check,) = result.summary["checks"]
+    assert (check["measured"], check["passed"]) == (figures(result)["lost_writes"], False)
+
+
+def test_two_lags_add_and_two_failovers_overlap():
+    """300 and 200 ms are half a second; writes are refused until the later of two windows ends."""
+    lags = [{"kind": "db.replica_lag", "name": lag, "target": DB, "schedule": {"at": "3s", "for": "5s"}, "lag": lag}
+            for lag in ("300ms", "200ms")]
+    first = {"kind": "db.failover", "name": "first", "target": DB, "schedule": {"at": "4s"}, "read_only": "1s"}
+    second = {"kind": "db.failover", "name": "second", "target": DB, "schedule": {"at": "4500ms"}, "read_only": "2s"}
+    result = result_of(*lags, first, second)
+    assert figures(result)["lost_writes"] == pytest.approx(25, abs=1)
+    assert figures(result)["refused_writes"] == pytest.approx(125, abs=2)
+
+
+@pytest.mark.parametrize("fault", [{"kind": "db.failover"}, {"kind": "db.replica_lag", "lag": "1s"}])
+def test_without_replicas_there_is_nobody_to_fail_over_to(fault):
+    """A mistake, with the cure."""
+    with pytest.raises(InvalidInput, match="replicas: 1"):
+        result_of({**fault, "target": DB}, replicas=0)
