@@ -116,6 +116,8 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in DIR.")] = False,
     log_format: Annotated[str, typer.Option("--log-format", metavar="jsonl|ecs", help="Field names of logs.jsonl.")] = "jsonl",
     lang: Annotated[str, typer.Option(metavar="en|es", help="Language of summary and report.")] = "en",
+    sample: Annotated[str | None, typer.Option(metavar="SHARE", help="Write this share of the traces in full, 5% or 100%; "
+                                               "errors and the slowest are always among them.")] = None,
 ) -> None:
     """Run a scenario: print how it went, write figures, traces, charts and a page."""
     from reports.live import watching
@@ -125,11 +127,12 @@ def run(
     one_of("--format", output, ("text", "json"))
     one_of("--log-format", log_format, ("jsonl", "ecs"))
     one_of("--lang", lang, ("en", "es"))
-    asked = Asked(scenario, faults or (), no_faults, seed, duration, overrides or (), variant, out, not no_report, force, log_format, lang)
+    asked = Asked(scenario, faults or (), no_faults, seed, duration, overrides or (), variant, out, not no_report, force, log_format, lang,
+                  share("--sample", sample))
     loaded, place = prepare(asked)
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
-    with watching(loaded.scenario.name, live=live) as on_sample:
+    with watching(loaded.scenario.name, live=live, lang=lang) as on_sample:
         result = perform(asked, loaded, place, on_sample)
     if output == "json":
         print_json(result.summary)
@@ -294,6 +297,17 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
 
     if value not in known:
         raise InvalidInput(f"{option} {value!r}: {did_you_mean(value, known)}")
+
+
+def share(option: str, text: str | None) -> float | None:
+    """The share that an option gives, 0..1."""
+    from sim.errors import InvalidInput
+    from sim.units import parse_share
+
+    try:
+        return None if text is None else parse_share(text)
+    except ValueError as error:
+        raise InvalidInput(f"{option}: {error}") from None
 
 
 def print_json(value: object) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reports import folder
 from sim.scenario.load import Loaded, load_scenario
@@ -32,7 +32,6 @@ class Asked:
     log_format: str = "jsonl"
     lang: str = "en"
     sample: float | None = None  # share of the traces that are written
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, str]:
@@ -68,7 +67,7 @@ def save(asked: Asked, result: RunResult, out: Path) -> None:
     origin = Origin(Path(asked.scenario), [Path(plan) for plan in asked.plans], list(asked.overrides),
                     {**asked.options, **({"no_faults": True} if asked.no_faults else {})})
     folder.write(result, out, force=asked.force or asked.out is None, origin=origin, log_format=asked.log_format,
-                 sampling=Sampling(head=asked.sample) if asked.sample is not None else None,
+                 sampling=Sampling(head=asked.sample, limit=None) if asked.sample is not None else None,
                  also=[lambda place: draw(result, place, asked.lang)] if asked.report else [])
 
 
