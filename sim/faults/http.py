@@ -96,8 +96,8 @@ class RequestTarget(Group):
 
 
 class RequestFault(Fault):
-    """A fault of single requests: with *probability*, of those that the target's `match` fits. Where all instances are meant, those
-    that are added later belong to them.
+    """A fault of single requests: with *probability*, of those that the target's `match` fits; health checks and messages from a broker
+    are requests too. Where all instances are meant, those that are added later belong to them.
     """
 
     severity: ClassVar[str] = "probability"

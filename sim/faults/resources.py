@@ -58,12 +58,12 @@ class ResourcePool(InstanceFault):
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
-        size = instance.workers
         layers = at.shared.layers(instance, "workers", lambda: float(instance.workers), partial(_resize, instance), _what_is_left)
+        size = layers.base
         taken = leaked = 0.0
 
         def settle() -> None:
-            layers.lay(at, min(float(size), round(taken) + leaked))
+            layers.lay(at, min(size, round(taken) + leaked))
 
         def take(strength: float) -> None:
             nonlocal taken

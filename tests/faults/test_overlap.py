@@ -59,6 +59,16 @@ def test_delays_add_and_survival_multiplies():
     assert measure(ran(*losses), "success_ratio", "web", DURING) == pytest.approx(0.6, abs=0.08)
 
 
+def test_pools_that_are_taken_from_add_up():
+    """30 % and 50 % of 20 workers are gone, each counted from all of them: 4 of 20 are left, whoever came first."""
+    one, two = ({"kind": "resource.pool", "name": taken, "taken": taken, "target": BACK, "schedule": {"at": at, "for": "4s"}}
+                for taken, at in (("30%", "3s"), ("50%", "4s")))
+    slow = {"kind": "instance.slow", "factor": 100, "target": BACK, "schedule": {"at": "4500ms", "for": "2s"}}
+    for faults in ((one, two, slow), (two, one, slow)):
+        busy = ran(*faults).series("back", "busy")
+        assert busy.mean[(busy.at > 5.5) & (busy.at < 6.4)].max() == pytest.approx(3 * 4)
+
+
 def test_a_killed_instance_stays_down_until_the_last_fault_lets_it_go():
     """Killed from 2 to 8 s and from 3 to 5 s: it is down until 8 s."""
     long, short = ({"kind": "instance.kill", "name": name, "target": BACK, "schedule": {"at": at, "for": length}}

@@ -57,10 +57,12 @@ ROWS: list[tuple[dict[str, Any], Figure, float, float]] = [  # fault, what it do
     ({"kind": "instance.unavailable", "target": BACK}, success(window=LATE), 0.0, 0.0),
     ({"kind": "instance.pause", "target": BACK}, success(window=(4.1, 6.9)), 0.0, 0.0),
     ({"kind": "instance.slow", "target": BACK, "factor": 5}, latency(), 0.04, 0.001),
+    ({"kind": "instance.slow", "target": BACK, "factor": 5, "ramp": {"up": "2s", "down": "2s"}}, latency(), 0.0225, 0.002),
     ({"kind": "instance.slow", "target": {**BACK, "mode": "one"}, "factor": 4}, latency(), 0.03 / 3, 0.0005),
     ({"kind": "zone.outage", "zone": "b"}, rate("offered", "back"), 100.0, 1.0),  # by the two that are left
     ({"kind": "resource.cpu", "target": BACK, "load": "75%"}, latency(), 0.03, 0.001),
     ({"kind": "resource.pool", "target": BACK, "taken": "100%"}, success(window=(4.1, 6.9)), 0.0, 0.0),
+    ({"kind": "http.abort", "target": BACK, "ramp": {"up": "4s"}}, success(), 0.5, 0.08),
     ({"kind": "http.delay", "target": BACK, "delay": "50ms"}, latency(), 0.05, 0.001),
     ({"kind": "http.abort", "target": BACK, "probability": "25%"}, success(), 0.75, 0.08),
     ({"kind": "http.throttle", "target": BACK, "rate": "25/s"}, success(), 0.25, 0.005),
