@@ -43,6 +43,7 @@ FAULTS: Mapping[str, type[Fault]] = LateTable({
     "registry.down": ("sim.faults.discovery", "RegistryDown"),
     "registry.stale": ("sim.faults.discovery", "RegistryStale"),
     "dns.error": ("sim.faults.discovery", "DnsError"),
+    "clock.skew": ("sim.faults.clocks", "ClockSkew"),
     "load.surge": ("sim.faults.load", "LoadSurge"),
 })
 

@@ -34,6 +34,7 @@ KEEP_REAL = frozenset({"sim", "reports", "cli", "rich", "pytest", "_pytest", "hy
 class _Clock:
     loop: SimLoop
     epoch_ns: int
+    offset: Callable[[], float]
 
 
 _clocks: dict[int, list[_Clock]] = {}  # by thread, innermost block last
@@ -42,8 +43,9 @@ _undo: list[Callable[[], None]] = []
 
 
 @contextmanager
-def virtual_clock(loop: SimLoop, epoch: datetime = EPOCH) -> Iterator[None]:
-    """Let this thread read *loop*'s time: monotonic clocks give `loop.time()`, the calendar gives *epoch* plus that.
+def virtual_clock(loop: SimLoop, epoch: datetime = EPOCH, offset: Callable[[], float] = float) -> Iterator[None]:
+    """Let this thread read *loop*'s time: monotonic clocks give `loop.time()`, the calendar gives *epoch* plus that plus *offset()*, the
+    seconds by which the calendar of whoever asks is wrong (default: none).
 
     Blocks nest; everything is put back at the end, whatever happens. Enter it before the code under test is imported, then
     also what that code keeps in objects of its own (`self.clock = time.monotonic`) is covered.
@@ -54,7 +56,7 @@ def virtual_clock(loop: SimLoop, epoch: datetime = EPOCH) -> Iterator[None]:
     with _lock:
         if not _clocks:
             _install()
-        _clocks.setdefault(thread, []).append(_Clock(loop, round(epoch.timestamp()) * 10**9 + epoch.microsecond * 1000))
+        _clocks.setdefault(thread, []).append(_Clock(loop, round(epoch.timestamp()) * 10**9 + epoch.microsecond * 1000, offset))
     try:
         yield
     finally:
@@ -129,7 +131,7 @@ def _replace_calendar() -> None:
 
     def time_ns() -> int:
         here = _here()
-        return time_machine.escape_hatch.time.time_ns() if here is None else here.epoch_ns + _nanoseconds(here)
+        return time_machine.escape_hatch.time.time_ns() if here is None else here.epoch_ns + _nanoseconds(here) + round(here.offset() * 1e9)
 
     traveller.time_ns = time_ns  # type: ignore[method-assign]
 

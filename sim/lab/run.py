@@ -17,6 +17,7 @@ from sim.lab.interrupts import Interrupt, interruptible
 from sim.lab.measuring import Evidence
 from sim.lab.summary import SCHEMA, summarise
 from sim.lab.vitals import Progress, Vitals
+from sim.model.place import clock_offset
 from sim.model.world import World
 from sim.scenario.scenario import Scenario
 from sim.scenario.trial import refuse_unsound
@@ -62,7 +63,7 @@ def _clock_of(scenario: Scenario, loop: SimLoop) -> AbstractContextManager[None]
         return nullcontext()
     from sim.kernel.clock import virtual_clock  # takes a while, and most scenarios do without
 
-    return virtual_clock(loop)
+    return virtual_clock(loop, offset=clock_offset)
 
 
 def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable[[Progress], None] | None,

@@ -166,11 +166,11 @@ class Cache(Node):
             await loop.sleep(draw() * instance.slowness)
             key = request.key or request.path
             if request.method == "GET":
-                return Response(200, self.values.get(key)) if self.look_up(key, env._now) else miss
+                return Response(200, self.values.get(key)) if self.look_up(key, env._now + instance.clock_offset) else miss
             if request.method == "DELETE":
                 self.forget(key)
             else:
-                self.store(key, env._now, request.body)
+                self.store(key, env._now + instance.clock_offset, request.body)
             return done
 
         return serve

@@ -62,6 +62,7 @@ class Instance:
         self.zone = zone
         self.weight = 1.0
         self.slowness = 1.0
+        self.clock_offset = 0.0  # seconds by which its calendar is ahead of the true time; its timers are right
         self._slowed: dict[str, float] = {}  # by what makes it slow
         self.version = ""
         self.loop = world.loop

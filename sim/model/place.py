@@ -30,6 +30,12 @@ PLACE: ContextVar[Place] = ContextVar("place")
 foreign_span: Callable[[], int] | None = None  # of a tracing library that is in use: the recorded span that it is in, or 0
 
 
+def clock_offset() -> float:
+    """Seconds by which the calendar is ahead for the code that asks: that of its instance, which a fault may have put wrong."""
+    place = PLACE.get(None)
+    return place.instance.clock_offset if place is not None else 0.0
+
+
 def current_place() -> Place | None:
     """The place of the code that asks, or None outside of service code; its span may be one of a tracing library's own."""
     place = PLACE.get(None)

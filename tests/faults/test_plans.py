@@ -66,6 +66,7 @@ FIELDS = {  # of each kind: how its fields are drawn
     "registry.down": {},
     "registry.stale": {"lag": TIME.filter(lambda time: time != "0ms")},
     "dns.error": {"target": LINKS, "probability": SHARE, "after": TIME},
+    "clock.skew": {"target": INSTANCES, "offset": st.sampled_from(["1s", "5m"]), "direction": st.sampled_from(["ahead", "behind"])},
     "load.surge": {"target": st.just({}), "factor": st.sampled_from([0.0, 3.0])},
 }
 AT = st.sampled_from(["0s", "500ms", "1s", "1700ms"])
