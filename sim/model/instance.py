@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from math import inf, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sim.errors import ConnectFailed, ConnectionReset
 from sim.model.client import Client, UseSpec
@@ -84,6 +84,7 @@ class Instance:
         self._starts = 0
         self._crashes = 0
         self.serving: dict[Exchange, None] = {}
+        self._others: dict[Task[Any], None] = {}  # tasks that outlive their requests
         self._hooks: list[Hook] = []
         self.rejected = 0
         self.shed: Counter[str] = Counter()  # of the rejected, by what refused them at the door
@@ -343,6 +344,12 @@ class Instance:
         if delay != LOST:
             self.loop.post(delay, client.broken, exchange, error)
 
+    def keep(self, task: Task[Any]) -> None:
+        """*task* may go on when its request has been answered; it ends with the process."""
+        if not task.done():
+            self._others[task] = None
+            task.add_done_callback(self._others.pop)
+
     def caller_gone(self, exchange: Exchange) -> None:
         """The caller has left, and this transport tells: stop working for it."""
         if self.pause_now is not None:
@@ -381,6 +388,8 @@ class Instance:
             exchange.task.cancel()
             self._give_up(exchange)
             lost[exchange] = None
+        for task in list(self._others):
+            task.cancel()
         for exchange in lost:
             self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
         self._changed()

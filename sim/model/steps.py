@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from sim.distributions import TimeDistribution
 from sim.model.failures import pass_on
@@ -184,19 +184,28 @@ class Publish(Step):
 
 
 class Parallel(Step):
-    """Several lists of steps at once; wait for all, or for a *quorum* of them that succeed. The others then go on by themselves."""
+    """Several lists of steps at once; wait for all, or for a *quorum* of them that succeed. The others then go on by themselves.
+
+    As soon as too many have failed, the endpoint ends with the failure of the last one; an answer that one of them gives ends it too.
+    """
 
     shorthand: ClassVar[str] = "branches"
     beside: ClassVar[tuple[str, ...]] = ("quorum",)
     branches: list[list[AnyStep]] = Field(min_length=1)
     quorum: int | None = Field(default=None, ge=1)
 
+    @model_validator(mode="after")
+    def _enough(self) -> Parallel:
+        if self.quorum is not None and self.quorum > len(self.branches):
+            raise invalid(Mistake(("quorum",), f"{len(self.branches)} branches cannot make a quorum of {self.quorum}", "lower it, or add branches"))
+        return self
+
     def children(self) -> Iterator[list[Step]]:
         yield from self.branches
 
     def build(self, instance: Instance) -> Act:
         runs = [sequence(branch, instance) for branch in self.branches]
-        needed = min(self.quorum or len(runs), len(runs))
+        needed = self.quorum or len(runs)
         tolerated = len(runs) - needed
 
         async def fork(exchange: Exchange) -> Response | None:
@@ -204,16 +213,19 @@ class Parallel(Step):
             good = bad = 0
             try:
                 for finished in asyncio.as_completed(tasks):
-                    answer = await finished
+                    answer: Response | None = await finished
+                    if answer is not None and answer.status < 400:
+                        return answer
                     good, bad = (good + 1, bad) if answer is None else (good, bad + 1)
-                    if good == needed:
-                        return None
-                    if bad > tolerated:
+                    if good == needed or bad > tolerated:
                         return answer
             except BaseException:
                 for task in tasks:
                     task.cancel()
                 raise
+            finally:
+                for task in tasks:
+                    instance.keep(task)
             return None
 
         return fork
