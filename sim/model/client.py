@@ -12,6 +12,7 @@ from __future__ import annotations
 from asyncio import CancelledError, Future
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -133,7 +134,8 @@ class Client:
         self.there = world.link(caller, node.name)
         self.back = world.link(node.name, caller)
         self.rng = world.streams[f"client {source.name}>{node.name}"]
-        self.balancer = use.balancer.build(source.zone or None)
+        self.new_balancer = partial(use.balancer.build, source.zone or None)
+        self.balancer = self.new_balancer()
         if use.outlier_detection is not None:
             self.balancer = Perception(self, self.balancer, use.outlier_detection)
         self.counts_load = type(self.balancer).started is not Balancer.started or type(self.balancer).finished is not Balancer.finished
@@ -159,11 +161,6 @@ class Client:
         """From now on *send* makes each attempt, inside the policies. *raises*: it wants answers that say 'failed' as errors."""
         self.send = send
         self.raises = self.raises or raises
-
-    def balance_by(self, balancer: Balancer) -> None:
-        """From now on *balancer* chooses. It is told of the ends of calls that it has not chosen for, as well."""
-        self.balancer = balancer
-        self.counts_load = self.watches_attempts = True
 
     async def call(self, request: Request) -> Response:
         """Send *request*, under the policies; record it."""

@@ -97,6 +97,7 @@ class Instance:
         self._context = copy_context()
         self._context.run(PLACE.set, Place(self, None, 0, 0))  # all code of this instance runs in copies of it
         self._streams: Counter[str] = Counter()
+        self.config = node.spec.config_of(version)
         cores = node.cores
         self.cpu: Cpu | None = Cpu(self.loop, cores) if cores is not None else None
         self.handle = self._handler = node.handler(self)
@@ -405,7 +406,8 @@ class Instance:
             return
         self.draining = self._lingers = True
         self._changed()
-        if not self.up:
+        if not (self.up and self._open):  # not there, or not yet
+            self.kill()
             self.node.left(self)
             return
         self.loop.post(linger, self._stop_lingering)
@@ -433,6 +435,7 @@ class Instance:
 
     def _ready(self, start: int) -> None:
         if self.up and start == self._starts and not self.draining:
+            self.node.configure(self)
             if self._crashing:
                 self._crash()
             else:

@@ -20,6 +20,8 @@ from sim.units import Duration
 
 if TYPE_CHECKING:
     from sim.model.client import Client
+    from sim.model.config import Configuration
+    from sim.model.deployment import Deployment
     from sim.model.steps import Step
     from sim.model.versions import VersionSpec
     from sim.model.world import World
@@ -75,6 +77,13 @@ class NodeSpec(Spec):
         """By operation, the steps that it runs: for checks and `explain`."""
         return {}
 
+    def config_of(self, version: VersionSpec | None) -> dict[str, Any]:
+        """What an instance of *version* reads as its configuration."""
+        return {}
+
+    def begin(self, node: Node) -> None:
+        """The instances of *node* are there: begin with what goes on beside them."""
+
     def build(self, name: str, world: World) -> Node:
         """The runtime node."""
         raise NotImplementedError
@@ -99,6 +108,10 @@ class Node:
         self.retired: list[Instance] = []  # taken out of service for good; what they have done still counts
         self.workforce = Level(world.loop.time())  # workers of all instances, over time
         self.clients: list[Client] = []  # of all callers
+        self.version: VersionSpec | None = None  # what new instances are, unless a deployment says otherwise
+        self.weights: Mapping[str, float] | None = None  # shares of the calls by version, where a deployment has set them
+        self.deployment: Deployment | None = None  # the last one
+        self.configuration: Configuration | None = None  # where it changes
         self.watchers: list[Callable[[], None]] = []  # called when an instance comes, goes, or takes requests again
         self.reachable: tuple[Instance, ...] = ()
 
@@ -110,6 +123,7 @@ class Node:
         self.changed()
         for pattern, subscription in self.subscriptions().items():
             broker_of(self.world, subscription.broker).subscribe(self, pattern, subscription)
+        self.spec.begin(self)
 
     def new_instance(self, number: int, version: VersionSpec | None = None) -> Instance:
         """Instance *number*, not yet part of the node."""
@@ -133,15 +147,15 @@ class Node:
         """One more instance, of *version* where that is given; it takes requests when it has started."""
         number = len(self.instances) + len(self.retired)
         instance = self.new_instance(number, version)
-        instance.up = instance.accepting = False
+        instance.up = instance.accepting = instance.healthy = False
         self._append(instance)
         self.world.instance_added(instance)
         instance.start()
         return instance
 
-    def retire(self, instance: Instance) -> None:
-        """Take *instance* out of service for good: it gets no new requests, and ends when it has answered those it has."""
-        instance.drain()
+    def staying(self) -> list[Instance]:
+        """Instances that are not about to leave."""
+        return [instance for instance in self.instances if not instance.draining]
 
     def left(self, instance: Instance) -> None:
         """*instance* was taken out of service and has ended."""
@@ -153,6 +167,13 @@ class Node:
     def adopt(self, client: Client) -> None:
         """A caller has got its way here."""
         self.clients.append(client)
+        if self.weights is not None and self.deployment is not None:
+            self.deployment.adopt(client)
+
+    def configure(self, instance: Instance) -> None:
+        """A process of *instance* starts: it reads the configuration as it is now."""
+        if self.configuration is not None:
+            self.configuration.read(instance)
 
     def measure_from_here(self) -> None:
         """The warm-up is over: `figures` count from now on."""

@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from sim.distributions import TimeDistribution
 from sim.mistakes import Mistake, invalid
+from sim.model.autoscaler import Autoscaler, AutoscaleSpec
+from sim.model.config import ConfigUpdatesSpec
+from sim.model.deployment import Deployment, DeploymentSpec
 from sim.model.health import PATH as HEALTH
 from sim.model.health import HealthSpec, health_of_steps
 from sim.model.instance import Instance
@@ -20,6 +23,7 @@ from sim.model.paths import METHODS, parse_target
 from sim.model.steps import AnyStep, Step, sequence
 from sim.model.subjects import Pattern
 from sim.model.subscriptions import SubscriptionSpec
+from sim.model.versions import VersionSpec
 from sim.spec import Spec, did_you_mean
 
 if TYPE_CHECKING:
@@ -44,6 +48,9 @@ class ServiceSpec(NodeSpec):
     code: str | None = None  # or the handlers of a class: 'package.module:Class'
     work: TimeDistribution | None = None  # with `code` or `asgi`: the CPU time of each request, before its handler runs
     config: dict[str, Any] = {}  # what `code` reads as `self.config`
+    config_updates: ConfigUpdatesSpec | None = None
+    autoscale: AutoscaleSpec | None = None
+    deployment: DeploymentSpec | None = None
 
     @field_validator("endpoints")
     @classmethod
@@ -74,6 +81,16 @@ class ServiceSpec(NodeSpec):
         return asgi
 
     @model_validator(mode="after")
+    def _within_bounds(self) -> ServiceSpec:
+        scale = self.autoscale
+        if scale is not None and not scale.min <= self.instances <= scale.max:
+            raise invalid(Mistake(("instances",), f"{self.instances} is not between the {scale.min} and {scale.max} instances of `autoscale`",
+                                  f"write `instances: {max(scale.min, min(scale.max, self.instances))}`"))
+        if scale is not None and scale.cpu is not None and self.cpu is None:
+            raise invalid(Mistake(("autoscale", "cpu"), "the service has no `cpu` whose use could be measured", "write `utilisation: 60%`, or give it `cpu: {cores: 2}`"))
+        return self
+
+    @model_validator(mode="after")
     def _one_way_to_serve(self) -> ServiceSpec:
         ways = [key for key in ("endpoints", "code", "asgi") if getattr(self, key)]
         if len(ways) > 1:
@@ -90,6 +107,18 @@ class ServiceSpec(NodeSpec):
 
     def cores_each(self) -> float | None:
         return self.cpu.cores if self.cpu is not None else None
+
+    def config_of(self, version: VersionSpec | None) -> dict[str, Any]:
+        return {**self.config, **(version.config if version is not None else {})}
+
+    def begin(self, node: Node) -> None:
+        if self.config_updates is not None:
+            node.configuration = self.config_updates.build(node)
+            node.configuration.begin()
+        if self.autoscale is not None:
+            Autoscaler(node, self.autoscale).begin()
+        if self.deployment is not None:
+            node.world.loop.after(self.deployment.at, Deployment(node, self.deployment).begin)
 
     def has_user_code(self) -> bool:
         return self.code is not None or self.asgi is not None

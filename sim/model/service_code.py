@@ -99,7 +99,6 @@ class CodeService(Node):
         self.processes: dict[Instance, Service] = {}
         self.endpoints: list[Endpoint] = []
         self.meters: dict[tuple[str, str], Meter] = {}
-        self.config: dict[str, Any] = dict(spec.config)
         self.service_class: type[Service] = load(spec.code)
         carry_httpx()
         report_opentelemetry()
@@ -160,7 +159,7 @@ class CodeService(Node):
     # requests
 
     def handler(self, instance: Instance) -> Handler:
-        process = self.processes[instance] = self.service_class.on(instance, self.config, self.meters)
+        process = self.processes[instance] = self.service_class.on(instance, instance.config, self.meters)
         acts: dict[str, Act] = {endpoint.attribute: getattr(process, endpoint.attribute) for endpoint in self.endpoints}
         acts[""] = lambda request: health(process)
         acts.update({attribute: getattr(process, attribute) for _, _, attribute in subscriptions_of(self.service_class)})

@@ -76,6 +76,7 @@ GROUPS: dict[str, Group] = {
     "faults": Group("What goes wrong, and when", "kind: {kind}", "sim.faults.faults", "FAULTS"),
     "schedules": Group("When a fault lasts", "schedule: {{kind}: ...}", "sim.faults.schedule", "SCHEDULES"),
     "limits": Group("Ways to adapt a concurrency limit", "algorithm: {{kind}: ...}", "sim.resilience.adaptive_concurrency", "LIMITS"),
+    "strategies": Group("Ways to deploy a version", "strategy: {{kind}: ...}", "sim.model.deployment", "STRATEGIES"),
     "shedders": Group("Ways to shed load before a queue", "load_shedder: {{kind}: ...}", "sim.resilience.admission", "SHEDDERS"),
 }
 

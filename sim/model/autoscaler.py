@@ -1,0 +1,120 @@
+"""Autoscaling: as many instances as keep a measure at its target.
+
+    wanted = ceil(instances * measured / target)      unless measured lies within the tolerance of the target
+
+The measure is an average over a window. To grow, all wishes of the last *cooldown_up* must have been that high; to shrink, all of the
+last *cooldown_down* that low, so that a short dip costs nothing. New instances take time to start; those that go finish what they
+have. Source: Kubernetes, horizontal pod autoscaling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
+
+from sim.mistakes import Mistake, invalid
+from sim.spec import Spec
+from sim.units import Duration, PositiveDuration, Share
+
+if TYPE_CHECKING:
+    from sim.model.node import Node
+
+TARGETS = ("utilisation", "cpu", "in_flight")
+
+
+class AutoscaleSpec(Spec):
+    """Between *min* and *max* instances: as many as keep the share of workers that are busy (*utilisation*), that of the cores (*cpu*), or
+    the requests in an instance (*in_flight*, queue included) at the target. Looked at each *every*, averaged over *window*."""
+
+    utilisation: Share | None = Field(default=None, gt=0)
+    cpu: Share | None = Field(default=None, gt=0)
+    in_flight: float | None = Field(default=None, gt=0)
+    min: int = Field(default=1, ge=1)
+    max: int = Field(ge=1, le=10_000)
+    every: PositiveDuration = 15.0
+    window: PositiveDuration = 30.0
+    tolerance: Share = 0.1
+    cooldown_up: Duration = 0.0
+    cooldown_down: Duration = 300.0
+    linger: Duration = 1.0
+    drain_timeout: PositiveDuration = 30.0
+
+    @model_validator(mode="after")
+    def _one_target(self) -> AutoscaleSpec:
+        given = [name for name in TARGETS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise invalid(Mistake((), f"scaling needs one target, not {' and '.join(given) or 'none'}", "write `utilisation: 60%` or `in_flight: 8`"))
+        if self.min > self.max:
+            raise invalid(Mistake(("min",), f"at least {self.min} and at most {self.max} cannot be", "make `min` smaller"))
+        return self
+
+
+class Autoscaler:
+    """Of one *node*; it looks from `begin` on, for ever, and stays out of deployments that are under way."""
+
+    def __init__(self, node: Node, spec: AutoscaleSpec) -> None:
+        self.node, self.spec = node, spec
+        self._areas: deque[tuple[float, float, float]] = deque()  # time, what was used, what there was to use, integrated
+        self._wishes: deque[tuple[float, int]] = deque()
+
+    def begin(self) -> None:
+        """Start to look."""
+        self._areas.append(self._area())
+        self._wishes.append((self.node.world.loop.time(), len(self.node.instances)))
+        self.node.world.loop.after(self.spec.every, self._look)
+
+    def _area(self) -> tuple[float, float, float]:
+        node, now = self.node, self.node.world.loop.time()
+        some, workers = node.ever, node.workforce.integral(now)
+        if self.spec.cpu is not None:
+            used = sum(instance.cpu.used(now) for instance in some if instance.cpu is not None)
+            return now, used, workers / node.workers * (node.cores or 1.0)
+        busy = sum(instance.busy.integral(now) for instance in some)
+        if self.spec.utilisation is not None:
+            return now, busy, workers
+        return now, busy + sum(instance.waiting.integral(now) for instance in some), workers / node.workers
+
+    def measured(self) -> float:
+        """The average over the window, of what the target is about."""
+        _, used, there = self._areas[-1]
+        _, used_before, there_before = self._areas[0]
+        return (used - used_before) / (there - there_before) if there > there_before else 0.0
+
+    def _look(self) -> None:
+        spec, node, now = self.spec, self.node, self.node.world.loop.time()
+        node.world.loop.after(spec.every, self._look)
+        self._areas.append(self._area())
+        while len(self._areas) > 2 and self._areas[1][0] <= now - spec.window:
+            self._areas.popleft()
+        if node.deployment is not None and node.deployment.state == "running":
+            return
+        present = len(node.staying())
+        wish = self._wish(present, now)
+        if wish != present:
+            node.world.recorder.event("autoscale", node=node.name, before=present, instances=wish, measured=self.measured())
+            self._scale(present, wish)
+
+    def _wish(self, present: int, now: float) -> int:
+        spec, measured = self.spec, self.measured()
+        target = spec.utilisation or spec.cpu or spec.in_flight or 1.0
+        ratio = measured / target
+        wish = present if abs(ratio - 1) <= spec.tolerance else math.ceil(present * ratio - 1e-9)
+        wish = max(spec.min, min(spec.max, wish))
+        self._wishes.append((now, wish))
+        while self._wishes[0][0] < now - max(spec.cooldown_up, spec.cooldown_down):
+            self._wishes.popleft()
+        lowest = min(one for at, one in self._wishes if at >= now - spec.cooldown_up)
+        highest = max(one for at, one in self._wishes if at >= now - spec.cooldown_down)
+        return max(lowest, present) if wish > present else min(highest, present)
+
+    def _scale(self, present: int, wanted: int) -> None:
+        node = self.node
+        for _ in range(wanted - present):
+            node.add_instance(node.version)
+        if wanted < present:  # those that do not serve yet first, then the youngest
+            leaving = sorted(node.staying(), key=lambda instance: (instance.healthy, -instance.number))[: present - wanted]
+            for instance in leaving:
+                instance.drain(self.spec.linger, self.spec.drain_timeout)

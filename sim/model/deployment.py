@@ -1,0 +1,302 @@
+"""Deployments: how a service gets from one version to the next while it serves.
+
+    rolling       a few instances at a time: new ones are started, and old ones leave when they are ready
+    canary        a growing share of the calls goes to the new version, as long as it does well
+    blue_green    all of the new version is started beside the old; then all calls change over at once
+
+An instance that leaves gets no new calls and finishes those it has; one that comes takes calls when it has started. Where an
+`analysis` is given, a version that does badly is rolled back.
+"""
+
+from __future__ import annotations
+
+import math
+from asyncio import Future, Task
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, model_validator
+
+from sim.mistakes import Mistake, invalid
+from sim.model.analysis import Analysis, AnalysisSpec
+from sim.model.splits import split
+from sim.model.versions import VersionSpec
+from sim.spec import OneKey, Spec
+from sim.units import Duration, PositiveDuration, Share
+
+if TYPE_CHECKING:
+    from sim.model.client import Client
+    from sim.model.instance import Instance
+    from sim.model.node import Node
+
+LOOK = 1.0  # seconds between two looks at how a version does
+
+
+class Strategy(Spec):
+    """Base of the ways to deploy."""
+
+    async def run(self, deployment: Deployment) -> None:
+        """Bring the new version in; return when it has all calls, raise RolledBack if it does badly."""
+        raise NotImplementedError
+
+    async def undo(self, deployment: Deployment) -> None:
+        """Bring the version before back."""
+        raise NotImplementedError
+
+
+def _of(part: int | float, whole: int, rounded: Callable[[float], int]) -> int:
+    return part if isinstance(part, int) else rounded(part * whole)
+
+
+class Rolling(Strategy):
+    """At most *max_surge* instances more than wanted, and at most *max_unavailable* fewer that are ready; shares or numbers. The version is
+    watched for *bake* when all of it is there."""
+
+    max_surge: Annotated[int, Field(ge=0)] | Share = 0.25
+    max_unavailable: Annotated[int, Field(ge=0)] | Share = 0.25
+    bake: Duration = 0.0
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Rolling:
+        if not self.max_surge and not self.max_unavailable:
+            raise invalid(Mistake((), "with no instance more and none fewer nothing can be replaced", "write `max_surge: 1`"))
+        return self
+
+    async def run(self, deployment: Deployment) -> None:
+        wanted = deployment.wanted
+        surge = _of(self.max_surge, wanted, math.ceil)
+        unavailable = _of(self.max_unavailable, wanted, math.floor)
+        if not surge and not unavailable:
+            unavailable = 1
+        while not deployment.step(wanted, surge, unavailable):
+            await deployment.change()
+        await deployment.observe(self.bake)
+
+    async def undo(self, deployment: Deployment) -> None:
+        deployment.turn_round()
+        await self.run(deployment)
+
+
+class Canary(Strategy):
+    """Each of the *steps* is a share of the calls, for *interval*; the new version has as large a share of the instances."""
+
+    steps: list[Share] = Field(default=[0.05, 0.25, 0.5], min_length=1)
+    interval: PositiveDuration = 30.0
+
+    async def run(self, deployment: Deployment) -> None:
+        for share in self.steps:
+            await deployment.ready(max(1, math.ceil(share * deployment.wanted)))
+            deployment.shift(share)
+            await deployment.observe(self.interval)
+        await deployment.ready(deployment.wanted)
+        deployment.shift(1.0)
+        deployment.retire(deployment.old())
+
+    async def undo(self, deployment: Deployment) -> None:
+        deployment.shift(0.0)
+        deployment.retire(deployment.new())
+
+
+class BlueGreen(Strategy):
+    """The new version gets no calls until all of it has been ready for *preview*; the old one is kept for *keep* after the change."""
+
+    preview: Duration = 0.0
+    keep: Duration = 30.0
+
+    async def run(self, deployment: Deployment) -> None:
+        deployment.shift(0.0)
+        await deployment.ready(deployment.wanted)
+        await deployment.node.world.loop.sleep(self.preview)
+        deployment.shift(1.0)
+        await deployment.observe(self.keep)
+        deployment.retire(deployment.old())
+
+    async def undo(self, deployment: Deployment) -> None:
+        deployment.shift(0.0)
+        deployment.retire(deployment.new())
+
+
+STRATEGIES: dict[str, type[Strategy]] = {"rolling": Rolling, "canary": Canary, "blue_green": BlueGreen}
+AnyStrategy = Annotated[Strategy, OneKey("strategy", lambda: STRATEGIES, "strategies")]
+
+
+class DeploymentSpec(Spec):
+    """At time *at* the service goes over to *version*, by a *strategy*; with *analysis* it goes back if the version does badly.
+
+    An instance that leaves waits *linger* for callers that have not heard of it, and is killed after *drain_timeout* at the latest.
+    """
+
+    at: Duration = 0.0
+    version: VersionSpec
+    strategy: AnyStrategy = Field(default_factory=lambda: Rolling.model_construct())
+    analysis: AnalysisSpec | None = None
+    linger: Duration = 1.0
+    drain_timeout: PositiveDuration = 30.0
+
+
+class RolledBack(Exception):
+    """The new version does badly."""
+
+
+class Deployment:
+    """One deployment of *node*. It begins with `begin`, and may be ended with `roll_back`."""
+
+    def __init__(self, node: Node, spec: DeploymentSpec) -> None:
+        self.node, self.spec = node, spec
+        self.version: VersionSpec | None = spec.version  # what is brought in now
+        self.before: VersionSpec | None = node.version
+        self.wanted = 0
+        self.state = "planned"
+        self._task: Task[None] | None = None
+        self._analysis = Analysis(spec.analysis) if spec.analysis is not None else None
+        self._bad: str | None = None
+        self._change: Future[None] | None = None
+
+    # how it goes
+
+    def begin(self) -> None:
+        """Start now."""
+        loop = self.node.world.loop
+        self._task = loop.create_task(self._run(), name=f"{self.node.name} deployment")
+
+    async def _run(self) -> None:
+        node = self.node
+        if node.deployment is not None and node.deployment.state == "running":
+            self._tell("refused", reason="another deployment is under way")
+            self.state = "refused"
+            return
+        node.deployment, self.state, self.wanted, node.weights = self, "running", len(node.staying()), None
+        self.before = node.version
+        node.watchers.append(self._changed)
+        self._tell("started", strategy=type(self.spec.strategy).__name__)
+        watching = node.world.loop.create_task(self._look(), name=f"{node.name} analysis") if self._analysis is not None else None
+        try:
+            await self.spec.strategy.run(self)
+            self.state, node.version = "done", self.version
+            self._tell("done")
+        except RolledBack as error:
+            self._tell("rolling_back", reason=str(error))
+            self._bad = None
+            await self.spec.strategy.undo(self)
+            self.state = "rolled_back"
+            self._tell("rolled_back")
+        finally:
+            node.watchers.remove(self._changed)
+            if watching is not None:
+                watching.cancel()
+            if self._analysis is not None:
+                self._analysis.end()
+
+    def roll_back(self, reason: str = "as asked") -> None:
+        """Go back to the version before, if it is not done yet."""
+        self._bad = reason
+        self._changed()
+
+    def _tell(self, what: str, **fields: Any) -> None:
+        self.node.world.recorder.event(f"deployment.{what}", node=self.node.name, version=self.spec.version.name, **fields)
+
+    async def _look(self) -> None:
+        assert self._analysis is not None, "only an analysis looks"
+        while True:
+            await self.node.world.loop.sleep(LOOK)
+            wrong = self._analysis.verdict()
+            if wrong is not None:
+                self.roll_back(wrong)
+                return
+
+    # what strategies do with it
+
+    def new(self) -> list[Instance]:
+        """Instances of the version that comes."""
+        return [instance for instance in self.node.staying() if instance.version == name_of(self.version)]
+
+    def old(self) -> list[Instance]:
+        """All others."""
+        return [instance for instance in self.node.staying() if instance.version != name_of(self.version)]
+
+    def turn_round(self) -> None:
+        """The version before comes back."""
+        self.version, self.before = self.before, self.version
+
+    def add(self) -> None:
+        """Start one more of the version that comes."""
+        instance = self.node.add_instance(self.version)
+        if self._analysis is not None:
+            self._analysis.watch(instance)
+
+    def retire(self, instances: list[Instance]) -> None:
+        """Let them leave."""
+        for instance in instances:
+            instance.drain(self.spec.linger, self.spec.drain_timeout)
+
+    def step(self, wanted: int, surge: int, unavailable: int) -> bool:
+        """Start and retire as many as the limits allow; True when all is done. Old ones that are not ready go first."""
+        self.retire([instance for instance in self.old() if not instance.healthy])
+        moved = True
+        while moved:
+            new, old = self.new(), self.old()
+            missing = min(wanted - len(new), wanted + surge - len(new) - len(old))
+            for _ in range(missing):
+                self.add()
+            ready = sum(instance.healthy for instance in (*new, *old))
+            leaving = old[: max(0, ready - (wanted - unavailable))]
+            self.retire(leaving)
+            moved = missing > 0 or bool(leaving)
+        return not self.old() and self.ready_ones() >= wanted
+
+    def ready_ones(self) -> int:
+        """How many of the new version take calls."""
+        return sum(instance.healthy for instance in self.new())
+
+    async def ready(self, number: int) -> None:
+        """Wait until so many of the new version are ready, and start what is missing."""
+        while len(self.new()) < number:
+            self.add()
+        while self.ready_ones() < number:
+            await self.change()
+
+    def adopt(self, client: Client) -> None:
+        """A new caller goes by the weights too."""
+        split(self.node, client, name_of(self.before))
+
+    def shift(self, share: float) -> None:
+        """The new version gets a *share* of the calls, and the old one the rest."""
+        node = self.node
+        for client in node.clients:
+            self.adopt(client)
+        node.weights = {name_of(self.before): 1 - share, name_of(self.version): share}
+        if self._analysis is not None:
+            self._analysis.start_again()
+        self._tell("shifted", share=share)
+
+    async def observe(self, seconds: float) -> None:
+        """Let so much time pass; raise RolledBack if the version turns out to do badly."""
+        loop = self.node.world.loop
+        until = loop.time() + seconds
+        timer = loop.call_at(until, self._changed)
+        try:
+            while loop.time() < until:
+                await self.change()
+        finally:
+            timer.cancel()
+
+    async def change(self) -> None:
+        """Wait until instances come, go or become ready; raise RolledBack if the version is to go."""
+        self._refuse_bad()
+        self._change = self.node.world.loop.create_future()
+        await self._change
+        self._refuse_bad()
+
+    def _refuse_bad(self) -> None:
+        if self._bad is not None:
+            raise RolledBack(self._bad)
+
+    def _changed(self) -> None:
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
+
+
+def name_of(version: VersionSpec | None) -> str:
+    """As instances have it."""
+    return version.name if version is not None else ""
+
