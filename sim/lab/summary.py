@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "mesocosm/summary/1"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-REFUSING = ("circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle")  # policies that turn calls away
+REFUSING = (  # policies that turn calls away
+    "circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle", "bulkhead_pools")
 OWN_FIGURES = ("database", "cache", "broker")  # nodes of these kinds say more of themselves
 COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)
 
@@ -109,7 +110,8 @@ def call_figures(spans: Table, before: CallAccount, after: CallAccount) -> dict[
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
     counts = after.counts - before.counts
-    rejected = {word: counts[f"{word}.rejected"] for word in REFUSING}
+    rejected = {word: sum(number for name, number in counts.items() if name.startswith(f"{word}.") and name.endswith(".rejected"))
+                for word in REFUSING}
     return {
         "calls": calls,
         "attempts": attempts,
