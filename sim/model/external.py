@@ -40,7 +40,7 @@ class External(Node):
         good, bad = Response(200), Response(self.spec.error_status)
 
         async def serve(exchange: Exchange) -> Response:
-            exchange.operation = self.operation_of(exchange.request)
+            exchange.operation = exchange.request.operation
             await loop.sleep(draw() * instance.slowness)
             return bad if share and dice.random() < share else good
 

@@ -187,9 +187,9 @@ class Node:
         raise NotImplementedError
 
     def operation_of(self, request: Request) -> int:
-        """The name index under which a request is recorded here."""
+        """The name index under which a request is recorded here: that of its endpoint, or else the one that its caller has for it."""
         found = self.routes.find(request.method, request.path)
-        return found.operation if found is not None else self.world.recorder.operation(f"{request.method} {request.path}")
+        return found.operation if found is not None else request.operation
 
     def boot(self, instance: Instance) -> None:
         """A started instance is ready for its first request; a node with a process behind each instance starts a new one."""

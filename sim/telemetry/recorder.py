@@ -23,13 +23,14 @@ class NameTable:
         self._index = {name: index for index, name in enumerate(first)}
 
     def index(self, name: str) -> int:
-        """The index of *name*, which is added if it is new. Beyond the limit, all new names share the last index."""
+        """The index of *name*, which is added if it is new. Beyond the limit, all new names are `(others)`."""
         found = self._index.get(name)
         if found is None:
-            if len(self.names) >= MOST_NAMES:
-                return self._index.setdefault("(others)", MOST_NAMES - 1)
-            found = self._index[name] = len(self.names)
-            self.names.append(name)
+            if len(self.names) >= MOST_NAMES - 1:
+                name = "(others)"
+            found = self._index.setdefault(name, len(self.names))
+            if found == len(self.names):
+                self.names.append(name)
         return found
 
 

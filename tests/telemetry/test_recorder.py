@@ -4,7 +4,7 @@ import numpy as np
 
 from sim.telemetry.columns import REQUEST, SPAN, Rows, pack_request, pack_span
 from sim.telemetry.integrals import Level
-from sim.telemetry.recorder import Recorder
+from sim.telemetry.recorder import MOST_NAMES, Recorder
 
 
 def test_a_span_takes_less_than_100_bytes():
@@ -58,3 +58,12 @@ def test_names_keep_the_order_of_their_first_use():
     recorder = Recorder(lambda: 0.0)
     assert [recorder.node("a", "gateway"), recorder.node("b"), recorder.node("a", "service")] == [0, 1, 0]
     assert recorder.names().node_kinds == ("gateway", "service")
+
+
+def test_names_without_end_share_one():
+    """An index has 16 bits: who sends each request to a path of its own finds the last of them under `(others)`, and nobody else's name."""
+    recorder = Recorder(lambda: 1.0)
+    indices = [recorder.operation(f"GET /{number}") for number in range(MOST_NAMES + 10)]
+    names = recorder.names().operations
+    assert len(names) == MOST_NAMES and names[indices[-12]] == f"GET /{MOST_NAMES - 2}"
+    assert {names[index] for index in indices[-11:]} == {"(others)"} and recorder.operation("GET /0") == 0
