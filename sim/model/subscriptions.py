@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.model.messaging import Subscription
 from sim.model.steps import AnyStep
-from sim.spec import Spec
+from sim.spec import Mistake, Spec, invalid
 
 
 class SubscriptionSpec(Spec):
@@ -27,6 +27,13 @@ class SubscriptionSpec(Spec):
     everyone: bool = False
     prefetch: int | None = Field(default=None, ge=1)  # messages at a time for one instance; None: its workers
     at: str | None = None  # the broker; None: the only one
+
+    @model_validator(mode="after")
+    def _shared_or_not(self) -> SubscriptionSpec:
+        if self.everyone and self.group is not None:
+            raise invalid(Mistake(("group",), "`everyone` and `group` exclude each other: a group shares its messages",
+                                  "leave one of them out", at_key=True))
+        return self
 
     def subscription(self) -> Subscription:
         """What the broker needs to know."""
