@@ -49,7 +49,7 @@ def opened(chromium):
     def open_page(path: Path, width: int = 1280, **options) -> Opened:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(15_000)
         found = Opened(context.new_page())
         found.page.on("console", lambda message: found.complaints.append(message.text) if message.type in ("error", "warning") else None)
         found.page.on("pageerror", lambda error: found.complaints.append(str(error)))

@@ -25,7 +25,8 @@ def move(page, plot, share):
 
 
 def legend(page, plot):
-    """What a chart's legend says at the cursor: {label: value}."""
+    """What a chart's legend says at the cursor, once the browser has painted: {label: value}."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return dict(page.locator(f"#plot-{plot} .u-series").evaluate_all(
         "rows => rows.map(row => [row.querySelector('.u-label').textContent, row.querySelector('.u-value').textContent])"))
 
@@ -49,6 +50,7 @@ def test_it_opens_quietly_and_fits(opened, shop, tmp_path, lang, width, scheme):
     write_page(shop, path, lang)
     found = opened(path, width, color_scheme=scheme)
     found.page.locator(".trace summary").first.click()
+    found.page.locator("[role=listitem]").first.wait_for()
     assert (found.complaints, found.requests) == ([], [])
     assert found.page.evaluate("document.documentElement.scrollWidth") == width
     assert found.page.locator("canvas").count() == len(PLOTS)
@@ -205,6 +207,7 @@ def test_traces_can_be_found_and_opened(opened, report, shop):
     assert 0 < shown.count() < everything
     assert page.locator("#found").inner_text() == f"{shown.count()} of {everything}"
     shown.first.locator("summary").first.click()
+    shown.first.locator("[role=listitem]").first.wait_for()
     number = int(re.search(r"Request (\d+)", shown.first.locator(".inside > p").first.inner_text())[1])
     assert shown.first.locator("[role=listitem]").count() == (shop.spans.trace == number).sum()
     assert shown.first.locator(".critical").count() > 0
@@ -221,6 +224,7 @@ def test_branches_of_a_trace_fold(opened, report):
     trace = page.locator(".trace[data-group=ordinary]").first
     trace.locator("summary").first.click()
     rows = trace.locator("[role=listitem]:visible")
+    rows.first.wait_for()
     everything = rows.count()
     fold = trace.locator(".fold").first
     fold.click()
@@ -263,6 +267,7 @@ def test_names_from_a_run_are_text(opened, shop, tmp_path):
     found = opened(path)
     for summary in found.page.locator(".trace > summary").all()[:3]:
         summary.click()
+    found.page.locator("[role=listitem]").first.wait_for()
     assert found.page.evaluate("window.broken") is None
     assert found.page.locator("h1").inner_text() == EVIL
     assert (found.complaints, found.requests) == ([], [])
@@ -286,5 +291,6 @@ def test_nothing_keeps_anybody_out(opened, report, scheme):
     page = opened(report, color_scheme=scheme).page
     page.locator(".trace summary").first.click()
     page.locator("#part").select_option(index=2)
+    page.locator("[role=listitem]").first.wait_for()
     found = axe.run(page).response["violations"]
     assert [(one["id"], [node["html"] for node in one["nodes"][:3]]) for one in found] == []

@@ -76,14 +76,17 @@ function heatPlot() {
     const found = columns[index]?.find(([row]) => rows[row] <= value && value < rows[row + 1]);
     return found ? `${number(found[1])} (${milliseconds(rows[found[0]])} – ${milliseconds(rows[found[0] + 1])})` : "";
   };
-  let plot = null;
-  const cell = {label: T("under pointer"), value: (index) => plot ? under(plot, Math.min(index, columns.length - 1)) : ""};
-  plot = timePlot($("plot-heat"), {
-    height: 250, label: T("chart heat"), draw, data: [edges, edges.map(() => rows[0]), edges.map(() => null)],
+  // uPlot writes its legend when the column changes; the cell changes with the height, too
+  const moved = (u) => {
+    const text = u.root.querySelectorAll(".u-legend .u-value")[2].firstChild;
+    text.nodeValue = u.cursor.idx != null && u.over.matches(":hover") ? under(u, u.cursor.idx) : "";
+  };
+  return timePlot($("plot-heat"), {
+    height: 250, label: T("chart heat"), draw, moved, data: [edges, edges.map(() => rows[0]), edges.map(() => null)],
     scale: {distr: 3, log: 10, range: () => [rows[0], rows[rows.length - 1] * (rows[rows.length - 1] / rows[0]) ** 0.1]}, axis: logAxis,
-    series: [{label: T("requests there"), width: 0, value: (index) => number(total[Math.min(index, total.length - 1)])}, {...cell, width: 0}],
+    series: [{label: T("requests there"), width: 0, value: (index) => number(total[Math.min(index, total.length - 1)])},
+      {label: T("under pointer"), width: 0, legendOnly: true, value: () => ""}],
   });
-  return plot;
 }
 
 function mixed(stops, share) {

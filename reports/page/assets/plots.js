@@ -15,7 +15,7 @@ function axisLook() {
 }
 
 // series: {label, color, value(index) for the legend, line: {width, dash}, fill, show}
-function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {}, draw = null, label, below = null}) {
+function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {}, draw = null, moved = null, label, below = null}) {
   const options = {
     width: Math.max(place.clientWidth, 260), height,
     padding: [8, 22, 0, 0],
@@ -38,6 +38,7 @@ function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {
     hooks: {
       drawClear: [(u) => shadeFaults(u)],
       draw: [(u) => { if (draw) draw(u); nameFaults(u); drawPin(u); }],
+      setCursor: [(u) => moved?.(u)],
       setScale: [(u, name) => { if (name === "x") u.fillTable?.(); }],
       setData: [(u) => u.fillTable?.()],
       setSelect: [(u) => {
@@ -153,7 +154,7 @@ function keyboard(place, plot, series, label) {
       const to = Math.min(Math.max(moves[event.key], time.from), time.until);
       plot.setCursor({left: plot.valToPos(to, "x"), top: 10}, true, true);
       const index = plot.cursor.idx;
-      if (index != null) say([seconds(plot.data[0][index]), ...series.filter((one) => one.show !== false).map((one) => `${one.label}: ${one.value(index)}`)].join("; "));
+      if (index != null) say([seconds(plot.data[0][index]), ...series.filter((one) => one.show !== false && !one.legendOnly).map((one) => `${one.label}: ${one.value(index)}`)].join("; "));
     } else if (event.key === "+" || event.key === "=") time.zoom(0.5, at);
     else if (event.key === "-" || event.key === "−") time.zoom(2, at);
     else if (event.key === "Escape") time.whole();
@@ -167,7 +168,7 @@ function valuesTable(place, plot, series, label) {
   const body = el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": label});
   const fill = () => {
     if (!details.open) return;
-    const shown = series.filter((one) => one.show !== false);
+    const shown = series.filter((one) => one.show !== false && !one.legendOnly);
     const rows = plot.data[0].slice(0, BINS).map((at, index) => [at, index]).filter(([at]) => at >= time.from && at < time.until);
     body.replaceChildren(el("table", {},
       el("thead", {}, el("tr", {}, el("th", {scope: "col"}, T("time")), ...shown.map((one) => el("th", {scope: "col", class: "number"}, one.label)))),
