@@ -156,4 +156,5 @@ class Recent:
         self._seen[name] = len(table)
         while chunks[0][0] < now - self._keep:
             chunks.pop(0)
-        return np.concatenate([rows for _, rows in chunks])
+        joined = b"".join([rows.tobytes() for _, rows in chunks])  # np.concatenate looks at each field of each array
+        return np.frombuffer(joined, dtype=chunks[-1][1].dtype) if joined else chunks[-1][1]

@@ -29,10 +29,11 @@ class StoredMessages:
 
     def known(self, message_id: str, now: float) -> int | None:
         """The sequence under which that id was stored within the window."""
-        for old, (_, at) in list(self._ids.items()):
-            if at + self.spec.duplicate_window > now:
+        while self._ids:
+            oldest = next(iter(self._ids))
+            if self._ids[oldest][1] + self.spec.duplicate_window > now:
                 break
-            del self._ids[old]
+            del self._ids[oldest]
         found = self._ids.get(message_id)
         return found[0] if found is not None else None
 
