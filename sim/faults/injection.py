@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from sim.faults.schedule import Ramp
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sim.model.world import World
     from sim.streams import Stream
 
+T = TypeVar("T")
 RAMP_STEPS = 20  # in which a severity that has to be set, and is not asked for, follows a ramp
 
 
@@ -56,6 +57,9 @@ class Holds:
         self._begin, self._end = begin, end
         self._holders: dict[object, None] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._holders)
+
     def hold(self, key: object) -> None:
         """*key* keeps it from here on."""
         first = not self._holders
@@ -71,40 +75,41 @@ class Holds:
 
 
 class Shared:
-    """The layers and holds of one run, by part and by what is done to it."""
+    """What the faults of one run have in common, by part and by what is done to it."""
 
     def __init__(self) -> None:
-        self._layers: dict[tuple[int, str], Layers] = {}
-        self._holds: dict[tuple[int, str], Holds] = {}
-        self._answers: dict[tuple[int, str], Answers] = {}
+        self._common: dict[tuple[int, str], object] = {}
         self._parts: list[object] = []  # kept alive, so that no id is used twice
+
+    def of(self, part: object, what: str, make: Callable[[], T]) -> T:
+        """What is common about *what* of *part*; made when it is first asked for."""
+        key = (id(part), what)
+        if key not in self._common:
+            self._common[key] = make()
+            self._parts.append(part)
+        return cast("T", self._common[key])
 
     def layers(self, part: object, what: str, base: Callable[[], float], apply: Callable[[float], None],
                combine: Callable[[list[float]], float] = math.prod) -> Layers:
         """The layers on *what* of *part*; *base()* is asked for when the first is laid."""
-        key = (id(part), what)
-        found = self._layers.get(key)
-        if found is None or not len(found):
-            found = self._layers[key] = Layers(base(), combine, apply)
-            self._parts.append(part)
-        return found
+        layers = self.of(part, f"layers on {what}", lambda: Layers(base(), combine, apply))
+        if not len(layers):
+            layers.base = base()
+        return layers
 
     def answers(self, part: object, question: str) -> Answers:
         """What faults answer in the place of the attribute *question* of *part*, a function that says False without them."""
-        key = (id(part), question)
-        if key not in self._answers:
-            self._answers[key] = Answers()
-            setattr(part, question, self._answers[key])
-            self._parts.append(part)
-        return self._answers[key]
+        answers = self.of(part, f"answers to {question}", Answers)
+        setattr(part, question, answers)
+        return answers
 
     def holds(self, part: object, what: str, begin: Callable[[], None], end: Callable[[], None]) -> Holds:
         """The holds on *what* of *part*."""
-        key = (id(part), what)
-        if key not in self._holds:
-            self._holds[key] = Holds(begin, end)
-            self._parts.append(part)
-        return self._holds[key]
+        return self.of(part, f"holds: {what}", lambda: Holds(begin, end))
+
+    def held(self, part: object, what: str) -> bool:
+        """Whether a fault keeps *part* in that state."""
+        return bool(self._common.get((id(part), f"holds: {what}")))
 
 
 class Answers(list[Callable[..., bool]]):
@@ -195,6 +200,11 @@ class Injection:
             for instance in list(instances):
                 killed.enter_context(self.killed(instance))
             yield
+
+    def revive(self, instance: Instance) -> None:
+        """Start *instance*, if it is down and no fault keeps it so."""
+        if not self.shared.held(instance, "killed"):
+            instance.start()
 
     def paused(self, instance: Instance) -> AbstractContextManager[None]:
         """Let *instance* stand still while the block lasts."""

@@ -67,6 +67,8 @@ FIELDS = {  # of each kind: how its fields are drawn
     "registry.stale": {"lag": TIME.filter(lambda time: time != "0ms")},
     "dns.error": {"target": LINKS, "probability": SHARE, "after": TIME},
     "clock.skew": {"target": INSTANCES, "offset": st.sampled_from(["1s", "5m"]), "direction": st.sampled_from(["ahead", "behind"])},
+    "config.bad": {"target": st.just({"service": "back"}), "error_rate": SHARE, "speed": st.sampled_from([0.1, 3.0])},
+    "deploy.bad_version": {"target": INSTANCES, "error_rate": SHARE, "speed": st.sampled_from([0.1, 3.0])},
     "load.surge": {"target": st.just({}), "factor": st.sampled_from([0.0, 3.0])},
 }
 AT = st.sampled_from(["0s", "500ms", "1s", "1700ms"])
