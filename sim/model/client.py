@@ -157,10 +157,20 @@ class Client:
             self.balancer = Perception(self, self.balancer)
         self.balancer.knows_the_truth = False
 
-    def surround(self, send: Send, raises: bool = False) -> None:
-        """From now on *send* makes each attempt, inside the policies. *raises*: it wants answers that say 'failed' as errors."""
+    def surround(self, send: Send, raises: bool = False, multiplies: bool = False) -> None:
+        """From now on *send* makes each attempt, inside the policies. *raises*: it wants answers that say 'failed' as errors; *multiplies*:
+        it may make more than one of one."""
         self.send = send
         self.raises = self.raises or raises
+        self.multiplies = self.multiplies or multiplies
+        self.watches_attempts = self.watches_attempts or multiplies
+
+    def balance_through(self, around: Callable[[Balancer], Perception]) -> None:
+        """From now on *around* has its say before the balancer has."""
+        outer = around(self.balancer)
+        outer.knows_the_truth = not isinstance(self.balancer, Perception) or self.balancer.knows_the_truth
+        self.balancer = outer
+        self.counts_load = self.watches_attempts = True
 
     async def call(self, request: Request) -> Response:
         """Send *request*, under the policies; record it."""

@@ -104,6 +104,8 @@ class Instance:
         self.door = self._new_door()
         self._wraps: list[Wrap] = []
         self._crashing: dict[str, None] = {}  # by what lets it crash
+        if node.mesh is not None:
+            node.mesh.guard(self)
         if version is not None:
             self.version = version.name
             behave(self, version, "version")
@@ -140,6 +142,11 @@ class Instance:
         """A stream of its own for each that asks, in the order of asking."""
         self._streams[purpose] += 1
         return self.world.streams[f"{self.name} {purpose} {self._streams[purpose]}"]
+
+    @property
+    def process(self) -> int:
+        """Counts its processes: another number is another process."""
+        return self._starts
 
     @property
     def paused(self) -> bool:
@@ -201,14 +208,18 @@ class Instance:
     @contextmanager
     def intercepted(self, hook: Hook) -> Iterator[None]:
         """Let *hook(exchange, proceed)* have each request that is sent while the block lasts, before it arrives; the last has it first."""
-        self._hooks.append(hook)
-        self.arrive = self._arrive_through_hooks  # type: ignore[method-assign]
+        self.intercept(hook)
         try:
             yield
         finally:
             self._hooks.remove(hook)
             if not self._hooks:
                 del self.arrive
+
+    def intercept(self, hook: Hook) -> None:
+        """As `intercepted`, for good."""
+        self._hooks.append(hook)
+        self.arrive = self._arrive_through_hooks  # type: ignore[method-assign]
 
     def _arrive_through_hooks(self, exchange: Exchange) -> None:
         proceed: Callable[[Exchange], None] = partial(type(self).arrive, self)

@@ -10,6 +10,7 @@ from pydantic import Field
 from sim.model.client import UseSpec
 from sim.model.door import with_codel
 from sim.model.instance import Instance
+from sim.model.mesh import Mesh, MeshSpec
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import Subscription, broker_of
 from sim.model.paths import Routes
@@ -55,6 +56,7 @@ class NodeSpec(Spec):
     startup: Duration = 0.0
     on_caller_gone: Literal["continue", "cancel"] = "continue"
     admission: AdmissionSpec | None = None
+    mesh: MeshSpec | None = None
     uses: dict[str, UseSpec] = {}
 
     def workers_each(self) -> int:
@@ -112,6 +114,7 @@ class Node:
         self.weights: Mapping[str, float] | None = None  # shares of the calls by version, where a deployment has set them
         self.deployment: Deployment | None = None  # the last one
         self.configuration: Configuration | None = None  # where it changes
+        self.mesh: Mesh | None = spec.mesh.build(self) if spec.mesh is not None else None
         self.watchers: list[Callable[[], None]] = []  # called when an instance comes, goes, or takes requests again
         self.reachable: tuple[Instance, ...] = ()
 
@@ -167,6 +170,8 @@ class Node:
     def adopt(self, client: Client) -> None:
         """A caller has got its way here."""
         self.clients.append(client)
+        if self.mesh is not None and (caller := self.world.nodes.get(client.caller)) is not None and caller.mesh is not None:
+            self.mesh.equip(client)
         if self.weights is not None and self.deployment is not None:
             self.deployment.adopt(client)
 

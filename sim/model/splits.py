@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from sim.model.perception import Perception
+from sim.model.perception import Perception, SeenHost
 from sim.resilience.balancer import Balancer, Host
 from sim.resilience.outcomes import Outcome
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def version_of(host: Any) -> str:
     """Of an instance, or of an instance in the eyes of a caller."""
-    version: str = getattr(host, "instance", host).version
+    while isinstance(host, SeenHost):
+        host = host.instance
+    version: str = host.version
     return version
 
 
@@ -65,8 +67,10 @@ class ByVersion(Balancer):
 
 def split(node: Node, client: Client, now_serving: str) -> None:
     """From now on *client* goes by the weights that *node* has for its versions; *now_serving* is the one that it knows already."""
-    around = client.balancer if isinstance(client.balancer, Perception) else None
-    inner = around.inner if around is not None else client.balancer
+    around: Perception | None = None
+    inner = client.balancer
+    while isinstance(inner, Perception):
+        around, inner = inner, inner.inner
     if isinstance(inner, ByVersion):
         return
     by_version = ByVersion(lambda: node.weights, inner, client.new_balancer)

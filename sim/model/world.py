@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sim.errors import TargetNotFound
 from sim.model.client import Client, Edge, Source, UseSpec
+from sim.model.mesh import dress
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import Link, NetworkSpec
 from sim.model.node import UNBOUNDED
 from sim.model.one_instance import OneInstance
 from sim.resilience.events import Event
 from sim.resilience.pipeline import Pipeline
-from sim.resilience.policy import PolicyParts
+from sim.resilience.policy import PolicyParts, PolicySpec
 from sim.spec import did_you_mean
 from sim.streams import Streams
 from sim.telemetry.recorder import Recorder
@@ -44,6 +45,7 @@ class World:
         self.recorder = Recorder(loop.time)
         self.edges: dict[str, Edge] = {}
         self._links: dict[tuple[str, str], Link] = {}
+        self.meshed = any(spec.mesh is not None for spec in services.values())
         self._link_watchers: list[Callable[[Link], None]] = []
         self._instance_watchers: list[Callable[[Instance], object]] = []
         self.nodes: dict[str, Node] = {}
@@ -77,6 +79,8 @@ class World:
             apart = self.network.between_zones if self.zones else None
             link = Link(source, target, self.network.link(source, target), self.streams, self.loop.time, apart)
             self._links[source, target] = link
+            if self.meshed:
+                dress(self, link)
             for watch in list(self._link_watchers):
                 watch(link)
         return link
@@ -114,8 +118,8 @@ class World:
         client.node.adopt(client)
         return client
 
-    def pipeline(self, client: Client) -> Pipeline:
-        """The policies of *client*, telling the recorder what they do."""
+    def pipeline(self, client: Client, specs: Sequence[PolicySpec] | None = None, layer: str = "") -> Pipeline:
+        """The policies of *client*, telling the recorder what they do; *specs* instead, where another *layer* around its calls has some too."""
         edge, source = client.edge, client.source.name
         parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked, read=_reader,
                             make_response=lambda status, degraded: Response(status, degraded=degraded))
@@ -126,9 +130,10 @@ class World:
             fields = {key: value for key, value in vars(event).items() if key not in ("at", "kind", "policy") and value is not None}
             self.recorder.event(f"{word}.{event.kind}", edge=edge.name, caller=source, **fields)
 
-        policies = [spec.build(parts) for spec in client.policies]
-        edge.policies = [policy.word for policy in policies]
-        return Pipeline(edge.name, policies, rng=client.rng, on_event=listen)
+        policies = [spec.build(parts) for spec in (client.policies if specs is None else specs)]
+        if specs is None:
+            edge.policies = [policy.word for policy in policies]
+        return Pipeline(f"{edge.name}.{layer}" if layer else edge.name, policies, rng=client.rng, on_event=listen)
 
     # what happens
 

@@ -176,8 +176,8 @@ class Flow:
 
 
 def workers(spec: NodeSpec) -> float:
-    """Requests that all instances of a node serve at once; infinite where nothing limits them."""
-    each = spec.workers_each()
-    return float(spec.instances * each) if each < 10**9 else math.inf
+    """Requests that all instances of a node serve at once, scaled out as far as it goes; infinite where nothing limits them."""
+    each, scale = spec.workers_each(), getattr(spec, "autoscale", None)
+    return float((scale.max if scale is not None else spec.instances) * each) if each < 10**9 else math.inf
 
 

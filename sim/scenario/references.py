@@ -12,6 +12,7 @@ from sim.model.subscriptions import SubscriptionSpec
 from sim.scenario.scenario import Scenario
 
 from .calls import Directory, Reference, references
+from .platform import wrong_platform
 from .walk import written
 
 
@@ -23,6 +24,7 @@ def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mist
     yield from _links(scenario)
     yield from _zones(scenario)
     yield from _registered(scenario)
+    yield from wrong_platform(scenario)
 
 
 def unknown(loc: Loc, what: str, name: str, known: Iterable[str], at_key: bool = False) -> Mistake:

@@ -1,0 +1,116 @@
+"""Mutual TLS between sidecars: a handshake for each new connection, certificates that both sides show, and what happens when one is over.
+
+    message ──connection is there──▶ sent
+       └──none, or it is too old──▶ handshake: a round trip and some work ──both certificates valid──▶ sent
+                                                       └──one has expired──▶ no connection: the call fails, nothing was sent
+
+A certificate is looked at when a connection is made, and not again: after it has expired, what is connected works on, and fails only
+when it has to connect anew. That is why an expired certificate takes a system down bit by bit. Connections are those between one
+caller instance and one callee instance; a restart on either side ends them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from sim.errors import CertificateExpired, ConnectFailed
+from sim.model.network import Delay, Fail, Message, Verdict
+from sim.spec import Spec
+from sim.units import Duration, PositiveDuration
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
+    from sim.model.node import Node
+    from sim.model.world import World
+
+
+class MtlsSpec(Spec):
+    """Certificates are *valid_for* so long, are *age* old when the run begins, and are renewed in time if they *rotate*.
+
+    A handshake takes a round trip and *handshake* of work. A connection is used for *max_connection_age*. `strict` refuses callers without a
+    certificate, `permissive` lets them in.
+    """
+
+    mode: Literal["strict", "permissive"] = "permissive"
+    handshake: Duration = 0.002
+    valid_for: PositiveDuration = 24 * 3600.0
+    age: Duration = 0.0
+    rotate: bool = True
+    max_connection_age: PositiveDuration = 300.0
+
+
+class Connection(NamedTuple):
+    """Between two processes: usable from *ready* until *until* (seconds)."""
+
+    ready: float
+    until: float
+    processes: tuple[int, int]
+
+
+class Certificates:
+    """Those of the instances of one *node*."""
+
+    def __init__(self, node: Node, spec: MtlsSpec) -> None:
+        self.node, self.spec = node, spec
+        self.expires = math.inf if spec.rotate else spec.valid_for - spec.age
+        self._expired: dict[Instance, None] = {}  # by a fault
+        self._broken = 0  # how often all connections were dropped
+
+    def valid(self, instance: Instance, now: float) -> bool:
+        """Would the other side accept it?"""
+        return now < self.expires and instance not in self._expired
+
+    def expire(self, instances: Iterable[Instance]) -> None:
+        """Their certificates are over now, whatever was said about rotation; what is connected goes on."""
+        for instance in instances:
+            self._expired[instance] = None
+            self.node.world.recorder.event("certificate.expired", node=self.node.name, instance=instance.name)
+
+    def renew(self, instances: Iterable[Instance]) -> None:
+        """They have new ones."""
+        for instance in instances:
+            if self._expired.pop(instance, self) is None:
+                self.node.world.recorder.event("certificate.renewed", node=self.node.name, instance=instance.name)
+
+    def drop_connections(self) -> None:
+        """All connections to this node end, as when its sidecars are restarted: everybody must make a new one."""
+        self._broken += 1
+
+    @property
+    def generation(self) -> int:
+        """Connections of another generation are no more."""
+        return self._broken
+
+
+class Handshakes:
+    """The rule on the way from one node to another that makes connections. *theirs* are the callee's certificates, *ours* the caller's."""
+
+    def __init__(self, world: World, theirs: Certificates, ours: Certificates | None) -> None:
+        self._clock, self.theirs, self.ours = world.loop.time, theirs, ours
+        self._connections: dict[tuple[str, str], Connection] = {}
+        self.count = 0
+
+    def __call__(self, message: Message) -> Verdict:
+        source, target, now = message.source, message.target, self._clock()
+        processes = (getattr(source, "process", 0), target.process + self.theirs.generation)
+        connection = self._connections.get((source.name, target.name))
+        if connection is not None and now < connection.until and connection.processes == processes:
+            return Delay(connection.ready - now) if now < connection.ready else None
+        return self._connect(message, source, target, now, processes)
+
+    def _connect(self, message: Message, source: Any, target: Instance, now: float, processes: tuple[int, int]) -> Verdict:
+        spec = self.theirs.spec
+        if self.ours is None and spec.mode == "permissive":
+            return None
+        round_trip = message.link.latency() + message.link.latency()
+        if self.ours is None:
+            return Fail(lambda: ConnectFailed(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
+        for certificates, instance in ((self.theirs, target), (self.ours, source)):
+            if not certificates.valid(instance, now):
+                return Fail(lambda instance=instance: CertificateExpired(f"the certificate of {instance.name} has expired"), round_trip)  # type: ignore[misc]
+        took = round_trip + spec.handshake
+        self._connections[source.name, target.name] = Connection(now + took, now + spec.max_connection_age, processes)
+        self.count += 1
+        return Delay(took)
