@@ -113,7 +113,9 @@ def _text_of(name: str, kinds: list[KindDoc]) -> Iterator[str]:
     for kind in kinds:
         yield ""
         yield f"  {kind.name}    {kind.how}"
-        yield from textwrap.wrap(" ".join(kind.text.split()), WIDTH, initial_indent="    ", subsequent_indent="    ")
+        for paragraph in kind.text.split("\n\n"):
+            words, width = " ".join(paragraph.split()), 10**4 if paragraph.startswith("`{") else WIDTH  # an example stays in one piece
+            yield from textwrap.wrap(words, width, initial_indent="    ", subsequent_indent="    ")
         yield from ("    " + line for line in _columns([(field.name, field.type, _given(field)) for field in kind.fields]))
     yield ""
 
