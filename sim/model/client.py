@@ -48,6 +48,7 @@ Send = Callable[[Request], Coroutine[Any, Any, Response]]
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
 CANCELLED = int(Reason.CANCELLED)
 OWN_LIMITS = {"timeout": int(Reason.TIMEOUT), "deadline": int(Reason.DEADLINE)}  # policies that cancel an attempt themselves, and say so
+DEPARTURE = Request("", "", size=40)  # bytes: a segment that says the end of a connection
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 
 
@@ -226,24 +227,23 @@ class Client:
         try:
             delay = there.latency() if not there.rules else there.delay(self.source, instance, request)
         except LinkFailed as failed:
-            await self.loop.sleep(failed.verdict.after)
-            error = failed.verdict.error()
-            self._write_attempt(request, span, attempt, now, explain_failure(error).reason, FAILED)
-            raise error from None
-        self.edge.sent += 1
-        if delay == LOST:
-            self.edge.lost += 1
-        if self.carry is not None:
-            self.carry(exchange, delay)
-        elif delay != LOST:
-            self.loop.post(delay, instance.arrive, exchange)
+            delay = LOST
+            self.loop.post(failed.verdict.after, self.broken, exchange, failed.verdict.error())
+        else:
+            self.edge.sent += 1
+            if delay == LOST:
+                self.edge.lost += 1
+            if self.carry is not None:
+                self.carry(exchange, delay)
+            elif delay != LOST:
+                self.loop.post(delay, instance.arrive, exchange)
         if self.counts_load:
             self.balancer.started(instance, now)
         try:
             response = await answer
         except CancelledError as cancelled:
             if self.tells_departure and delay != LOST:
-                self._tell_departure(exchange)
+                self._tell_departure(exchange, now + delay)
             limit = OWN_LIMITS.get(cancelled.args[0]) if cancelled.args else None  # too slow: the callee's failure
             self._attempt_ended(exchange, now, limit or CANCELLED, FAILED, CallOutcome.CANCELLED if limit is None else CallOutcome.FAILURE)
             raise
@@ -258,14 +258,15 @@ class Client:
             raise StatusError(response)
         return response
 
-    def _tell_departure(self, exchange: Exchange) -> None:
-        """The word that nobody waits any more crosses the link like everything else."""
+    def _tell_departure(self, exchange: Exchange, arrives: float) -> None:
+        """The word that nobody waits any more crosses the link like everything else; it does not overtake the request."""
         try:
-            delay = self.there.delay(self.source, exchange.instance, exchange.request)
+            delay = self.there.delay(self.source, exchange.instance, DEPARTURE)
         except LinkFailed:
             return
         if delay != LOST:
-            self.loop.post(delay, exchange.instance.caller_gone, exchange)
+            after = arrives - self.env._now + 1e-9  # a nanosecond, for what rounding may take away
+            self.loop.post(max(delay, after), exchange.instance.caller_gone, exchange)
 
     def _pick(self, hosts: Sequence[Instance], request: Request, now: float) -> Instance | None:
         """An instance that *request* has not been sent to before, where there is one (Envoy's retry predicate previous_hosts)."""
