@@ -10,6 +10,7 @@ Several instances are a cluster with one log. It works while more than half of t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sim.model.world import World
 
 MEBIBYTE = 2**20
+COUNTS = ("published", "received", "stored", "duplicates", "refused", "unheard")
 OF_STREAMS = ("ack_wait", "max_deliver", "redelivery_delay", "max_ack_pending", "order", "dead_letter", "duplicate_window", "retention",
               "max_messages", "max_bytes", "max_age", "discard")
 
@@ -98,7 +100,8 @@ class Broker(Node):
         self.confirms = spec.delivery == "at_least_once"
         self.groups: list[CoreGroup | StreamGroup] = []
         self.leader: Instance | None = None  # who delivers
-        self.published = self.received = self.stored = self.duplicates = self.refused = self.unheard = 0
+        self.counts: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()  # the warm-up
         self.stream = StoredMessages(spec, world.loop, self.drop)
         self.dice = world.streams[f"{name} queue groups"]
         self.poisons: Callable[[Message], bool] = lambda message: False  # for faults: whether nobody can handle this one
@@ -118,8 +121,11 @@ class Broker(Node):
                     self._group(instance.name, pattern).join([instance], subscription.prefetch)
             else:
                 self._group(queue, pattern).join(node.instances, subscription.prefetch)
-            for group in self.groups:
+            for group in list(self.groups):
                 if group.pattern == pattern:
+                    group.part_with(node.retired)
+                    if subscription.everyone and not group.members:
+                        self._close(group)
                     group.changed()
 
         node.watchers.append(members_changed)
@@ -134,6 +140,11 @@ class Broker(Node):
         self.groups.append(made)
         self._routes.clear()
         return made
+
+    def _close(self, group: CoreGroup | StreamGroup) -> None:
+        """Its only member is gone for good: nobody waits for its messages."""
+        group.close()
+        self._routes.clear()
 
     # its life
 
@@ -172,9 +183,9 @@ class Broker(Node):
             delay = draw() * instance.slowness
             if delay:
                 await loop.sleep(delay)
-            self.received += 1
+            self.counts["received"] += 1
             if request.size > largest:
-                self.refused += 1
+                self.counts["refused"] += 1
                 return Response(413, rejected=True)
             return self.take(request.path[1:], request)
 
@@ -183,29 +194,29 @@ class Broker(Node):
     def take(self, subject: str, request: Request) -> Response:
         """Store what was published, and deliver it."""
         if not self.working:
-            self.refused += 1
+            self.counts["refused"] += 1
             return Response(503, rejected=True, body="no quorum")
         now = self.world.loop.time()
         if not self.confirms:
-            self.stored += 1
+            self.counts["stored"] += 1
             message = Message(subject, request, now)
             message.poisoned = self.poisons(message)
             if not route(self._matching(subject), message, self.dice):  # type: ignore[arg-type]
-                self.unheard += 1
+                self.counts["unheard"] += 1
             return Response(200)
         message_id = request.headers.get(MESSAGE_ID)
         known = self.stream.known(message_id, now) if message_id is not None else None
         if known is not None:
-            self.duplicates += 1
+            self.counts["duplicates"] += 1
             return Response(200, {"sequence": known, "duplicate": True})
         message = Message(subject, request, now)
         if not self.stream.store(message, message_id):
-            self.refused += 1
+            self.counts["refused"] += 1
             return Response(503, rejected=True, body="stream full")
-        self.stored += 1
+        self.counts["stored"] += 1
         message.poisoned = self.poisons(message)
         groups = self._matching(subject)
-        self.unheard += not groups
+        self.counts["unheard"] += not groups
         for group in groups:
             group.offer(message)
         self.stream.tidy(message)
@@ -214,24 +225,29 @@ class Broker(Node):
     def _matching(self, subject: str) -> list[CoreGroup | StreamGroup]:
         groups = self._routes.get(subject)
         if groups is None:
-            groups = self._routes[subject] = [group for group in self.groups if matches(group.pattern, subject)]
+            groups = self._routes[subject] = [group for group in self.groups if not group.closed and matches(group.pattern, subject)]
         return groups
 
     # the books
 
     def check_books(self) -> None:
         """What has come in was stored, refused or known; what a group was offered, it has settled or still has."""
-        unaccounted = self.received - self.stored - self.refused - self.duplicates
-        assert unaccounted == 0, f"{self.name}: {self.received} messages received, {unaccounted} of them unaccounted for"
+        counts = self.counts
+        unaccounted = counts["received"] - counts["stored"] - counts["refused"] - counts["duplicates"]
+        assert unaccounted == 0, f"{self.name}: {counts['received']} messages received, {unaccounted} of them unaccounted for"
         for group in self.groups:
             assert group.balance == 0, f"{self.name}: {group.balance} messages of {group.name} unaccounted for"
 
+    def measure_from_here(self) -> None:
+        self._before = self.counts.copy()
+        for group in self.groups:
+            group.measure_from_here()
+
     def figures(self) -> dict[str, Any]:
-        """From the start of the run. *unheard* messages had no subscriber; of each group, what became of what it was offered."""
+        """Counts since the warm-up. *unheard* messages had no subscriber; of each group, what became of what it was offered."""
         return {
-            "delivery": self.spec.delivery, "published": self.published, "received": self.received, "stored": self.stored,
-            "duplicates": self.duplicates, "refused": self.refused, "unheard": self.unheard, "in_stream": len(self.stream.messages),
-            "groups": {group.name: group.figures() for group in self.groups},
+            "delivery": self.spec.delivery, **{name: self.counts[name] - self._before[name] for name in COUNTS},
+            "in_stream": len(self.stream.messages), "groups": {group.name: group.figures() for group in self.groups},
         }
 
     def drop(self, message: Message) -> None:

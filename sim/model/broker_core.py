@@ -53,12 +53,16 @@ class CoreGroup(Group):
 
     def changed(self) -> None:
         for member in self.members.values():
-            if member.buffer and not member.connected:  # the buffer was its own
-                self.counts["lost"] += len(member.buffer)
-                self.lag.change(-len(member.buffer), self.env._now)
-                member.buffer.clear()
-            else:
+            if member.connected:
                 self._serve(member)
+            else:
+                self.dismiss(member)
+
+    def dismiss(self, member: Member) -> None:
+        """What was kept for it was kept in its own memory."""
+        self.counts["lost"] += len(member.buffer)
+        self.lag.change(-len(member.buffer), self.env._now)
+        member.buffer.clear()
 
     def pump(self) -> None:
         for member in self.members.values():
@@ -74,9 +78,7 @@ class CoreGroup(Group):
     def break_off(self) -> None:
         super().break_off()
         for member in self.members.values():
-            self.counts["lost"] += len(member.buffer)
-            self.lag.change(-len(member.buffer), self.env._now)
-            member.buffer.clear()
+            self.dismiss(member)
 
     @property
     def balance(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError, Task, current_task
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim.model.client import UseSpec
@@ -59,6 +59,8 @@ class Group:
         self.operation = broker.world.recorder.operation(f"deliver {pattern}")
         self.lag = Level(self.env._now)  # messages that are not settled
         self.counts: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()  # the warm-up
+        self.closed = False
         self.extra = 0.0  # seconds that each delivery takes longer: for faults
         self._tasks: dict[Task[None], Member] = {}
         self._next_member = 0
@@ -70,9 +72,27 @@ class Group:
             if instance not in self.members:
                 self.members[instance] = Member(instance, prefetch)
 
+    def measure_from_here(self) -> None:
+        """The warm-up is over."""
+        self._before = self.counts.copy()
+        self.lag.forget_peaks()
+
+    def part_with(self, retired: Collection[Instance]) -> None:
+        """These will not come back."""
+        for instance in [instance for instance in self.members if instance in retired]:
+            self.dismiss(self.members.pop(instance))
+
+    def dismiss(self, member: Member) -> None:
+        """*member* is one no more."""
+
+    def close(self) -> None:
+        """It has no members, and never will have."""
+        self.closed = True
+
     def figures(self) -> dict[str, Any]:
-        """What became of what it was offered, from the start of the run; `lag` is what is not settled."""
-        return {"pattern": self.pattern, "members": len(self.members), **{name: self.counts[name] for name in self.COUNTS},
+        """What became of what it was offered, since the warm-up; `lag` is what is not settled."""
+        counts = {name: self.counts[name] - self._before[name] for name in self.COUNTS}
+        return {"pattern": self.pattern, "members": len(self.members), **counts,
                 "lag": self.lag.value, "lag_max": max(self.lag.ever, self.lag.highest)}
 
     # what the kinds of delivery decide

@@ -150,6 +150,12 @@ class StreamGroup(Group):
                                          sequence=message.sequence, deliveries=entry.deliveries, reason=why, kept=kept, trace=message.trace)
         self.pump()
 
+    def close(self) -> None:
+        super().close()
+        for message in list(self.broker.stream.messages.values()):
+            for entry in [entry for entry in message.holders if entry.group is self]:
+                self.expire(entry)
+
     def expire(self, entry: Entry) -> None:
         """The stream has dropped the message."""
         self._settle(entry, "expired")

@@ -135,7 +135,7 @@ class Publisher:
         span, start = recorder.next_span(), client.env._now
         request = Request("POST", f"/{subject}", trace, span, operation, headers, size, body, key)
         status, outcome = CANCELLED, FAILED
-        self.broker.published += 1
+        self.broker.counts["published"] += 1
         try:
             if self.broker.confirms if confirm is None else confirm:
                 response = await client.call(request)

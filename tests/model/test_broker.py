@@ -321,6 +321,23 @@ def test_what_is_under_way_can_be_delivered_once_more():
         assert (group(lab)["acked"], group(lab)["duplicates"]) == (1, 1)
 
 
+def test_an_instance_that_leaves_for_good_leaves_no_messages_behind():
+    """Of everyone's messages its own expire with it, and new ones are not kept for it; a new instance gets its own."""
+    with platform(system(instances=2, subscribe={"order.created": {"do": [{"sleep": "1s"}], "everyone": True}})) as lab:
+        node, gone = lab.world.node("mailer"), lab.instance("mailer-1")
+        publish(lab, *range(6))
+        gone.draining = True
+        gone.kill()
+        node.left(gone)
+        node.changed()
+        lab.world.node("mailer").add_instance()
+        lab.run(10)
+        publish(lab, "last")
+        lab.run(2)
+        assert (group(lab, "mailer-1")["expired"], group(lab, "mailer-1")["lag"], group(lab, "mailer-1")["offered"]) == (6, 0, 6)
+        assert (group(lab, "mailer-0")["acked"], group(lab, "mailer-2")["acked"]) == (7, 1)
+
+
 # figures against theory
 
 def test_lag_grows_and_falls_by_the_difference_of_the_rates():
