@@ -9,7 +9,8 @@ from sim.kernel import SimLoop
 from sim.resilience import Hedge, InFlightBudget
 
 DELAY = 10  # ms
-ATTEMPTS = st.lists(st.tuples(st.integers(0, 60).map(lambda number: number + 0.25), st.booleans()), min_size=4, max_size=4)
+ATTEMPTS = st.lists(st.tuples(st.integers(0, 60), st.booleans()), min_size=4, max_size=4).map(
+    lambda drawn: [(number + 0.25 + index / 100, good) for index, (number, good) in enumerate(drawn)])  # no two end at the same time
 
 
 def expected(attempts, hedges):
