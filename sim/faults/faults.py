@@ -44,6 +44,7 @@ FAULTS: Mapping[str, type[Fault]] = LateTable({
     "registry.stale": ("sim.faults.discovery", "RegistryStale"),
     "dns.error": ("sim.faults.discovery", "DnsError"),
     "clock.skew": ("sim.faults.clocks", "ClockSkew"),
+    "cert.expire": ("sim.faults.certificates", "CertExpire"),
     "config.bad": ("sim.faults.changes", "ConfigBad"),
     "deploy.bad_version": ("sim.faults.changes", "DeployBadVersion"),
     "load.surge": ("sim.faults.load", "LoadSurge"),

@@ -107,8 +107,8 @@ class Handshakes:
         round_trip = message.link.latency() + message.link.latency()
         if self.ours is None:
             return Fail(lambda: ConnectFailed(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
-        for certificates, instance in ((self.theirs, target), (self.ours, source)):
-            if not certificates.valid(instance, now):
+        for certificates, instance, judge in ((self.theirs, target, source), (self.ours, source, target)):
+            if not certificates.valid(instance, now + judge.clock_offset):  # by the calendar of who looks at it
                 return Fail(lambda instance=instance: CertificateExpired(f"the certificate of {instance.name} has expired"), round_trip)  # type: ignore[misc]
         took = round_trip + spec.handshake
         self._connections[source.name, target.name] = Connection(now + took, now + spec.max_connection_age, processes)

@@ -30,14 +30,14 @@ def shop(fault):
         "services": {
             "gateway": {"kind": "gateway", "zone": "a", "routes": [{"path": "/api/orders/*", "to": "orders", "timeout": "2s"}]},
             "orders": {
-                "instances": 3, "zone": "spread",
+                "instances": 3, "zone": "spread", "mesh": {"mtls": {}},
                 "uses": {name: {"policies": [{"timeout": "1s"}]} for name in ("payments", "orders-db", "order-cache", "events")},
                 "endpoints": {
                     "POST /orders": [{"work": "2ms"}, {"call": "payments POST /charges"},
                                      {"query": {"database": "orders-db", "statement": "write"}}, {"publish": "order.created"}],
                     "GET /orders/{id}": [{"cache": "order-cache", "key": {"uniform": {"items": 50}}, "miss": [{"query": "orders-db"}]}],
                 }},
-            "payments": {"instances": 2, "endpoints": {"POST /charges": [{"work": "5ms"}]}},
+            "payments": {"instances": 2, "mesh": {"mtls": {}}, "endpoints": {"POST /charges": [{"work": "5ms"}]}},
             "mailer": {"subscribe": {"order.*": [{"work": "1ms"}]}},
             "orders-db": {"kind": "database", "replicas": 1},
             "order-cache": {"kind": "cache"}, "events": {"kind": "broker", "ack_wait": "1s"},

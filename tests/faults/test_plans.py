@@ -67,6 +67,7 @@ FIELDS = {  # of each kind: how its fields are drawn
     "registry.stale": {"lag": TIME.filter(lambda time: time != "0ms")},
     "dns.error": {"target": LINKS, "probability": SHARE, "after": TIME},
     "clock.skew": {"target": INSTANCES, "offset": st.sampled_from(["1s", "5m"]), "direction": st.sampled_from(["ahead", "behind"])},
+    "cert.expire": {"target": st.just({"service": "back"}), "drop_connections": st.booleans()},
     "config.bad": {"target": st.just({"service": "back"}), "error_rate": SHARE, "speed": st.sampled_from([0.1, 3.0])},
     "deploy.bad_version": {"target": INSTANCES, "error_rate": SHARE, "speed": st.sampled_from([0.1, 3.0])},
     "load.surge": {"target": st.just({}), "factor": st.sampled_from([0.0, 3.0])},
@@ -97,16 +98,18 @@ def small(plan, duration="16s"):
              for name, send in (("web", "GET /"), ("data", "GET /db"), ("reads", "GET /cache"), ("news", "POST /news"))}
     policies = [{"retry": {"max_attempts": 2, "backoff": {"initial": "10ms"}}}, {"timeout": "400ms"}]
     uses = {callee: {"policies": policies} for callee in ("back", "db", "cache", "events")}
+    mesh = {"mtls": {"max_connection_age": "1s", "handshake": "1ms"}}
     return Scenario.model_validate({
         "registry": {"check": {"interval": "400ms", "timeout": "100ms", "failures_before_critical": 2}},
         "name": "small", "duration": duration, "network": {"default": {"latency": "1ms"}, "zones": {"a": {}, "b": {}}},
         "services": {
-            "front": {"instances": 2, "workers": 50, "zone": "spread", "uses": uses, "endpoints": {
+            "front": {"instances": 2, "workers": 50, "zone": "spread", "uses": uses, "mesh": mesh, "endpoints": {
                 "GET /": [{"work": "1ms"}, {"parallel": [[{"call": "back GET /x"}], [{"sleep": "2ms"}]]}],
                 "POST /news": [{"publish": "news.today"}],
                 "GET /db": [{"query": {"database": "db", "statement": "write"}}],
                 "GET /cache": [{"cache": "cache", "key": {"uniform": {"items": 5}}, "miss": [{"query": "db"}]}]}},
-            "back": {"instances": 3, "workers": 5, "zone": "spread", "cpu": {"cores": 1}, "endpoints": {"GET /x": [{"work": "5ms"}]}},
+            "back": {"instances": 3, "workers": 5, "zone": "spread", "cpu": {"cores": 1}, "mesh": mesh,
+                     "endpoints": {"GET /x": [{"work": "5ms"}]}},
             "reader": {"instances": 2, "subscribe": {"news.*": [{"work": "2ms"}]}},
             "events": {"kind": "broker", "ack_wait": "300ms", "max_deliver": 3, "redelivery_delay": "50ms"},
             "db": {"kind": "database", "connections": 5, "query": "2ms", "replicas": 1},

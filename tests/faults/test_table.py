@@ -91,6 +91,6 @@ def test_does_what_its_arithmetic_says_and_heals(fault, figure, wanted, toleranc
 
 def test_every_kind_is_in_the_table():
     """Kinds with a test of their own are named here."""
-    elsewhere = {kind for kind in FAULTS if kind.partition(".")[0] in ("broker", "registry", "dns", "clock", "config", "deploy")}
+    elsewhere = {kind for kind in FAULTS if kind.partition(".")[0] in ("broker", "registry", "dns", "clock", "config", "deploy", "cert")}
     elsewhere |= {"resource.memory", "db.failover", "db.replica_lag"}
     assert {row[0]["kind"] for row in ROWS} | elsewhere == set(FAULTS)
