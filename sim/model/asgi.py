@@ -48,7 +48,8 @@ def check_asgi_app(reference: str) -> str:
     found = find(reference)
     if not callable(found) or isinstance(found, type):
         what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-        raise invalid(Mistake((), f"{reference!r} is {what}, and no ASGI app", "name the app object itself: `app = Starlette(...)`, `asgi: module:app`"))
+        cure = "name the app object itself: `app = Starlette(...)`, `asgi: module:app`"
+        raise invalid(Mistake((), f"{reference!r} is {what}, and no ASGI app", cure))
     return reference
 
 
@@ -153,7 +154,8 @@ def routes_of(app: Any) -> list[tuple[str, str]]:
     for route in getattr(app, "routes", ()):
         path, methods = getattr(route, "path", None), getattr(route, "methods", None)
         if isinstance(path, str) and path.startswith("/") and methods:
-            listed += [(method, _CONVERTER.sub(lambda found: "*" if found[2] == "path" else f"{{{found[1]}}}", path)) for method in sorted(methods)]
+            pattern = _CONVERTER.sub(lambda found: "*" if found[2] == "path" else f"{{{found[1]}}}", path)
+            listed += [(method, pattern) for method in sorted(methods)]
     return listed
 
 

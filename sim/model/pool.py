@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import OrderedDict
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from sim.distributions import TimeDistribution
 from sim.resilience.errors import Rejected
+from sim.resilience.policy import Policy, Proceed
 from sim.spec import Spec
 from sim.units import Duration
 
 if TYPE_CHECKING:
     from sim.model.client import Client
-    from sim.model.messages import Request, Response
 
 
 class PoolSpec(Spec):
@@ -38,30 +39,32 @@ class PoolTimeout(Rejected):
     """No connection became free in time; nothing was sent."""
 
 
-class ConnectionPool:
+class ConnectionPool(Policy):
     """The pool of one *client*. It is inside the policies: a breaker does not take its refusal for a failure of the database."""
+
+    word = "pool"
 
     def __init__(self, client: Client, spec: PoolSpec) -> None:
         self.client, self.size, self.max_wait = client, spec.size, spec.max_wait
-        self.name = f"{client.edge.name}.pool"
+        self._name = f"{client.edge.name}.pool"
         self.in_use = 0
         self.opened = 0  # connections that are open, in use or not
         self.waits = self.timeouts = 0
         self.waited = self.longest_wait = 0.0  # seconds
         self._connect = spec.connect.sampler(client.world.streams[f"{client.source.name} pool {client.node.name}"]) if spec.connect else None
         self._line: OrderedDict[int, Future[None]] = OrderedDict()
-        self._send = client.send
-        client.surround(self._attempt)
+        client.surround(partial(self.__call__, client.send))  # as a pipeline composes its policies
 
     @property
     def waiting(self) -> int:
         """Calls in line."""
         return len(self._line)
 
-    async def _attempt(self, request: Request) -> Response:
+    async def __call__(self, proceed: Proceed, *args: Any) -> Any:
+        """Run *proceed* on a connection."""
         await self.acquire()
         try:
-            return await self._send(request)
+            return await proceed(*args)
         finally:
             self.release()
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
-from sim.model.handlers import CHECKS, ROUTES, SUBSCRIPTIONS, Service
+from sim.model.handlers import Service
 from sim.model.health import PATH as HEALTH
 from sim.model.health import report
 from sim.model.httpx_transport import carry_httpx
 from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
+from sim.model.marks import CHECKS, ROUTES, SUBSCRIPTIONS
 from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.meters import Meter
@@ -41,7 +42,8 @@ def check_service_class(reference: str) -> str:
     found = find(reference)
     if not (isinstance(found, type) and issubclass(found, Service)):
         what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-        raise invalid(Mistake((), f"{reference!r} is {what}, and no service", "derive it: `from sim import Service`, `class Name(Service): ...`"))
+        cure = "derive it: `from sim import Service`, `class Name(Service): ...`"
+        raise invalid(Mistake((), f"{reference!r} is {what}, and no service", cure))
     if not list(routes_of(found)) and not list(subscriptions_of(found)):
         raise invalid(Mistake((), f"{reference!r} serves nothing", 'mark its handlers: `@route("GET", "/things")`'))
     return reference
