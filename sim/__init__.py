@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sim.kernel import SimLoop
     from sim.lab.run import run
-    from sim.model.handlers import Service, health_check, route, subscribe
+    from sim.model.handlers import Service
     from sim.model.httpx_transport import httpx_transport
+    from sim.model.marks import health_check, route, subscribe
     from sim.model.messages import Request, Response
     from sim.model.messaging import Delivery
     from sim.model.world import World
@@ -32,17 +33,17 @@ _HOMES = {
     "Service": "sim.model.handlers",
     "SimLoop": "sim.kernel",
     "World": "sim.model.world",
-    "health_check": "sim.model.handlers",
+    "health_check": "sim.model.marks",
     "httpx_transport": "sim.model.httpx_transport",
     "load": "sim.scenario.load",
     "loads": "sim.scenario.load",
-    "route": "sim.model.handlers",
+    "route": "sim.model.marks",
     "run": "sim.lab.run",
-    "subscribe": "sim.model.handlers",
+    "subscribe": "sim.model.marks",
 }
 __all__ = [
-    "Delivery", "Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "httpx_transport", "load", "loads", "route",
-    "run", "subscribe",
+    "Delivery", "Request", "Response", "RunResult", "Scenario", "Service", "SimLoop", "World", "health_check", "httpx_transport", "load",
+    "loads", "route", "run", "subscribe",
 ]
 
 

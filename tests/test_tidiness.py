@@ -29,6 +29,7 @@ BORDERS = {  # third-party packages that only one part of the tree may import
 DISTRIBUTIONS = {  # where the name of the distribution is not that of the package
     "yaml": "PyYAML", "pydantic_core": "pydantic", "annotated_types": "pydantic",
     "mpl_toolkits": "matplotlib", "time_machine": "time-machine",
+    "opentelemetry": "opentelemetry-sdk",
 }
 ENTRY_POINTS = {"cli", "sim"}  # loaded by people and by the installer, not by other modules
 HEAVY = {"numpy", "matplotlib", "networkx", "simpy", "scipy", "time_machine", "jinja2"}

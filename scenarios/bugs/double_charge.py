@@ -1,4 +1,7 @@
-"""A checkout that retries its charge. The answer to the first attempt may only be lost: without an idempotency key the customer pays twice."""
+"""A checkout that retries its charge.
+
+Only the answer to the first attempt may have been lost: without an idempotency key the customer then pays twice.
+"""
 
 import itertools
 
@@ -13,7 +16,10 @@ numbers = itertools.count()
 payments = httpx.AsyncClient(base_url="http://payments", timeout=0.5)
 
 
-@tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_fixed(0.2), retry=tenacity.retry_if_exception_type(httpx.TransportError), reraise=True)
+broken = tenacity.retry_if_exception_type(httpx.TransportError)
+
+
+@tenacity.retry(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_fixed(0.2), retry=broken, reraise=True)
 async def charge(order_id: str, amount: int, keyed: bool) -> None:
     key = order_id if keyed else f"{order_id}-{next(numbers)}"  # the bug: a new key for each attempt is no key
     answer = await payments.post("/charges", json={"order_id": order_id, "amount": amount}, headers={"idempotency-key": key})

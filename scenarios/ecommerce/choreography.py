@@ -34,7 +34,8 @@ class Orders(orders.Orders):
                 span.fail(error)
                 return Response(422, json={"error": str(error)})
             span.set("order.total", context["total_cents"])
-            await self.query(DATABASE, lambda tables: decide(tables, order_id, lambda order: [{"type": "OrderPlaced", **context}]), write=True)
+            placed = {"type": "OrderPlaced", **context}
+            await self.query(DATABASE, lambda tables: decide(tables, order_id, lambda order: [placed]), write=True)
         return Response(202, json={"id": order_id, "status": "placed"})
 
     @subscribe("payment.captured")
@@ -74,8 +75,8 @@ class Inventory(inventory.Inventory):
         try:
             await self.query(inventory.DATABASE, run, write=True)
         except inventory.OutOfStock:
-            await self.query(inventory.DATABASE, lambda tables: outbox.put(tables, "stock.rejected", f"stock.rejected/{order['order_id']}", order),
-                             write=True)
+            rejected = f"stock.rejected/{order['order_id']}"
+            await self.query(inventory.DATABASE, lambda tables: outbox.put(tables, "stock.rejected", rejected, order), write=True)
 
     @subscribe("order.cancelled")
     async def cancelled(self, event: Delivery) -> None:

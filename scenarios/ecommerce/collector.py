@@ -47,5 +47,9 @@ async def _charge(service: Service, steps: OrderSteps, order_id: str) -> bool:
         await service.query(DATABASE, lambda tables: keep(tables, order_id, orders.confirm), write=True)
     else:
         await steps.release(context)
-        await service.query(DATABASE, lambda tables: keep(tables, order_id, lambda found: orders.cancel(found, "payment declined")), write=True)
+        await service.query(DATABASE, lambda tables: keep(tables, order_id, _declined), write=True)
     return True
+
+
+def _declined(order: orders.Order) -> list[orders.Event]:
+    return orders.cancel(order, "payment declined")

@@ -22,12 +22,12 @@ class Books:
 
     def __init__(self, world: World) -> None:
         databases: dict[str, Tables] = {name: node.tables for name, node in world.nodes.items() if hasattr(node, "tables")}
-        one = databases.get("shop-db")  # a monolith keeps everything in one
-        self.orders_db = databases.get("order-db") or one
-        self.users_db = databases.get("user-db") or one
-        self.inventory_db = databases.get("inventory-db") or one
-        self.payments_db = databases.get("payment-db") or one
-        self.notifications_db = databases.get("notification-db") or one
+
+        def database(name: str) -> Tables:
+            return databases.get(name) or databases["shop-db"]  # a monolith keeps everything in one
+
+        self.orders_db, self.users_db, self.inventory_db = database("order-db"), database("user-db"), database("inventory-db")
+        self.payments_db, self.notifications_db = database("payment-db"), database("notification-db")
         self.ledger = databases["provider-ledger"]
         self.orders = self._orders()
 
@@ -49,7 +49,8 @@ class Books:
     @property
     def stuck(self) -> set[str]:
         """Orders whose saga could neither be completed nor undone."""
-        return {saga_id for saga_id, saga in self.orders_db["sagas"].items() if saga["entries"] and saga["entries"][-1].get("status") == "stuck"}
+        last = {saga_id: saga["entries"][-1] for saga_id, saga in self.orders_db["sagas"].items() if saga["entries"]}
+        return {saga_id for saga_id, entry in last.items() if entry.get("status") == "stuck"}
 
 
 def violations(world: World) -> list[str]:

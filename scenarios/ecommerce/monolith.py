@@ -19,8 +19,8 @@ from scenarios.ecommerce.users import Users
 from sim import Request, Response, Service
 from sim.errors import CallError, StatusError
 from sim.model.failures import explain_failure, pass_on
-from sim.model.handlers import CHECKS, ROUTES, SUBSCRIPTIONS
 from sim.model.json_values import plain
+from sim.model.marks import CHECKS, ROUTES, SUBSCRIPTIONS
 from sim.model.messages import NO_HEADERS
 from sim.model.paths import Routes
 from sim.model.service_code import Endpoint, answer, named, routes_of
@@ -31,7 +31,7 @@ ELSEWHERE = frozenset({"provider-ledger"})
 
 
 class Monolith(Service):
-    """A service made of others, its *parts* by the names under which they call each other. Each part does its own `work`, from the config."""
+    """A service made of others, its *parts* by the names under which they call each other; `work` in the config is of each part."""
 
     parts: ClassVar[Mapping[str, type[Service]]] = {}
 
@@ -72,7 +72,8 @@ class Monolith(Service):
     async def _query(self, query: Callable[..., Any], database: str, *args: Any, **options: Any) -> Any:
         return await query(database if database in ELSEWHERE else DATABASE, *args, **options)
 
-    async def _call(self, callee: str, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS, **options: Any) -> Response:
+    async def _call(self, callee: str, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS,
+                    **options: Any) -> Response:
         """A function call, where a part is meant; it answers as that part's service would over the network."""
         if callee not in self._parts:
             return await self.call(callee, method, path, json=json, headers=headers, **options)
@@ -81,8 +82,9 @@ class Monolith(Service):
             return Response(404)
         with self.span(f"{callee}.{endpoint.attribute}"):
             await self.work_of(callee)
+            act, request = getattr(self._parts[callee], endpoint.attribute), Request(method, path, headers=headers, body=plain(json))
             try:
-                return await answer(getattr(self._parts[callee], endpoint.attribute), endpoint, Request(method, path, headers=headers, body=plain(json)))
+                return await answer(act, endpoint, request)
             except StatusError as error:
                 return pass_on(error.response)
             except (CallError, Rejected, TimeoutError) as error:
@@ -115,4 +117,7 @@ def _forward(name: str, attribute: str, function: Any) -> Any:
 class Shop(Monolith):
     """All contexts of the shop."""
 
-    parts = {"users": Users, "products": Products, "orders": Orders, "inventory": Inventory, "payments": Payments, "notifications": Notifications}
+    parts: ClassVar[Mapping[str, type[Service]]] = {
+        "users": Users, "products": Products, "orders": Orders,
+        "inventory": Inventory, "payments": Payments, "notifications": Notifications,
+    }

@@ -93,7 +93,8 @@ def place(order_id: str, customer_id: str, items: tuple[Item, ...]) -> Event:
         raise InvalidOrder("an order needs an item")
     total = total_of(items)
     lines = [{"sku": item.sku, "quantity": item.quantity, "price_cents": item.price.cents} for item in items]
-    return {"type": "OrderPlaced", "order_id": order_id, "customer_id": customer_id, "items": lines, "total_cents": total.cents, "currency": total.currency}
+    return {"type": "OrderPlaced", "order_id": order_id, "customer_id": customer_id, "items": lines, "total_cents": total.cents,
+            "currency": total.currency}
 
 
 def defer(order: Order) -> list[Event]:

@@ -14,9 +14,10 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from scenarios.ecommerce import order as orders
-from scenarios.ecommerce.order_store import DATABASE, decide
+from scenarios.ecommerce.order_store import DATABASE, Decision, decide
 from sim import Response, Service
 from sim.errors import StatusError
+from sim.model.tables import Tables
 from sim.resilience.backoff import Exponential
 from sim.resilience.events import Listener
 from sim.resilience.retry import Retry
@@ -59,15 +60,14 @@ class OrderSteps:
 
     async def place(self, context: Context) -> None:
         event = {"type": "OrderPlaced", **{key: context[key] for key in ("order_id", "customer_id", "items", "total_cents", "currency")}}
-        decision = lambda order: [event] if order.status is orders.Status.NEW else []  # noqa: E731
-        await self.service.query(DATABASE, lambda tables: decide(tables, context["order_id"], decision), write=True)
+        await self._decide(context, lambda order: [event] if order.status is orders.Status.NEW else [])
 
     async def cancel(self, context: Context) -> None:
-        reason = context.get("reason", "failed")
-        await self.service.query(DATABASE, lambda tables: decide(tables, context["order_id"], lambda order: orders.cancel(order, reason)), write=True)
+        await self._decide(context, lambda order: orders.cancel(order, context.get("reason", "failed")))
 
     async def reserve(self, context: Context) -> None:
-        response = await self.service.call("inventory", "POST", "/reservations", json={"order_id": context["order_id"], "items": context["items"]})
+        wanted = {"order_id": context["order_id"], "items": context["items"]}
+        response = await self.service.call("inventory", "POST", "/reservations", json=wanted)
         if response.status == 409:
             context["reason"] = "out of stock"
             raise OutOfStock(response.json["error"])
@@ -108,7 +108,11 @@ class OrderSteps:
         await self.service.query(DATABASE, lambda tables: keep(tables, context["order_id"], decision), write=True)
 
 
-def keep(tables: Any, order_id: str, decision: Any) -> orders.Order:
+    async def _decide(self, context: Context, decision: Decision) -> None:
+        await self.service.query(DATABASE, lambda tables: decide(tables, context["order_id"], decision), write=True)
+
+
+def keep(tables: Tables, order_id: str, decision: Decision) -> orders.Order:
     """Decide, and remember whom to charge later."""
     order = decide(tables, order_id, decision)
     if order.status is orders.Status.PAYMENT_DEFERRED:

@@ -33,8 +33,9 @@ def decide(tables: Tables, order_id: str, decision: Decision) -> Order:
         order = evolve(order, event)
         subject = PUBLISHED.get(event["type"])
         if subject is not None:
-            payload = {"order_id": order_id, "customer_id": order.customer_id, "total_cents": order.total.cents, "currency": order.total.currency,
-                       "items": [{"sku": item.sku, "quantity": item.quantity} for item in order.items], "reason": order.reason}
+            items = [{"sku": item.sku, "quantity": item.quantity} for item in order.items]
+            payload = {"order_id": order_id, "customer_id": order.customer_id, "items": items, "reason": order.reason,
+                       "total_cents": order.total.cents, "currency": order.total.currency}
             outbox.put(tables, subject, f"{subject}/{order_id}", payload)
     return order
 

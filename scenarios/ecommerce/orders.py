@@ -10,6 +10,7 @@ from scenarios.ecommerce.order import InvalidOrder, Item, Money, Order, place
 from scenarios.ecommerce.order_saga import OrderSteps, patient_retry
 from scenarios.ecommerce.order_store import DATABASE, SagaTable, load, show, take_over
 from sim import Request, Response, Service, health_check, route
+from sim.model.tables import Tables
 from sim.resilience.saga_log import SagaLog
 
 RECOVER_EVERY = 5.0  # seconds
@@ -62,11 +63,13 @@ class Orders(Service):
             if not customer_id or not lines or any(line.get("quantity", 0) < 1 for line in lines):
                 raise InvalidOrder("an order needs a customer and at least one of something")
             customer, *products = await asyncio.gather(
-                self.call("users", "GET", f"/users/{customer_id}"), *(self.call("products", "GET", f"/products/{line['sku']}") for line in lines))
+                self.call("users", "GET", f"/users/{customer_id}"),
+                *(self.call("products", "GET", f"/products/{line['sku']}") for line in lines))
             if customer.status == 404 or any(product.status == 404 for product in products):
                 raise InvalidOrder("no such customer" if customer.status == 404 else "no such article")
-            customer.raise_for_status()
-            items = tuple(Item(line["sku"], line["quantity"], Money(product.raise_for_status().json["price_cents"], product.json["currency"]))
+            for answer in (customer, *products):
+                answer.raise_for_status()
+            items = tuple(Item(line["sku"], line["quantity"], Money(product.json["price_cents"], product.json["currency"]))
                           for line, product in zip(lines, products, strict=True))
             placed = place(order_id, customer_id, items)
             span.set("order.total", placed["total_cents"])
@@ -99,15 +102,15 @@ class Orders(Service):
         """Go on with sagas whose process has died."""
         while True:
             try:
-                patience = self.config.get("take_over_after", 60.0)
-                mine = set(self.running)
-                orphans = await self.query(DATABASE, lambda tables: take_over(tables, self.instance_name, mine, self.now, patience), write=True)
-                for order_id in orphans:
+                for order_id in await self.query(DATABASE, self._take_over, write=True):
                     self.log.info("saga taken over", order_id=order_id)
                     self.spawn(self._run(order_id, {}), f"saga {order_id}")
             except outbox.UNREACHABLE as error:
                 self.log.warn("recovery has to wait", error=str(error))
             await asyncio.sleep(RECOVER_EVERY)
+
+    def _take_over(self, tables: Tables) -> list[str]:
+        return take_over(tables, self.instance_name, set(self.running), self.now, self.config.get("take_over_after", 60.0))
 
     # telling what has become of them
 
@@ -147,7 +150,8 @@ class Orders(Service):
     async def payments_answer(self) -> str:
         """Informative: orders are taken without payments too, so it never makes this service unhealthy."""
         response = await self.call("payments", "GET", "/health")
-        return "payments is healthy" if response.status == 200 and not response.degraded else "payments is not healthy: orders are charged later"
+        well = response.status == 200 and not response.degraded
+        return "payments is healthy" if well else "payments is not healthy: orders are charged later"
 
 
 def _json(order: Order) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from sim import Service
@@ -35,7 +36,7 @@ async def relay(service: Service, database: str, publish: Publish) -> None:
             entries = await service.query(database, lambda tables: _take(tables, service.now), write=True)
             done = [event_id for event_id, entry in entries.items() if await _published(service, publish, event_id, entry)]  # in order
             if done:
-                await service.query(database, lambda tables, done=done: _done(tables, done), write=True)
+                await service.query(database, partial(_done, event_ids=done), write=True)
         except UNREACHABLE as error:
             service.log.warn("outbox relay failed", error=str(error))
             entries = {}

@@ -47,5 +47,5 @@ class PaymentProvider:
 
 def _body(response: Response) -> Any:
     if response.status >= 400 or not isinstance(response.json, dict) or "status" not in response.json:
-        raise ProviderUnavailable("the provider has not answered" if response.error is not None else f"the provider answered {response.status}")
+        raise ProviderUnavailable(f"the provider answered {response.status}" if response.error is None else "the provider has not answered")
     return response.json

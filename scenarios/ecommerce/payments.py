@@ -53,7 +53,7 @@ class Payments(Service):
 
     async def take(self, new: Payment) -> Payment:
         """Charge *new*, unless its key was charged before; raise ProviderUnavailable."""
-        payment = await self.query(DATABASE, lambda tables: tables["payments"].setdefault(new.key, new), write=True)
+        payment: Payment = await self.query(DATABASE, lambda tables: tables["payments"].setdefault(new.key, new), write=True)
         if payment.status is PaymentStatus.PENDING:
             outcome = await self.provider.charge(payment.key, payment.amount_cents, payment.currency, payment.order_id)
             payment = await self.query(DATABASE, lambda tables: settle(tables, payment.key, PaymentStatus(outcome)), write=True)

@@ -8,8 +8,8 @@
             return Response(201, json={"id": "o-1"})
 
 There is one object for each instance, as there is one process for each replica: what it keeps in itself is lost when the
-instance is killed, and what must last belongs into a database. (Replicas share the module: keep nothing there.) Code that is killed can do nothing any more: whatever it still
-asks for while it is being cancelled is cancelled too.
+instance is killed, and what must last belongs into a database. (Replicas share the module: keep nothing there.) Code that is
+killed can do nothing any more: whatever it still asks for while it is being cancelled is cancelled too.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from sim.model.event_store import Change, Event, Recorded
 from sim.model.json_values import plain
 from sim.model.logs import Log
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request, Response
-from sim.model.messaging import Delivery, Publisher, Subscription
+from sim.model.messaging import Publisher
 from sim.model.meters import Meter
 from sim.model.place import current_place
 from sim.model.sagas import RecordedSaga
 from sim.model.spans import Span, annotate
 from sim.model.store_client import CacheClient
-from sim.model.subjects import check_pattern, check_subject
+from sim.model.subjects import check_subject
 from sim.model.tables import Failed, Statement, Tables
 from sim.resilience.errors import Rejected
 from sim.resilience.saga import Saga
@@ -49,43 +49,6 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
 
 T = TypeVar("T")
-Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
-ROUTES, CHECKS, SUBSCRIPTIONS = "_mesocosm_routes", "_mesocosm_check", "_mesocosm_subscriptions"
-
-
-def route(method: str, path: str) -> Callable[[Method], Method]:
-    """The decorated method serves *method* and *path*; a `{name}` in the path is handed to it as an argument of that name."""
-
-    def mark(function: Method) -> Method:
-        setattr(function, ROUTES, [*getattr(function, ROUTES, ()), (method.upper(), path)])
-        return function
-
-    return mark
-
-
-def subscribe(subject: str, *, group: str = "", everyone: bool = False, prefetch: int | None = None, broker: str | None = None) -> Callable[[Method], Method]:
-    """The decorated method is handed each message (a Delivery) whose subject fits; `order.*` and `order.>` are patterns.
-
-    The instances of the service share the messages, or each gets all (*everyone*). A message is acknowledged when the method returns;
-    if it raises, or returns a Response that failed, a stream delivers it again; a Response of 422 says that no further try can help.
-    """
-    check_pattern(subject)
-
-    def mark(function: Method) -> Method:
-        setattr(function, SUBSCRIPTIONS, {**getattr(function, SUBSCRIPTIONS, {}), subject: Subscription(group, everyone, prefetch, broker)})
-        return function
-
-    return mark
-
-
-def health_check(name: str) -> Callable[[Method], Method]:
-    """The decorated method is one of the checks behind `GET /health`: what it returns is the message, what it raises says what is wrong."""
-
-    def mark(function: Method) -> Method:
-        setattr(function, CHECKS, name)
-        return function
-
-    return mark
 
 
 class Service:
@@ -142,7 +105,8 @@ class Service:
         try:
             return await job
         except Exception as error:
-            self._instance.recorder.event("background.error", node=self.name, instance=self.instance_name, error=f"{type(error).__name__}: {error}")
+            what = f"{type(error).__name__}: {error}"
+            self._instance.recorder.event("background.error", node=self.name, instance=self.instance_name, error=what)
             return None
 
     def abandon(self) -> None:
@@ -201,15 +165,14 @@ class Service:
         seconds *= instance.slowness
         return instance.cpu.work(seconds) if instance.cpu is not None else instance.loop.sleep(seconds)
 
-    async def call(self, callee: str, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS, key: str | None = None,
-                   size: int = MESSAGE_SIZE, priority: int | None = None, optional: bool = False) -> Response:
+    async def call(self, callee: str, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS,
+                   key: str | None = None, size: int = MESSAGE_SIZE, priority: int | None = None, optional: bool = False) -> Response:
         """Call another service under the policies that `uses` states for it; whatever happens there is a Response.
 
         Where there was no answer, `status` is what a gateway says (502, 503, 504) and `error` the reason. An answer that is degraded, and
         an *optional* call that fails, make the answer of this service count as degraded. *json* is copied, as the network would.
         """
         self._check_alive()
-        instance = self._instance
         client = self._clients.get(callee) or self._client(callee)
         place = current_place()
         trace, parent, exchange = (place.trace, place.span, place.exchange) if place is not None else (0, 0, None)
@@ -224,7 +187,8 @@ class Service:
         return response
 
     async def publish(self, subject: str, json: Any = None, *, headers: Mapping[str, str] = NO_HEADERS, key: str | None = None,
-                      size: int = MESSAGE_SIZE, message_id: str | None = None, confirm: bool | None = None, broker: str | None = None) -> Response:
+                      size: int = MESSAGE_SIZE, message_id: str | None = None, confirm: bool | None = None,
+                      broker: str | None = None) -> Response:
         """Publish *json* as *subject*, to the only broker or the one named; what comes back says whether it is stored.
 
         Without a *confirm* (None: as the broker's delivery has it) it is 202 at once. A stream stores a *message_id* only once; messages
@@ -294,10 +258,12 @@ class Service:
 
         return await self.query(database, run, write=True)
 
-    async def project(self, database: str, name: str, apply: Callable[[Tables, Recorded], None], *, every: float = 0.2, batch: int = 500) -> None:
-        """For ever: let the projection *name* catch up with the event store, each *every* seconds. Use it as `self.spawn(self.project(...))`.
+    async def project(self, database: str, name: str, apply: Callable[[Tables, Recorded], None], *, every: float = 0.2,
+                      batch: int = 500) -> None:
+        """For ever: let the projection *name* catch up with the event store, each *every* seconds.
 
-        A projection therefore lags; after a failure of the database it goes on where it was. Two instances may run the same one.
+        Use it as `self.spawn(self.project(...))`. A projection therefore lags; after a failure of the database it goes on where it was.
+        Two instances may run the same one.
         """
         while True:
             try:
@@ -339,6 +305,3 @@ class Service:
 
 def _nothing(tables: Tables) -> None:
     return None
-
-
-__all__ = ["Delivery", "Request", "Response", "Service", "health_check", "route", "subscribe"]

@@ -38,7 +38,7 @@ def httpx_transport() -> httpx.AsyncBaseTransport:
 
 
 def carry_httpx() -> None:
-    """Let clients with httpx' default transport call over the simulated network when they are used inside of a simulation, and only there."""
+    """Let clients with httpx' default transport call over the simulated network where they are used inside of a simulation."""
     httpx: Any = sys.modules.get("httpx")
     if httpx is None or hasattr(httpx.AsyncHTTPTransport, _MARK):
         return
@@ -49,7 +49,7 @@ def carry_httpx() -> None:
     async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
         if isinstance(asyncio.get_running_loop(), SimLoop) and PLACE.get(None) is not None:
             return await send(request)
-        return await over_sockets(self, request)  # type: ignore[no-any-return]
+        return await over_sockets(self, request)
 
     httpx.AsyncHTTPTransport.handle_async_request = handle_async_request
     setattr(httpx.AsyncHTTPTransport, _MARK, True)
@@ -84,8 +84,8 @@ async def _call(place: Place, request: httpx.Request, body: bytes) -> Response:
     client = instance.client(request.url.host)
     headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in request.headers.raw}
     priority = exchange.request.priority if exchange is not None else 0
-    sent = Request(request.method, request.url.raw_path.decode("latin-1"), place.trace, place.span, 0, headers, len(body) + HEAD, body or None,
-                   None, priority)
+    path = request.url.raw_path.decode("latin-1")
+    sent = Request(request.method, path, place.trace, place.span, 0, headers, len(body) + HEAD, body or None, None, priority)
     sent.operation = client.node.operation_of(sent)
     response = await client.call(sent)
     if exchange is not None and response.degraded:

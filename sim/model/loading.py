@@ -43,10 +43,12 @@ def _module(name: str) -> ModuleType:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
-                raise invalid(Mistake((), f"{name} needs the module {error.name!r}, which is not there", f"install it beside mesocosm ({_where(error)})")) from None
+                what = f"{name} needs the module {error.name!r}, which is not there"
+                raise invalid(Mistake((), what, f"install it beside mesocosm ({_where(error)})")) from None
             raise invalid(Mistake((), f"there is no module {error.name!r}", _module_cure(error.name))) from None
         except Exception as error:
-            raise invalid(Mistake((), f"{name} cannot be imported: {type(error).__name__}: {error}", f"mend it at {_where(error)}")) from None
+            what = f"{name} cannot be imported: {type(error).__name__}: {error}"
+            raise invalid(Mistake((), what, f"mend it at {_where(error)}")) from None
 
 
 def _attribute(module: ModuleType, name: str, reference: str) -> Any:
@@ -62,9 +64,8 @@ def _attribute(module: ModuleType, name: str, reference: str) -> Any:
 def _module_cure(name: str) -> str:
     parent = name.rpartition(".")[0]
     if parent in sys.modules and hasattr(sys.modules[parent], "__path__"):
-        siblings = [entry.removesuffix(".py") for place in sys.modules[parent].__path__ if os.path.isdir(place) for entry in os.listdir(place)
-                    if not entry.startswith("_")]
-        return did_you_mean(name.rpartition(".")[2], siblings)
+        entries = [entry for place in sys.modules[parent].__path__ if os.path.isdir(place) for entry in os.listdir(place)]
+        return did_you_mean(name.rpartition(".")[2], [entry.removesuffix(".py") for entry in entries if not entry.startswith("_")])
     return "modules are looked for in the working directory and in what is installed"
 
 
@@ -72,7 +73,8 @@ def _where(error: BaseException) -> str:
     """The line of the user's own file that raised."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename and frame.filename != __file__]
+    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]  # type: ignore[assignment]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "its import"
 
 

@@ -29,7 +29,7 @@ def report_opentelemetry() -> None:
         return
     from opentelemetry import trace
 
-    if not isinstance(trace.get_tracer_provider(), sdk.TracerProvider) and type(trace.get_tracer_provider()).__name__ == "ProxyTracerProvider":
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # nobody has set one
         trace.set_tracer_provider(sdk.TracerProvider(shutdown_on_exit=False))
     for processor in (sdk.SynchronousMultiSpanProcessor, sdk.ConcurrentMultiSpanProcessor):
         if not hasattr(processor, _MARK):
@@ -77,8 +77,8 @@ def _ended(span: Any) -> None:
     if attributes and not recorder.sealed:
         recorder.attributes[span_id] = attributes
     recorder.write_span(pack_span(
-        span_id, parent, place.trace, start, instance.env._now, 0.0, instance.node.index, instance.node.index, recorder.operation(span.name),
-        instance.index, ERROR if failed else 0, 0, INTERNAL, FAILED if failed else OK))
+        span_id, parent, place.trace, start, instance.env._now, 0.0, instance.node.index, instance.node.index,
+        recorder.operation(span.name), instance.index, ERROR if failed else 0, 0, INTERNAL, FAILED if failed else OK))
 
 
 def _current() -> int:

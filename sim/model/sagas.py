@@ -23,9 +23,7 @@ class RecordedSaga(Saga):
         self._instance = instance
 
     def parallel(self, *steps: Step) -> Saga:
-        return super().parallel(*(
-            Step(step.name, self._told("saga.step", step.name, step.do), self._told("saga.undo", step.name, step.undo) if step.undo is not None else None,
-                 step.kind, step.when) for step in steps))
+        return super().parallel(*map(self._told_step, steps))
 
     async def run(self, context: Context | None = None, log: SagaLog | None = None, compensation: Policy | None = None,
                   on_compensation_failure: Literal["continue", "stop"] = "continue", *, saga_id: str | None = None,
@@ -39,6 +37,10 @@ class RecordedSaga(Saga):
             _saga_id.reset(token)
         self._instance.recorder.event(f"saga.{result.status}", saga=self.name, id=saga_id)
         return result
+
+    def _told_step(self, step: Step) -> Step:
+        undo = self._told("saga.undo", step.name, step.undo) if step.undo is not None else None
+        return Step(step.name, self._told("saga.step", step.name, step.do), undo, step.kind, step.when)
 
     def _told(self, kind: str, step: str, act: Action) -> Action:
         recorder, env = self._instance.recorder, self._instance.env

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from sim.model.handlers import Service, route
+from sim import Service, route
 from sim.model.messages import Request, Response
 
 LEASE = 10.0  # seconds

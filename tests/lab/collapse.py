@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sim.model.handlers import Service, route
+from sim import Service, route
 from sim.model.messages import Request, Response
 
 
