@@ -16,8 +16,8 @@ from sim.faults.instances import InstanceFault
 from sim.faults.nodes import NodeFault
 from sim.faults.system import System
 from sim.model.database import Database, DatabaseSpec
-from sim.model.instance import Handle, Hook
 from sim.model.messages import Exchange, Response
+from sim.model.station import Handle, Hook
 from sim.spec import Mistake
 from sim.units import Duration, PositiveDuration, Share
 

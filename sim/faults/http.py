@@ -19,9 +19,9 @@ from sim.faults.injection import Injection
 from sim.faults.instances import wrong_kind
 from sim.faults.system import System
 from sim.faults.targets import SELECTORS, Group, LinkName
-from sim.model.instance import Hook
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import METHODS, compile_pattern
+from sim.model.station import Hook
 from sim.resilience.token_bucket import TokenBucket
 from sim.spec import Mistake, Spec, did_you_mean, invalid
 from sim.units import PositiveRate, Share

@@ -12,8 +12,9 @@ from sim.spec import Spec
 from sim.units import PositiveDuration, Share
 
 if TYPE_CHECKING:
-    from sim.model.instance import Handle, Instance
+    from sim.model.instance import Instance
     from sim.model.messages import Exchange, Response
+    from sim.model.station import Handle
 
 
 class AnalysisSpec(Spec):

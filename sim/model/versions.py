@@ -17,7 +17,8 @@ from sim.spec import Spec
 from sim.units import Share
 
 if TYPE_CHECKING:
-    from sim.model.instance import Handle, Instance, Wrap
+    from sim.model.instance import Instance
+    from sim.model.station import Handle, Wrap
 
 
 class Behaviour(Spec):
