@@ -16,12 +16,11 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.mistakes import Mistake, invalid
-from sim.model.httpx_transport import carry_httpx
+from sim.model.foreign import settle_in
 from sim.model.instance import Instance
 from sim.model.loading import HOW, find, load
 from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node
-from sim.model.otel import report_opentelemetry
 from sim.model.paths import plain_path
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
@@ -123,8 +122,7 @@ class AsgiService(Node):
     def handler(self, instance: Instance) -> Handler:
         assert self.spec.asgi is not None
         process = self.processes[instance] = Process(instance, load(self.spec.asgi))
-        carry_httpx()
-        report_opentelemetry()
+        settle_in()
         work = self.spec.work.sampler(instance.stream("work")) if self.spec.work is not None else None
 
         async def serve(exchange: Exchange) -> Response:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
+from sim.model.foreign import settle_in
 from sim.model.handlers import Service
 from sim.model.health import PATH as HEALTH
 from sim.model.health import report
-from sim.model.httpx_transport import carry_httpx
 from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
@@ -23,7 +23,6 @@ from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.meters import Meter
 from sim.model.node import Handler, Node
-from sim.model.otel import report_opentelemetry
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
 from sim.resilience.deadline import deadline_at
@@ -102,8 +101,7 @@ class CodeService(Node):
         self.endpoints: list[Endpoint] = []
         self.meters: dict[tuple[str, str], Meter] = {}
         self.service_class: type[Service] = load(spec.code)
-        carry_httpx()
-        report_opentelemetry()
+        settle_in()
         for found in routes_of(self.service_class):
             operation = world.recorder.operation(f"{found.method} {found.path}")
             self.endpoints.append(Endpoint(operation, found.attribute, named(found.path)))

@@ -51,8 +51,9 @@ class SmallWorld:
     def spans(self, kind: SpanKind) -> list[dict[str, Any]]:
         """Recorded spans of one kind, with names for indices and the attributes that code has set."""
         names = self.world.recorder.names()
-        return [{"name": names.operations[row["operation"]], "node": names.nodes[row["node"]], "status": int(row["status"]), "start": float(row["start"]),
-                 "end": float(row["end"]), "id": int(row["id"]), "parent": int(row["parent"]), "trace": int(row["trace"]),
+        return [{"name": names.operations[row["operation"]], "node": names.nodes[row["node"]], "status": int(row["status"]),
+                 "start": float(row["start"]), "end": float(row["end"]),
+                 "id": int(row["id"]), "parent": int(row["parent"]), "trace": int(row["trace"]),
                  **self.world.recorder.attributes.get(int(row["id"]), {})}
                 for row in Spans(self.world.recorder.spans.array()).of(kind).rows]
 

@@ -1,13 +1,15 @@
 """A user's own ASGI app as a service, and its httpx calls over the simulated network."""
 
 import asyncio
+import sys
+import types
 
 import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from sim import httpx_transport
-from sim.kernel import SimLoop
+from sim.kernel import NotSimulated, SimLoop
 from sim.kernel.clock import virtual_clock
 from sim.mistakes import mistakes
 from sim.model.services import AnyService
@@ -40,12 +42,14 @@ def test_the_app_gets_the_request_as_a_server_gives_it(plain):
     """Method, path, query, headers and body; the answer has the app's status, body and headers."""
     answer = plain.send("shop", "POST", "/echo?page=2", json={"a": [1]}, headers={"user-agent": "test"})
     assert answer.status == 201 and answer.headers["content-type"] == "application/json"
-    assert answer.json == {"body": {"a": [1]}, "query": {"page": "2"}, "count": 1, "opened": 2.0, "agent": "test", "type": "application/json"}
+    assert answer.json == {"body": {"a": [1]}, "query": {"page": "2"}, "count": 1, "opened": 2.0, "agent": "test",
+                           "type": "application/json"}
     assert plain.loop.time() == pytest.approx(2.012)
 
 
 @pytest.mark.parametrize(("path", "status", "text"), [
-    ("/items/42", 200, b"42"), ("/items/x", 404, b"Not Found"), ("/synchronous", 200, b"in a thread, elsewhere"), ("/broken", 500, b"Internal Server Error"),
+    ("/items/42", 200, b"42"), ("/items/x", 404, b"Not Found"), ("/synchronous", 200, b"in a thread, elsewhere"),
+    ("/broken", 500, b"Internal Server Error"),
 ])
 def test_the_app_answers_for_itself(plain, path, status, text):
     """Its routes, its 404, its sync handlers, and what its framework makes of an error."""
@@ -118,7 +122,9 @@ def test_an_app_that_cannot_start_takes_no_requests_and_says_why(loop):
 # an app without a framework
 
 @pytest.mark.parametrize(("path", "what"), [
-    ("/silent", "the app returned without a complete answer"), ("/odd", "the app sent 'websocket.accept', which this server does not offer")])
+    ("/silent", "the app returned without a complete answer"),
+    ("/odd", "the app sent 'websocket.accept', which this server does not offer"),
+])
 def test_an_app_that_breaks_the_rules_is_a_500(loop, path, what):
     """The event says which rule."""
     small = SmallWorld(loop, {"bare": {"asgi": f"{APPS}.plain:bare"}})
@@ -218,10 +224,26 @@ def test_outside_of_a_simulation_the_transport_refuses_and_httpx_is_its_own():
         asyncio.run(call())
 
 
+def test_grpc_is_refused_inside_of_a_simulation_with_what_to_do_instead(loop, monkeypatch):
+    """Its sockets and threads would go past the event loop; outside it is as it was."""
+    grpc = types.ModuleType("grpc")
+    grpc.aio = types.SimpleNamespace(insecure_channel=lambda target: target, secure_channel=None, server=None)
+    monkeypatch.setitem(sys.modules, "grpc", grpc)
+    SmallWorld(loop, {"shop": {"asgi": f"{APPS}.plain:app"}})
+
+    async def connect():
+        return grpc.aio.insecure_channel("payments:50051")
+
+    assert asyncio.run(connect()) == "payments:50051"
+    with pytest.raises(NotSimulated, match="protocol: grpc"):
+        loop.run_until_complete(connect())
+
+
 # what is said of apps that cannot be used
 
 @pytest.mark.parametrize(("asgi", "what"), [
-    (f"{APPS}.plain:ap", "has no 'ap'"), (f"{APPS}.plain:count", "is a int, and no ASGI app"), ("tests.model.sample_services:Stranger", "is the class Stranger"),
+    (f"{APPS}.plain:ap", "has no 'ap'"), (f"{APPS}.plain:count", "is a int, and no ASGI app"),
+    ("tests.model.sample_services:Stranger", "is the class Stranger"),
 ])
 def test_what_is_no_app_is_a_mistake(asgi, what):
     """Found when the scenario is read, at the key `asgi`."""

@@ -60,7 +60,8 @@ def test_what_is_no_json_is_an_error_that_names_the_place(loop):
     """A set in an answer is the handler's mistake."""
     small = both(loop)
     assert small.send("echo", "GET", "/odd").status == 500
-    assert "a set cannot travel as JSON" in small.events("handler.error")[0]["error"] and "(at set)" in small.events("handler.error")[0]["error"]
+    error = small.events("handler.error")[0]["error"]
+    assert "a set cannot travel as JSON" in error and "(at set)" in error
 
 
 def test_an_optional_call_that_fails_leaves_a_degraded_answer(loop):
@@ -100,7 +101,8 @@ def test_each_service_and_each_run_has_its_own_copy_of_the_module():
     for _ in range(2):
         with SimLoop(seed=7) as loop:
             small = SmallWorld(loop, {"echo": "Echo", "other": "Echo"})
-            assert [small.send(name, "GET", "/module").json for name in ("echo", "other", "echo")] == [["echo-0"], ["other-0"], ["echo-0", "echo-0"]]
+            seen = [small.send(name, "GET", "/module").json for name in ("echo", "other", "echo")]
+            assert seen == [["echo-0"], ["other-0"], ["echo-0", "echo-0"]]
 
 
 def test_the_deadline_of_the_caller_is_known_to_the_handler(loop):

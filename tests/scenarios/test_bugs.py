@@ -23,7 +23,9 @@ def test_a_retry_without_a_key_charges_twice(variant, found):
     assert result.summary["calls"]["checkout->payments"]["calls"] > 1.1 * len(charges)  # there were retries in both
 
 
-@pytest.mark.parametrize(("name", "check"), [("shared-breaker", "green is served during the faults"), ("missing-timeout", "pages are there during the faults")])
+@pytest.mark.parametrize(("name", "check"), [
+    ("shared-breaker", "green is served during the faults"), ("missing-timeout", "pages are there during the faults"),
+])
 @pytest.mark.parametrize(("variant", "verdict"), [(None, "fail"), ("fixed", "pass")])
 def test_the_scenario_finds_the_bug_and_passes_without_it(name, check, variant, verdict):
     """The steady state tells, by the check that is about it."""

@@ -1,5 +1,7 @@
 """The shop: its invariants under every fault plan, the story that its scenario tells, and what its services answer."""
 
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,15 @@ from sim.scenario.scenario import FaultPlan, Scenario
 HERE = Path("scenarios/ecommerce")
 PLANS = sorted(path.stem for path in HERE.glob("*.yaml") if not path.stem.startswith(("checkout", "monolith")))
 RATE, BUSY, QUIET = 3, 110, 80  # orders a second, seconds with load, seconds in which everything is to settle
-ORDER = {"customer_id": "u-{uniform:1000}", "items": [{"sku": "p-{zipf:1000}", "quantity": 1}, {"sku": "p-{uniform:1000}", "quantity": "{uniform:3}"}]}
+LINES = [{"sku": "p-{zipf:1000}", "quantity": 1}, {"sku": "p-{uniform:1000}", "quantity": "{uniform:3}"}]
+ORDER = {"customer_id": "u-{uniform:1000}", "items": LINES}
 MIX = [{"weight": 9, "send": "POST /api/orders", "headers": {"authorization": "Bearer demo-token"}, "json": ORDER},
        {"weight": 1, "send": "POST /api/users", "json": {"email": "{seq}@example.org"}}]
+
+
+def faults_of(plan):
+    """What is in a fault plan, as it would be written in a scenario."""
+    return validated(read(HERE / f"{plan}.yaml"), FaultPlan).model_dump(mode="json", by_alias=True, exclude_none=True)["faults"]
 
 
 def scenario(plan=None, variant=None, name="checkout", busy=BUSY, quiet=QUIET, **services):
@@ -22,12 +30,13 @@ def scenario(plan=None, variant=None, name="checkout", busy=BUSY, quiet=QUIET, *
     document = read(HERE / f"{name}.yaml", variant=variant)
     data = document.data
     stages = [{"duration": f"{busy}s", "target": f"{RATE}/s"}, {"duration": "1ms", "target": "0/s"}]
-    data["workloads"] = {"shoppers": {"executor": "ramping-arrival-rate", "start_rate": f"{RATE}/s", "stages": stages, "to": "gateway", "mix": MIX}}
+    load = {"executor": "ramping-arrival-rate", "start_rate": f"{RATE}/s", "stages": stages, "to": "gateway", "mix": MIX}
+    data["workloads"] = {"shoppers": load}
     data |= {"duration": f"{busy + quiet}s", "warmup": "0s", "checks": [], "steady_state": [], "abort_if": [], "variants": {}}
     for service, config in services.items():
         data["services"][service.replace("_", "-")].setdefault("config", {}).update(config)
     if plan is not None:
-        data["faults"] = validated(read(HERE / f"{plan}.yaml"), FaultPlan).model_dump(mode="json", by_alias=True, exclude_none=True)["faults"]
+        data["faults"] = faults_of(plan)
     return Scenario.model_validate(data)
 
 
@@ -42,15 +51,13 @@ def books_after(*args, seed=1, **options):
 
 def statuses(books):
     """How many orders are in which status."""
-    from collections import Counter
-
     return Counter(order.status.value for order in books.orders.values())
 
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_no_invariant_is_broken_under_any_fault_plan(plan):
     """Money, stock, events and sagas add up once everything has settled; no order is left over, and most are confirmed."""
-    result, books = books_after(plan)
+    _, books = books_after(plan)
     assert not books.orders_db["open-sagas"] and not books.orders_db["deferred-payments"] and not books.orders_db["outbox"]
     assert statuses(books)["confirmed"] > 0.5 * len(books.orders) > 100
 
@@ -82,13 +89,13 @@ def test_the_same_seed_gives_the_same_run():
 
 # the story
 
-def story(variant=None, faults=True):
+@cache
+def story(variant=None):
     """The scenario of steps, at a third of its size, under slow payments."""
     document = read(HERE / "checkout-steps.yaml", variant=variant,
                     overrides=["services.orders.instances=1", "workloads.shoppers.rate=66/s", "workloads.trackers.rate=4/s", "checks=[]"])
     data = document.data
-    if faults:
-        data["faults"] = validated(read(HERE / "slow-payments.yaml"), FaultPlan).model_dump(mode="json", by_alias=True, exclude_none=True)["faults"]
+    data["faults"] = faults_of("slow-payments")
     return run(Scenario.model_validate(data))
 
 

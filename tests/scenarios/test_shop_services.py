@@ -16,12 +16,17 @@ SHOP = {"authorization": "Bearer demo-token"}
 @pytest.fixture
 def shop():
     """The whole shop of checkout.yaml, without load; the provider fails and declines only where a test says so."""
-    data = read("scenarios/ecommerce/checkout.yaml", overrides=["services.payment-provider.config.decline=0.0", "services.payment-provider.config.error=0.0",
-                                                                 "services.smtp.error_rate=0%"]).data
+    sound = ["services.payment-provider.config.decline=0.0", "services.payment-provider.config.error=0.0", "services.smtp.error_rate=0%"]
+    data = read("scenarios/ecommerce/checkout.yaml", overrides=sound).data
     with SimLoop(seed=3) as loop:
         small = SmallWorld(loop, data["services"])
         loop.run_until(1)
         yield small
+
+
+def mails(shop):
+    """The titles of the mails that were sent, in order."""
+    return [line["title"] for line in shop.world.recorder.logs if line["message"] == "mail sent"]
 
 
 def test_an_order_is_taken_paid_and_told(shop):
@@ -32,7 +37,7 @@ def test_an_order_is_taken_paid_and_told(shop):
     assert shop.world.node("provider-ledger").tables["charges"][order_id] == {"amount": 2 * 537, "status": "succeeded"}
     assert shop.world.node("inventory-db").tables["stock"]["p-1"].reserved == 2
     shop.loop.run_until(5)
-    assert [line["title"] for line in shop.world.recorder.logs if line["message"] == "mail sent"] == ["We have your order", "Your order is confirmed"]
+    assert mails(shop) == ["We have your order", "Your order is confirmed"]
 
 
 def test_the_spans_of_an_order_have_the_lesson_s_names_and_attributes(shop):
@@ -50,13 +55,15 @@ def test_a_new_user_gets_a_welcome_mail(shop):
     answer = shop.send("gateway", "POST", "/api/users", json={"email": "ada@example.org", "name": "Ada Lovelace"})
     assert answer.status == 201 and answer.json["profile"] == {"first_name": "Ada", "last_name": "Lovelace"}
     shop.loop.run_until(4)
-    assert [line["title"] for line in shop.world.recorder.logs] == ["Welcome to the shop"]
+    assert mails(shop) == ["Welcome to the shop"]
 
 
 @pytest.mark.parametrize(("method", "path", "json", "headers", "status"), [
-    ("GET", "/api/users/u-1", None, {}, 200), ("GET", "/api/users/nobody", None, {}, 404), ("POST", "/api/users", {"email": "none"}, {}, 400),
-    ("GET", "/api/products/p-5", None, {}, 200), ("GET", "/api/products/p-0", None, {}, 404), ("GET", "/api/orders/o-5", None, SHOP, 200),
-    ("GET", "/api/orders/o-5/details", None, SHOP, 200), ("GET", "/api/orders/o-0", None, SHOP, 404), ("GET", "/api/orders/o-5", None, {}, 401),
+    ("GET", "/api/users/u-1", None, {}, 200), ("GET", "/api/users/nobody", None, {}, 404),
+    ("POST", "/api/users", {"email": "none"}, {}, 400),
+    ("GET", "/api/products/p-5", None, {}, 200), ("GET", "/api/products/p-0", None, {}, 404),
+    ("GET", "/api/orders/o-5", None, SHOP, 200), ("GET", "/api/orders/o-5/details", None, SHOP, 200),
+    ("GET", "/api/orders/o-0", None, SHOP, 404), ("GET", "/api/orders/o-5", None, {}, 401),
     ("POST", "/api/orders", {}, SHOP, 422), ("POST", "/api/orders", {**ORDER, "customer_id": "nobody"}, SHOP, 422),
     ("POST", "/api/orders", {**ORDER, "items": [{"sku": "p-0", "quantity": 1}]}, SHOP, 422), ("GET", "/api/carts/1", None, {}, 404),
     ("GET", "/api/me/summary", None, SHOP, 200),
@@ -104,7 +111,7 @@ def test_a_refund_that_comes_first_wins(shop):
 
 def test_the_provider_s_errors_never_leak(shop):
     """Whatever it answers, our own words come out: 503 and `payment_unavailable`."""
-    shop.world.node("payment-provider").config["error"] = 1.0
+    shop.world.node("payment-provider").instances[0].config["error"] = 1.0
     body = {"order_id": "o-x", "idempotency_key": "o-x", "amount_cents": 500, "currency": "EUR"}
     answer = shop.send("payments", "POST", "/charges", json=body)
     assert answer.status == 503 and answer.json == {"error": "payment_unavailable", "detail": "the provider answered 500"}
@@ -113,12 +120,12 @@ def test_the_provider_s_errors_never_leak(shop):
 
 def test_a_declined_card_cancels_the_order_and_gives_the_goods_back(shop):
     """402 at once; the reservation is released and the customer is told why."""
-    shop.world.node("payment-provider").config["decline"] = 1.0
+    shop.world.node("payment-provider").instances[0].config["decline"] = 1.0
     answer = shop.send("gateway", "POST", "/api/orders", json=ORDER, headers=SHOP)
-    assert answer.status == 402 and answer.json is None or answer.json["reason"] == "payment declined"
+    assert answer.status == 402
     shop.loop.run_until(5)
     assert shop.world.node("inventory-db").tables["stock"]["p-1"].reserved == 0
-    assert [line["title"] for line in shop.world.recorder.logs if line["message"] == "mail sent"] == ["We have your order", "Your order is cancelled"]
+    assert mails(shop) == ["We have your order", "Your order is cancelled"]
 
 
 # health
@@ -128,8 +135,8 @@ def test_every_service_tells_how_it_is(shop, service):
     """Its own database is checked; without it, it is unhealthy and says so."""
     answer = shop.send(service, "GET", "/health")
     assert answer.status == 200 and answer.json["checks"]["database"]["status"] == "healthy"
-    database = {"users": "user", "products": "product", "orders": "order", "payments": "payment", "notifications": "notification"}.get(service, service)
-    shop.world.node(f"{database}-db").instances[0].kill()
+    database = service.removesuffix("s") + "-db"
+    shop.world.node(database).instances[0].kill()
     answer = shop.send(service, "GET", "/health")
     assert answer.status == 503 and "no healthy instances" in answer.json["checks"]["database"]["message"]
 

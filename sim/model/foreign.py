@@ -1,0 +1,45 @@
+"""What a user's code may have brought along, taught where it is after the code was loaded.
+
+httpx calls over the simulated network, OpenTelemetry reports its spans, and what would leave the simulation by a way of its own is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from sim.model.httpx_transport import carry_httpx
+from sim.model.otel import report_opentelemetry
+
+_MARK = "_mesocosm_refused"
+GRPC = "use httpx, or `self.call` of a service with `protocol: grpc` in its `uses`, which has gRPC's connections, deadlines and limits"
+
+
+def settle_in() -> None:
+    """Look at what is loaded by now; what was settled before stays as it is."""
+    carry_httpx()
+    report_opentelemetry()
+    refuse_grpc()
+
+
+def refuse_grpc() -> None:
+    """gRPC's Python library brings its own sockets and threads past the event loop: inside of a simulation its channels are refused."""
+    aio: Any = getattr(sys.modules.get("grpc"), "aio", None)
+    if aio is None or hasattr(aio, _MARK):
+        return
+    for name in ("insecure_channel", "secure_channel", "server"):
+        setattr(aio, name, _refused(f"grpc.aio.{name}", getattr(aio, name)))
+    setattr(aio, _MARK, True)
+
+
+def _refused(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    from sim.kernel import NotSimulated, SimLoop
+
+    def refuse(*args: Any, **options: Any) -> Any:
+        if isinstance(asyncio._get_running_loop(), SimLoop):
+            raise NotSimulated(name, GRPC)
+        return original(*args, **options)
+
+    return refuse
