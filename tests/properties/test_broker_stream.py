@@ -1,4 +1,4 @@
-"""A stream under any mixture of handlers, deaths and outages: each message is settled once, in the order of its key, and never forgotten."""
+"""A stream under any mixture of handlers, deaths and outages: each message is settled once, in the order of its key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ STEPS = st.lists(st.one_of(
 def test_every_message_is_settled_once_and_in_order(steps: list[tuple[Any, ...]], order: str) -> None:
     """Whatever happens in between: when all are up again, each is acknowledged or a dead letter, after at most three deliveries."""
     services = {"shop": {}, "worker": {"instances": 2, "workers": 2, "subscribe": {"work": [{"sleep": "10ms"}]}},
-                "events": {"kind": "broker", "latency": "0ms", "order": order, "ack_wait": "1s", "max_deliver": MOST, "redelivery_delay": "100ms"}}
+                "events": {"kind": "broker", "latency": "0ms", "order": order, "ack_wait": "1s", "max_deliver": MOST,
+                           "redelivery_delay": "100ms"}}
     with platform(services, latency="1ms") as lab:
         stored: list[tuple[str, int]] = []
         given_out: list[tuple[str, int, int]] = []
