@@ -52,6 +52,12 @@ class Cpu:
         self.speed = speed
         self._arm()
 
+    def stretch(self, factor: float) -> None:
+        """What is left of every job is *factor* times as much work."""
+        self._advance()
+        self._jobs = [(self._virtual + (end - self._virtual) * factor, number, done) for end, number, done in self._jobs]
+        self._arm()
+
     def stop(self) -> None:
         """Stand still."""
         self._advance()

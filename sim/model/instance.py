@@ -236,6 +236,8 @@ class Instance(Station):
         factor, self.slowness = slowness / self.slowness, slowness
         if factor == 1.0:
             return
+        if self.cpu is not None:
+            self.cpu.stretch(factor)
         if self.pause_now is not None:
             self.pause_now.stretch(factor)
         else:

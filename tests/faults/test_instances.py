@@ -97,6 +97,12 @@ def test_slow_stretches_what_is_left_of_the_work_and_healing_the_rest_of_that():
         assert answers == [(200, pytest.approx(0.05 + 0.5 + 1 + 0.25 + 0.05))]
 
 
+def test_a_bad_version_stretches_cpu_work_under_way_and_is_forgotten_when_it_has_gone():
+    """1 s of CPU work, needing four times as much from the middle on, for one second: 0.5 + 1 (of which a quarter is done) + 0.25 s."""
+    answers, _ = single(fault("deploy.bad_version", "550ms", "1s", speed=0.25), at=("0s",), cpu={"cores": 1})
+    assert answers == [(200, pytest.approx(0.05 + 0.5 + 1 + 0.25 + 0.05))]
+
+
 def test_slow_and_paused_together():
     """1 s of work, four times as slow from the middle on, standing still for 1 s in between: the factor counts for the work alone."""
     faults = [fault("instance.slow", "550ms", "3s", factor=4), fault("instance.pause", "1050ms", "1s")]
