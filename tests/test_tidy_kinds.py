@@ -13,7 +13,7 @@ from functools import cache
 from sim.spec import Spec
 from tests.source_tree import Source, sources, told
 
-UNNAMED = {"WholeRun"}  # what holds where nothing is written, so that no word is needed
+UNNAMED = {"WholeRun", "RegistrySpec"}  # what holds where nothing is written, and what stands at the root: no word is needed
 
 
 @dataclass(frozen=True)

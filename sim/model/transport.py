@@ -32,7 +32,6 @@ class Transport:
         self.client, self.connection = client, connection
         self.loop, self.env = client.loop, client.env
         self.opened = 0
-        self.guard: Callable[[Instance], Exception | None] | None = None  # asked in the TLS handshake: the reason why it fails
 
     async def open(self, instance: Instance) -> None:
         """Open a connection to *instance*; raise ConnectFailed, or what a rule of the link says."""
@@ -46,9 +45,6 @@ class Transport:
                     await self.loop.sleep(spec.handshake)
         except TimeoutError:
             raise ConnectFailed(f"no connection to {instance.name} within {spec.connect_timeout:g} s") from None
-        refusal = self.guard(instance) if spec.tls and self.guard is not None else None
-        if refusal is not None:
-            raise refusal
         self.opened += 1
 
     async def round_trip(self, instance: Instance, arrive: Callable[[Instance, Request, Future[None]], None]) -> None:
