@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sim.model.grpc_codes import code_of
 from sim.telemetry.codes import Outcome, SpanKind, status_text
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Semantics:
             return {"db.system.name": STORES[server_kind], "db.namespace": store, "db.operation.name": operation, **other}
         caller, callee = (node, peer) if kind in CALLS else (peer, node)
         if (caller, callee) in self.grpc:
-            return {"rpc.system.name": "grpc", "rpc.method": operation, **other, **_status("rpc.response.status_code", key.status)}
+            code = {"rpc.response.status_code": code_of(key.status).name} if key.status > 0 else {}
+            return {"rpc.system.name": "grpc", "rpc.method": operation, **other, **code}
         return {**_http(kind, operation), **other, **_status("http.response.status_code", key.status)}
 
     def _own(self, key: SpanKey) -> dict[str, Any]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from statistics import mean
 
 import pytest
+from pydantic import ValidationError
 
 from sim import loads, run
+from sim.mistakes import mistakes
 from sim.model.messages import Response
 from sim.model.network import Drop
+from sim.model.registry_spec import RegistrySpec
 from sim.telemetry.codes import Reason
 from tests.model.platform_world import Platform, platform
 
@@ -255,6 +258,24 @@ faults: [{kind: instance.kill, target: {instance: back-0}, schedule: {at: 20s}}]
     gone = result.series("back", "registry_view", "back-0")
     assert 24 <= gone.at[gone.max == 1].max() <= 27
     assert [event["kind"] for event in result.events if event.get("instance") == "back-0"][:2] == ["instance.down", "registry.status"]
+
+
+WRONG = [
+    ({"check": {"ttl": "15s", "interval": "10s"}}, "`interval` is of checks that ask", "leave one"),
+    ({"check": {"path": "health"}}, "should be like the pattern", ""),
+    ({"client_cache": 5}, "a duration needs a unit", "'5s'"),
+    ({"deregister_critical_after": "0s"}, "more than 0", ""),
+]
+
+
+@pytest.mark.parametrize(("spec", "what", "cure"), WRONG, ids=[what for _, what, _ in WRONG])
+def test_mistakes_are_told_with_their_cure(spec, what, cure):
+    """Before anything runs."""
+    with pytest.raises(ValidationError) as caught:
+        RegistrySpec.model_validate(spec)
+    (mistake,) = mistakes(caught.value)
+    assert what in mistake.what
+    assert cure in mistake.cure
 
 
 # /health

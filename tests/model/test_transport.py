@@ -5,8 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+from pydantic import ValidationError
 
 from sim.errors import ConnectFailed, ConnectionReset
+from sim.mistakes import mistakes
+from sim.model.client import UseSpec
 from sim.model.grpc_codes import Code, code_of, code_of_proxy, status_of
 from sim.model.messages import Response
 from sim.model.network import Drop, Fail
@@ -303,6 +306,27 @@ def test_retry_throttling_stops_retries_while_a_server_fails():
         for _ in range(10):
             lab.ask(client)
         assert 10 < client.edge.sent <= 16
+
+
+# what cannot be meant
+
+WRONG = [
+    ({"keepalive": {}}, "`keepalive` is of grpc", "protocol: grpc"),
+    ({"max_message_size": "1MiB"}, "`max_message_size` is of grpc", "protocol: grpc"),
+    ({"connection": {"pinned": True}}, "`pinned` is of grpc", "max_connections"),
+    ({"protocol": "grpc", "connection": {"keep_alive": "5s"}}, "`keep_alive` is of http", "max_streams"),
+    ({"connection": {"connect_timeout": "0s"}}, "more than 0", ""),
+]
+
+
+@pytest.mark.parametrize(("use", "what", "cure"), WRONG, ids=[what for _, what, _ in WRONG])
+def test_what_the_protocol_does_not_have_is_a_mistake(use, what, cure):
+    """Said with the cure, before anything runs."""
+    with pytest.raises(ValidationError) as caught:
+        UseSpec.model_validate(use)
+    (mistake,) = mistakes(caught.value)
+    assert what in mistake.what
+    assert cure in mistake.cure
 
 
 # outlier detection
