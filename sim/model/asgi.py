@@ -10,7 +10,6 @@ A request comes as one piece and an answer goes as one, when the app has sent al
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +23,6 @@ from sim.model.node import Handler, Node
 from sim.model.paths import plain_path
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
-from sim.resilience.deadline import deadline_at
 
 if TYPE_CHECKING:
     from sim.model.service import ServiceSpec
@@ -135,9 +133,6 @@ class AsgiService(Node):
                 seconds = work() * instance.slowness
                 await (instance.cpu.work(seconds) if instance.cpu is not None else instance.loop.sleep(seconds))
             try:
-                if request.deadline < math.inf:
-                    with deadline_at(request.deadline):
-                        return await process.answer(exchange)
                 return await process.answer(exchange)
             except Exception as error:
                 annotate(instance.recorder, exchange.span, error_attributes(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +24,6 @@ from sim.model.meters import Meter
 from sim.model.node import Handler, Node
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
-from sim.resilience.deadline import deadline_at
 from sim.resilience.errors import Rejected
 
 if TYPE_CHECKING:
@@ -183,14 +181,10 @@ class CodeService(Node):
             return await act_on(endpoint, exchange, request)
 
         async def act_on(endpoint: Endpoint, exchange: Exchange, what: Any) -> Response:
-            request = exchange.request
-            PLACE.set(Place(instance, exchange, request.trace, exchange.span))
+            PLACE.set(Place(instance, exchange, exchange.request.trace, exchange.span))
             if work is not None:
                 await process.work(work())
             try:
-                if request.deadline < math.inf:
-                    with deadline_at(request.deadline):
-                        return await answer(acts[endpoint.attribute], endpoint, what)
                 return await answer(acts[endpoint.attribute], endpoint, what)
             except (CallError, Rejected, TimeoutError) as error:  # of a call that the handler did not care about
                 annotate(instance.recorder, exchange.span, error_attributes(error))
