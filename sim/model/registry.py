@@ -63,6 +63,7 @@ class Registry(Node):
         self.catalogue: dict[Instance, Registration] = {}
         self.listings: dict[str, Listing] = {}
         self.views: dict[tuple[Instance, str], View] = {}
+        self._views_from: dict[str, list[View]] = {}  # by the caller's node
         self.leader: Instance | None = None  # who runs the checks
         self.dice = world.streams[f"{name} times"]
         self._propagation = spec.propagation.sampler(world.streams[f"{name} propagation"])
@@ -122,15 +123,15 @@ class Registry(Node):
                 if instance.up and instance.accepting and not instance.draining and instance not in self._agents:
                     self._agents[instance] = Agent(self, instance)
                     self._agents[instance].begin()
-            for instance, agent in [(instance, agent) for instance, agent in self._agents.items() if instance.node is node]:
-                if not instance.up:
+            for instance in node.ever:
+                agent = self._agents.get(instance)
+                if agent is not None and not instance.up:
                     agent.end()
                     del self._agents[instance]
-                elif instance.draining and not agent.leaving:
+                elif agent is not None and instance.draining and not agent.leaving:
                     agent.leave()
-        for (source, _), view in self.views.items():
-            if source.node is node:
-                view.mind()
+        for view in self._views_from.get(node.name, ()):
+            view.mind()
 
     # callers
 
@@ -139,6 +140,7 @@ class Registry(Node):
         view = self.views.get((source, node.name))
         if view is None:
             view = self.views[source, node.name] = View(self, source, node)
+            self._views_from.setdefault(source.node.name, []).append(view)
             if self._running:
                 view.begin(self.listings[node.name].instances)
         return view
