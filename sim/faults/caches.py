@@ -54,9 +54,12 @@ class CacheDown(CacheFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         cache = self.cache(at)
-        if not self.keep:
-            cache.flush()
+        kept = cache.keeps
+        cache.keeps = kept or self.keep  # of what is killed here, and of nothing that is killed later
         with at.all_killed(cache.instances):
+            cache.keeps = kept
+            if not self.keep:
+                cache.flush()
             yield
 
 

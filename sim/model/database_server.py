@@ -109,16 +109,17 @@ class DatabaseServer(Instance):
         await self._work(body)
         if self._goes_wrong():
             return WRONG
-        if not self.is_primary and self.copy.applied < node.position:
-            return self._read_behind(exchange)
+        if not self.is_primary:
+            return self._read_copy(exchange)
         return Response(200, body.execute(node.tables_at(self))) if type(body) is Statement else GOOD
 
-    def _read_behind(self, exchange: Exchange) -> Response:
-        """A read at a server that has not got everything yet. What service code reads is compared with what stands at the primary."""
+    def _read_copy(self, exchange: Exchange) -> Response:
+        """A read at a server that may not have got everything yet. What service code reads is compared with what stands at the primary."""
         counts, key, body = self.node.counts, exchange.request.key, exchange.request.body
         if type(body) is Statement:
             found = body.look(self.copy.tables)
-            counts["stale_reads"] += type(found) is not Failed and found != body.look(self.node.tables)
+            if self.copy.applied < self.node.position and type(found) is not Failed:
+                counts["stale_reads"] += found != body.look(self.node.tables)
             return Response(200, found)
         written = self.node.position if key is None else self.node.last_write.get(key, 0)
         counts["stale_reads"] += written > self.copy.applied

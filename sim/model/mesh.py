@@ -98,8 +98,10 @@ class Mesh:
             client.balance_through(lambda inner: Perception(client, inner, self.spec.outlier_detection))
         policies = self.spec.policies()
         if policies:
-            pipeline, send = client.world.pipeline(client, policies, "mesh"), client.send
-            client.surround(lambda request: pipeline.call(send, request), raises=True, multiplies=self.spec.retry is not None)
+            send = client.send
+            for policy in reversed(client.world.pipeline(client, policies, "mesh").policies):
+                send = partial(policy.__call__, send)
+            client.surround(send, raises=True, multiplies=self.spec.retry is not None)
 
 
 def dress(world: World, link: Link) -> None:
