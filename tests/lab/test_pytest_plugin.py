@@ -14,6 +14,7 @@ PLUGIN = ("-p", "sim.lab.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:xdi
 
 def run(pytester, text, *options):
     pytester.makepyfile(text)
+    pytester._monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # an installed mesocosm would be loaded twice
     return pytester.runpytest_inprocess(*PLUGIN, *options)
 
 
