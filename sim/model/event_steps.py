@@ -1,7 +1,7 @@
 """Steps of event sourcing: append events to a stream, and let a projection catch up with the log of all of them.
 
     - append: {to: order-db, stream: {zipf: 1000}, retries: 3}       read the stream, decide, append at the version that was read
-    - project: {from: order-db, name: order-views, each: 1ms}       apply what has come since the last time
+    - project: {name: order-views, from: order-db, each: 1ms}       apply what has come since the last time
 
 The events are really kept, in the tables of the database (sim.model.event_store): if somebody else has appended in between, the
 version is not the expected one, and the append fails with 409 or is tried again.
@@ -106,8 +106,6 @@ class Project(Step):
     The position that it has reached is kept in the database: it is behind as long as nobody does this, and as much as it takes.
     """
 
-    shorthand: ClassVar[str] = "name"
-    beside: ClassVar[tuple[str, ...]] = ("from",)
     name: str = Field(min_length=1)
     from_: str = Field(alias="from")
     batch: int = Field(default=100, ge=1)

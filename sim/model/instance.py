@@ -47,6 +47,7 @@ class Instance(Station):
         self.zone = zone
         self.weight = 1.0
         self.healthy = True  # up, and takes requests
+        self.since = -inf  # when it last began to be healthy, in seconds; it was there before the run
         self.version = ""
         self.slowness = 1.0
         self._slowed: dict[str, float] = {}  # by what makes it slow
@@ -211,7 +212,10 @@ class Instance(Station):
 
     def _changed(self) -> None:
         self.accepting = self._open and not self._unavailable
-        self.healthy = self.up and self.accepting and not self.draining
+        healthy = self.up and self.accepting and not self.draining
+        if healthy and not self.healthy:
+            self.since = self.env._now
+        self.healthy = healthy
         self.node.changed()
 
     def set_accepting(self, accepting: bool) -> None:

@@ -37,6 +37,11 @@ class SeenHost:
         return self.instance.weight
 
     @property
+    def since(self) -> float:
+        """When its instance last began to be healthy."""
+        return self.instance.since
+
+    @property
     def healthy(self) -> bool:
         """May it be used, as far as the caller knows?"""
         perception = self._perception

@@ -36,7 +36,10 @@ class SlowStartSpec(Spec):
 
 
 class SlowStart:
-    """Weights that grow over *window* seconds. Those who are there at the first look are taken as warm."""
+    """Weights that grow over *window* seconds. Those who are there at the first look are taken as warm.
+
+    A host that knows since when it may be used (`since`, in seconds) is believed: it may have gone and come back between two looks.
+    """
 
     def __init__(self, window: float, minimum: float = 0.1, aggression: float = 1.0) -> None:
         if not (window > 0 and 0 <= minimum <= 1 and aggression > 0):
@@ -50,7 +53,8 @@ class SlowStart:
         """Notice who has come and who has gone; an unhealthy host has gone."""
         known = self._since
         came = -math.inf if known is None else now
-        self._since = {host.name: came if known is None else known.get(host.name, came) for host in hosts if host.healthy}
+        self._since = {host.name: max(came if known is None else known.get(host.name, came), getattr(host, "since", -math.inf))
+                       for host in hosts if host.healthy}
 
     def weight(self, host: Host, now: float) -> float:
         """The weight of *host* at its age."""
