@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sim.lab.accounts import NO_CALLS, Account, Books, CallAccount
@@ -19,6 +19,7 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 REFUSING = (  # policies that turn calls away
     "circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle", "bulkhead_pools")
 OWN_FIGURES = ("database", "cache", "broker")  # nodes of these kinds say more of themselves
+SAGA_ENDS = ("completed", "compensated", "stuck")
 COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)
 
 
@@ -144,8 +145,25 @@ def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmu
                                           before.edges.get(edge.name, NO_CALLS), after.edges[edge.name])
                   for edge in world.edges.values()},
         **{f"{word}s": {name: node.figures() for name, node in world.nodes.items() if node.spec.word == word} for word in OWN_FIGURES},
-        "sagas": {},
+        "sagas": saga_figures(world.recorder.events, warmup),
     }
+
+
+def saga_figures(events: Sequence[Mapping[str, Any]], warmup: float) -> dict[str, dict[str, int]]:
+    """By name, how many sagas started after the warm-up and how those ended; one that is under way at the end is in none of the others."""
+    figures: dict[str, dict[str, int]] = {}
+    counted: set[tuple[str, str]] = set()
+    for event in events:
+        group, _, what = str(event["kind"]).partition(".")
+        if group != "saga":
+            continue
+        mine = figures.setdefault(event["saga"], {"started": 0, **dict.fromkeys(SAGA_ENDS, 0)})
+        if what == "started" and event["at"] >= warmup:
+            counted.add((event["saga"], event["id"]))
+            mine["started"] += 1
+        elif what in SAGA_ENDS and (event["saga"], event["id"]) in counted:
+            mine[what] += 1
+    return figures
 
 
 class Groups:

@@ -316,6 +316,7 @@ STEPS: Mapping[str, type[Step]] = LateTable({
     "append": ("sim.model.event_steps", "Append"),
     "project": ("sim.model.event_steps", "Project"),
     "publish": ("sim.model.steps", "Publish"),
+    "saga": ("sim.model.saga_step", "SagaStep"),
     "choose": ("sim.model.steps", "Choose"),
     "repeat": ("sim.model.steps", "Repeat"),
     "fail": ("sim.model.steps", "FailStep"),

@@ -12,6 +12,7 @@ from sim.model.database import DatabaseSpec
 from sim.model.external import ExternalSpec
 from sim.model.node import NodeSpec
 from sim.model.queries import Query
+from sim.model.saga_step import SagaStep
 from sim.model.steps import Choose, FailStep, Parallel, Repeat, Return, Sleep, Step, Work
 
 from .walk import word_of
@@ -85,6 +86,7 @@ _INNER: Mapping[type[Step], Callable[[Any], Inner]] = {
     Repeat: lambda step: iter([(float(step.times), step.do, ("do",))]),
     Parallel: lambda step: ((1.0, branch, ("branches", index)) for index, branch in enumerate(step.branches)),
     CacheLookup: lambda step: iter(()),  # every look-up is taken for a hit
+    SagaStep: lambda step: ((1.0, [part.do], ("steps", index, "do")) for index, part in enumerate(step.steps)),  # nothing is undone
 }
 
 

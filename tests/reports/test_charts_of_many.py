@@ -9,7 +9,8 @@ from reports.charts.registry import views, wrong_seconds
 from reports.charts.sagas import MOST_LANES, lanes
 from reports.charts.spread import figure_at, mean_and_half_width, t_975
 from reports.charts.style import NotApplicable
-from reports.charts.sweep import Cell, number_of, ordered, tabulate
+from reports.charts.sweep import number_of, ordered, tabulate
+from sim.lab.sweep import Cell
 from sim.telemetry.codes import Outcome, SpanKind
 
 from .hand_made import gauge, request, run_of, span
