@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 # Rooms, lowest first; a room sees itself and the rooms of lower floors, never another room of its own floor.
-FLOORS = [["base"], ["kernel", "resilience", "telemetry"], ["model"], ["faults", "workload"], ["scenario"], ["lab"], ["reports"], ["cli"]]
+FLOORS = [
+    ["base"], ["kernel", "resilience", "telemetry"], ["model"], ["faults", "workload"], ["scenario"], ["lab"],
+    ["reports", "testing"], ["cli"],
+]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -25,6 +25,7 @@ BORDERS = {  # third-party packages that only one part of the tree may import
     "typer": ("cli.py",),
     "rich": ("reports/", "cli.py"),
     "jinja2": ("reports/",),
+    "pytest": ("sim/testing/plugin.py",),
 }
 DISTRIBUTIONS = {  # where the name of the distribution is not that of the package
     "yaml": "PyYAML", "pydantic_core": "pydantic", "annotated_types": "pydantic",

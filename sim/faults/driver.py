@@ -44,14 +44,18 @@ class Driver:
         """Run something beside the rest, to the end of the run."""
         self._tasks.append(self.world.loop.create_task(coroutine, name=f"fault {name}"))
 
+    def add(self, fault: Fault) -> Plan:
+        """One more fault, while the run is under way: it is on when its plan is told to be."""
+        plan = Plan(self, fault, names_of([*(plan.fault for plan in self.plans), fault])[-1])
+        self.plans.append(plan)
+        return plan
+
     @contextmanager
     def hold(self, fault: Fault) -> Iterator[None]:
         """Keep one more fault on while the block lasts, whatever its schedule: for whoever conducts a run by hand."""
-        name = names_of([*(plan.fault for plan in self.plans), fault])[-1]
-        plan = Plan(self, fault, name)
-        self.plans.append(plan)
+        plan = self.add(fault)
         with plan.on(None) as injection:
-            following = self.world.loop.create_task(plan.last(injection, None), name=f"fault {name}")
+            following = self.world.loop.create_task(plan.last(injection, None), name=f"fault {plan.name}")
             try:
                 yield
             finally:

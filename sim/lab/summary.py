@@ -137,7 +137,7 @@ def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmu
     node_of = world.recorder.node
     return {
         "requests": request_totals(requests),
-        "workloads": {name: workload_figures(load, counted, names, window, after.dropped[name] - before.dropped[name])
+        "workloads": {name: workload_figures(load, counted, names, window, after.dropped[name] - before.dropped.get(name, 0))
                       for name, load in loads.items()},
         "services": {name: service_figures(served.of(node.index), before.nodes[name], after.nodes[name], queue_peak(world, name))
                      for name, node in world.nodes.items()},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import CancelledError, Task
+from asyncio import Task
 from typing import TYPE_CHECKING, Protocol
 
 from sim.model.client import Client, Source, UseSpec
-from sim.model.messages import Request
+from sim.model.messages import Request, Response
 from sim.resilience.timeout import TimeoutSpec
 from sim.telemetry.codes import Outcome
 from sim.telemetry.columns import pack_request
@@ -81,11 +81,13 @@ class Load:
     async def _request(self, request: Request, intended: float, start: float) -> None:
         try:
             response = await self.client.call(request)
-        except CancelledError:  # the run is over
-            return
         except Exception as error:
             self.world.bug(error, self.name)
             raise
+        self._ended(request, intended, start, response)
+
+    def _ended(self, request: Request, intended: float, start: float, response: Response) -> None:
+        """Record how a request ended, now."""
         self._count(self.env._now)
         self.open.pop(request.trace, None)
         status = response.status

@@ -1,0 +1,63 @@
+"""Beside other plugins that run coroutines, and in suites that have nothing to do with simulations."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+OURS = """
+    import asyncio, pytest
+
+    @pytest.mark.simulated
+    async def test_simulated(sim_loop):
+        await asyncio.sleep(3600)
+        assert asyncio.get_running_loop() is sim_loop
+
+    @pytest.mark.simulated
+    class TestMany:
+        async def test_in_a_class(self, lab):
+            lab.services(shop={"endpoints": {"GET /": [{"work": "1ms"}]}})
+            assert (await lab.request("GET /", to="shop")).status == 200
+"""
+THEIRS = """
+    @pytest.mark.{mark}
+    async def test_theirs():
+        await asyncio.sleep(0.01)
+        assert type(asyncio.get_running_loop()).__name__ != "SimLoop"
+"""
+
+
+@pytest.mark.parametrize("options", [
+    ("-p", "no:asyncio", "-p", "no:anyio"), ("-p", "no:asyncio"), ("-p", "no:anyio"),
+    ("-o", "asyncio_mode=auto"), ("-o", "anyio_mode=auto", "-p", "no:asyncio"),
+], ids=["alone", "anyio", "asyncio", "asyncio auto", "anyio auto"])
+def test_ours_are_ours(pytester, options):
+    """Whoever else is there, and however eager."""
+    pytester.makepyfile(OURS)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "--strict-markers", *options)
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("mark", ["asyncio", "anyio"])
+def test_theirs_are_theirs(pytester, mark):
+    """A coroutine that bears another plugin's mark runs on a loop of the machine."""
+    pytester.makepyfile(OURS + THEIRS.format(mark=mark))
+    pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+    result.assert_outcomes(passed=3)
+
+
+def test_a_suite_without_simulated_tests_pays_nothing(pytester):
+    """Nothing of the simulator is loaded, and its fixtures may have our names."""
+    pytester.makepyfile("""
+        import sys, pytest
+
+        @pytest.fixture
+        def lab():
+            return "theirs"
+
+        def test_it(lab):
+            assert lab == "theirs"
+            loaded = [name for name in sys.modules if name.partition(".")[0] in ("simpy", "numpy", "pydantic", "yaml")]
+            loaded += [name for name in sys.modules if name.startswith("sim.") and name not in ("sim.testing", "sim.testing.plugin")]
+            assert loaded == []
+    """)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest").assert_outcomes(passed=1)
