@@ -54,6 +54,7 @@ class Session:
         for load in self.loads.values():
             load.record_unfinished()
         world.recorder.seal()
+        world.shut()
         check_conservation(world, self.loads)
         requests, spans = Requests(world.recorder.requests.array()), Spans(world.recorder.spans.array())
         figures = summarise(world, self.loads, requests, scenario.warmup, self._opening or closing, closing)

@@ -163,6 +163,12 @@ class World:
         """End the run: our own code raised, in the part named *where*."""
         self.loop.call_exception_handler({"message": where, "exception": error, "source": where})
 
+    def shut(self) -> None:
+        """The run is over: nobody who is still in line is served any more."""
+        for node in self.nodes.values():
+            for instance in node.ever:
+                instance.up = False
+
     # gauges
 
     @cached_property

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sim.workload.load import Executor, Load
 
 ROUNDING = 1e-9  # of users and of requests: what arithmetic may be short of a whole one
+BREATH = 1e-3  # seconds until a user who was answered in no time sends again: who is refused at once does not ask a million times a second
 
 
 class WorkloadSpec(Spec):
@@ -115,7 +116,7 @@ class ClosedSpec(WorkloadSpec):
         return VusExecutor(load, self.users(), self.think, self.pacing)
 
     def expected_requests(self, duration: float) -> float:
-        pause = max(self.think.expectation() if self.think is not None else 0.0, self.pacing or 0.0, 1e-3)
+        pause = max(self.think.expectation() if self.think is not None else 0.0, self.pacing or 0.0, BREATH)
         return self.users().integral(0.0, duration) / pause
 
     def mean_rate(self, duration: float) -> float | None:
@@ -257,7 +258,7 @@ class VusExecutor:
             if self._think is not None:
                 await loop.sleep(self._think())
             elif loop.time() == began:
-                await loop.sleep(1e-6)  # an answer in no time at all must not stop the clock
+                await loop.sleep(BREATH)  # an answer in no time at all must not stop the clock
             intended = loop.time()
         del self._users[number]
 

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from sim.kernel import SimLoop
+from sim.lab.session import Session
+from sim.scenario.scenario import Scenario
 from sim.workload.executors import AnyWorkload
 from tests.model.small_runs import of_users, ran, users
 
@@ -70,10 +73,24 @@ def test_coordinated_omission_does_not_hide_a_stall():
 
 
 def test_answers_in_no_time_do_not_stop_the_clock():
-    """No network, no work, no thinking: the run ends."""
+    """No network, no work, no thinking: a user sends a thousand requests a second, and no more, as well where nobody is there."""
     load = users("api", rate=None, arrivals=None, executor="constant-vus", vus=2)
-    result = ran({"api": {"endpoints": {"GET /": []}}}, {"users": load}, "1ms", "0ms")
-    assert of_users(result)["started"] == pytest.approx(2000, abs=2)
+    for api in ({"endpoints": {"GET /": []}}, {"instances": 0, "endpoints": {"GET /": []}}):
+        assert of_users(ran({"api": api}, {"users": load}, "100ms", "0ms"))["started"] == pytest.approx(200, abs=2)
+
+
+def test_when_the_run_is_over_users_go_home():
+    """They do not send on while the loop is closed, and who is in line is not served any more."""
+    scenario = Scenario.model_validate({
+        "name": "end", "duration": "1s", "services": {"api": {"workers": 1, "endpoints": {"GET /": [{"work": "10ms"}]}}},
+        "workloads": {"users": users("api", rate=None, arrivals=None, executor="constant-vus", vus=50)}})
+    with SimLoop() as loop:
+        session = Session(scenario, 1, loop)
+        loop.run_until(1)
+        session.end()
+        steps, api = loop.steps, session.world.node("api").instances[0]
+        assert api.waiting.value > 40
+    assert loop.steps - steps < 500 and not api.serving and api.waiting.value > 40
 
 
 def test_users_come_in_a_straight_line():
