@@ -35,7 +35,7 @@ def erlang_c(servers: int, load: float) -> float:
 
 @dataclass(frozen=True)
 class ServiceLoad:
-    """One node: *rate* in requests/s, *time* in seconds that each holds a worker, *wait* for one in seconds (inf: overloaded, None: unknown)."""
+    """One node: *rate* in requests/s, *time* in seconds that each holds a worker, *wait* for one (inf: overloaded, None: unknown)."""
 
     name: str
     kind: str

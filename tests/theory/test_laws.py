@@ -30,7 +30,8 @@ workloads:
 def ending(text, rate, after):
     """The same station, whose users stop coming *after* seconds."""
     stages = f"stages: [{{duration: {after}s, target: {rate}/s}}, {{duration: 1ms, target: 0/s}}]"
-    return text.replace(f"constant-arrival-rate, rate: {rate}/s, arrivals: poisson", f"ramping-arrival-rate, start_rate: {rate}/s, {stages}")
+    old, new = f"constant-arrival-rate, rate: {rate}/s, arrivals: poisson", f"ramping-arrival-rate, start_rate: {rate}/s, {stages}"
+    return text.replace(old, new)
 
 
 def test_v1_littles_law_is_exact_where_the_system_starts_and_ends_empty():
