@@ -1,7 +1,73 @@
 """mesocosm: real asyncio code on simulated time and a simulated network.
 
-    from sim import load, run
-    result = run(load("scenarios/ecommerce/checkout.yaml"), seed=1)
+Any asyncio code on simulated time, whatever it waits for:
+
+>>> import asyncio
+>>> from sim import SimLoop
+>>> with SimLoop(seed=1) as loop:
+...     loop.run_until_complete(asyncio.sleep(3600, "an hour later")), loop.time()
+('an hour later', 3600.0)
+
+A scenario, from a file (`load`) or from text (`loads`), and what its run leaves:
+
+>>> from sim import RunResult, Scenario, loads, run
+>>> scenario: Scenario = loads('''
+... name: shop
+... duration: 10s
+... services:
+...   orders: {endpoints: {"GET /orders/{id}": [{work: 5ms}]}}
+... workloads:
+...   users: {executor: constant-arrival-rate, rate: 20/s, arrivals: uniform, to: orders, mix: [{send: GET /orders/1}]}
+... ''')
+>>> result: RunResult = run(scenario, seed=1)
+>>> result.summary["requests"]["ok"], result.summary["services"]["orders"]["requests"]
+(199, 199)
+>>> bool(result.requests.latency.max() < 0.007)  # columns are numpy's; seconds
+True
+
+>>> from sim import load
+>>> load("scenarios/bugs/shared-breaker.yaml").title
+'One breaker for two tenants'
+
+The same seed gives the same bytes. `on_end` is shown the World, for what only the data of the services can tell:
+
+>>> from sim import World
+>>> def look(world: World) -> None:
+...     print(", ".join(world.nodes))
+>>> run(scenario, seed=1, on_end=look).digest == result.digest
+orders
+True
+
+Services of your own: handlers in plain asyncio. A scenario names the class, `code: package.module:Orders`.
+
+>>> from sim import Delivery, Request, Response, Service, health_check, route, subscribe
+>>> class Orders(Service):
+...     @route("GET", "/orders/{order_id}")
+...     async def get(self, request: Request, order_id: str) -> Response:
+...         return Response(200, json={"id": order_id, "at": self.now})
+...
+...     @subscribe("order.*")
+...     async def listen(self, delivery: Delivery) -> None:
+...         self.log.info("heard of", subject=delivery.subject)
+...
+...     @health_check("itself")
+...     async def lives(self) -> str:
+...         return "is there"
+
+In a test (see sim.testing) the class is handed over as it is:
+
+>>> from sim.testing import Lab
+>>> with SimLoop(seed=1) as loop, Lab(loop) as lab:
+...     lab.services(orders=Orders, events={"kind": "broker"})
+...     lab.send("GET /orders/7", to="orders").json
+{'id': '7', 'at': 0.0005}
+
+An ASGI app is named by `asgi: package.module:app`. Its httpx clients call other services over the simulated network, those that are made
+with `httpx_transport()` nowhere else:
+
+>>> from sim import httpx_transport
+>>> import httpx
+>>> client = httpx.AsyncClient(transport=httpx_transport(), base_url="http://payments")
 
 Names are loaded when they are first used, so that `import sim.resilience` in production brings no simulator with it.
 """

@@ -40,9 +40,11 @@ class SimLoop(Schedule):
     An error that nobody handles ends the run as a SimulationError, unless a handler of the user's own was set; when nothing
     is scheduled any more and the run is not over, it ends as a Deadlock.
 
-    with SimLoop(seed=1) as loop:
-        loop.run_until_complete(main())     # `await asyncio.sleep(3600)` in there costs nothing
-        loop.time()
+    >>> with SimLoop(seed=1) as loop:
+    ...     loop.run_until_complete(asyncio.sleep(3600, "costs nothing"))
+    ...     loop.time()
+    'costs nothing'
+    3600.0
     """
 
     def __init__(self, seed: int = 0, start: float = 0.0) -> None:

@@ -70,6 +70,13 @@ class Response:
 
     *error* is the exception that ended the call at the caller, where there is no answer of a callee at all; *reason* its
     code (sim.telemetry.codes.Reason) or 0.
+
+    >>> answer = Response(201, json={"id": "o-1"})
+    >>> answer.ok, answer.json["id"], answer.content
+    (True, 'o-1', b'{"id":"o-1"}')
+    >>> Response(503).raise_for_status()
+    Traceback (most recent call last):
+    sim.errors.StatusError: status 503
     """
 
     __slots__ = ("body", "degraded", "error", "headers", "reason", "rejected", "retry_after", "size", "status")

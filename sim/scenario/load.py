@@ -34,7 +34,17 @@ def load(path: FilePath) -> Scenario:
 
 
 def loads(text: str, name: str = "<text>") -> Scenario:
-    """The scenario written as *text*; raise InvalidFile with everything that is wrong with it, placed in *name*."""
+    """The scenario written as *text*; raise InvalidFile with everything that is wrong with it, placed in *name*.
+
+    >>> loads("name: small\\nduration: 90s\\nservices: {}").duration
+    90.0
+    >>> loads("name: small\\nduration: 90\\nservices: {}", name="small.yaml")
+    Traceback (most recent call last):
+    sim.scenario.problems.InvalidFile: small.yaml:2:11: a duration needs a unit
+        duration: 90
+                  ^
+        write '90ms' or '90s'
+    """
     document = document_of(name, text)
     scenario = sound(document)
     refuse_any(problems_of(scenario, document, ()))

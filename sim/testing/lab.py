@@ -72,13 +72,16 @@ class Lab:
         In a mapping `code` and `asgi` may be the class or the app itself. It is then used as it is, by all instances; what is named by a
         text, `package.module:name`, is loaded anew for each, as for a process of its own.
         """
-        every: dict[str, Any] = {**(services or {}), **named}
-        self.scenario({"services": every})
+        for some in (services or {}, named):
+            self.scenario({"services": some})
 
     def workload(self, name: str = "users", /, *, to: str, send: str | None = None, **fields: Any) -> None:
-        """Load on the world, with the fields of a scenario: `rate="50/s"`, `timeout="1s"`, `mix=[...]` or a single *send*."""
-        mix = {} if send is None else {"mix": [{"send": send, **{key: fields.pop(key) for key in ("headers", "json") if key in fields}}]}
-        self.scenario({"workloads": {name: {"to": to, **mix, **fields}}})
+        """Load on the world, with the fields of a scenario: `rate="50/s"`, `timeout="1s"`, `mix=[...]`, or a single *send*
+        with its `headers` and `json`."""
+        if send is not None:
+            of_the_request = {key: fields.pop(key) for key in ("headers", "json") if key in fields}
+            fields["mix"] = [{"send": send, **of_the_request}]
+        self.scenario({"workloads": {name: {"to": to, **fields}}})
 
     def scenario(self, what: FilePath | Mapping[str, Any], *, plans: Sequence[FilePath] = (), variant: str | None = None,
                  overrides: Sequence[str] = ()) -> None:
@@ -205,7 +208,10 @@ class Lab:
 
     # inside
 
-    def close(self) -> None:
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """The test is over."""
         self._stack.close()
 

@@ -78,9 +78,26 @@ def lab(request: pytest.FixtureRequest, sim_loop: SimLoop) -> Iterator[Lab]:
     """A small world on `sim_loop`: see sim.testing.lab."""
     from sim.testing.lab import Lab
 
-    world = request.node.stash[SIMULATION].lab = Lab(sim_loop)
-    yield world
-    world.close()
+    with Lab(sim_loop) as lab:
+        request.node.stash[SIMULATION].lab = lab
+        yield lab
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, None]:
+    """A fixture that is a coroutine, of a marked test, runs on the loop of the test."""
+    function = fixturedef.func
+    asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if not asynchronous or fixturedef.scope != "function" or request.node.get_closest_marker(MARK) is None:
+        yield
+        return
+    from sim.testing.running import fixture_in_loop
+
+    fixturedef.func = fixture_in_loop(function, request.getfixturevalue("sim_loop"))
+    try:
+        yield
+    finally:
+        fixturedef.func = function
 
 
 # the mark

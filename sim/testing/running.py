@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,22 @@ def beside_loop(function: Callable[..., Any], loop: SimLoop) -> Callable[..., No
             _conduct(lambda: function(*args, **kwargs), loop)
 
     return run
+
+
+def fixture_in_loop(function: Callable[..., Any], loop: SimLoop) -> Callable[..., Any]:
+    """A plain fixture that does what the coroutine or asynchronous generator *function* does, on *loop*."""
+
+    @wraps(function)
+    def value(*args: Any, **kwargs: Any) -> Any:
+        return loop.run_until_complete(function(*args, **kwargs))
+
+    @wraps(function)
+    def values(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        generator = function(*args, **kwargs)
+        yield loop.run_until_complete(anext(generator))
+        loop.run_until_complete(anext(generator, None))
+
+    return values if inspect.isasyncgenfunction(function) else value
 
 
 def _conduct(body: Callable[[], object], loop: SimLoop) -> None:

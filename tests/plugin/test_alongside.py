@@ -11,6 +11,24 @@ OURS = """
         await asyncio.sleep(3600)
         assert asyncio.get_running_loop() is sim_loop
 
+    @pytest.fixture
+    async def moment(sim_loop):
+        await asyncio.sleep(60)
+        return sim_loop.time()
+
+    @pytest.fixture
+    async def opened():
+        things = []
+        await asyncio.sleep(60)
+        yield things
+        await asyncio.sleep(60)
+        assert things == ["used"] and asyncio.get_running_loop().time() == 180
+
+    @pytest.mark.simulated
+    async def test_with_asynchronous_fixtures(moment, opened):
+        assert (moment, asyncio.get_running_loop().time()) == (60, 120)
+        opened.append("used")
+
     @pytest.mark.simulated
     class TestMany:
         async def test_in_a_class(self, lab):
@@ -33,7 +51,7 @@ def test_ours_are_ours(pytester, options):
     """Whoever else is there, and however eager."""
     pytester.makepyfile(OURS)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "--strict-markers", *options)
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3)
 
 
 @pytest.mark.parametrize("mark", ["asyncio", "anyio"])
@@ -42,7 +60,7 @@ def test_theirs_are_theirs(pytester, mark):
     pytester.makepyfile(OURS + THEIRS.format(mark=mark))
     pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'")
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
 
 
 def test_a_suite_without_simulated_tests_pays_nothing(pytester):
