@@ -85,11 +85,11 @@ class Edge:
         self.policies: list[str] = []
         self.counts: Counter[str] = Counter()  # of policy events, "circuit_breaker.rejected"
         self.opened = 0
-        self._open_since: dict[str, float] = {}
+        self._open_since: dict[object, float] = {}
         self._open_for = 0.0
 
-    def count(self, word: str, event: Event, now: float, who: str) -> None:
-        """The policy *word* of one of the clients, *who*, did something."""
+    def count(self, word: str, event: Event, now: float, who: object) -> None:
+        """The policy *word* did something; *who* tells apart those that several callers, or several routes of one, have of their own."""
         self.counts[f"{word}.{event.kind}"] += 1
         if isinstance(event, StateTransition):
             if event.target == State.OPEN.value:

@@ -134,8 +134,10 @@ class Node:
 
     def zone_of(self, number: int) -> str:
         """Where instance *number* stands."""
+        if self.spec.zone != "spread":
+            return self.spec.zone or ""
         zones = sorted(self.world.zones)
-        return zones[number % len(zones)] if self.spec.zone == "spread" and zones else (self.spec.zone or "")
+        return zones[number % len(zones)] if zones else ""
 
     def _append(self, instance: Instance) -> None:
         self.instances.append(instance)

@@ -120,13 +120,13 @@ class World:
 
     def pipeline(self, client: Client, specs: Sequence[PolicySpec] | None = None, layer: str = "") -> Pipeline:
         """The policies of *client*, telling the recorder what they do; *specs* instead, where another *layer* around its calls has some too."""
-        edge, source = client.edge, client.source.name
+        edge, source, these = client.edge, client.source.name, object()
         parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked, read=_reader,
                             make_response=lambda status, degraded: Response(status, degraded=degraded))
 
         def listen(event: Event) -> None:
             word = event.policy.removeprefix(f"{edge.name}.")
-            edge.count(word, event, self.loop.time(), source)
+            edge.count(word, event, self.loop.time(), these)
             fields = {key: value for key, value in vars(event).items() if key not in ("at", "kind", "policy") and value is not None}
             self.recorder.event(f"{word}.{event.kind}", edge=edge.name, caller=source, **fields)
 

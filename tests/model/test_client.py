@@ -240,3 +240,14 @@ def test_calls_are_conserved(busy):
     for span in spans(busy, SpanKind.CLIENT):
         rows[f"{span['node']}->{span['peer']}"] += 1
     assert rows == {name: edge["calls"] for name, edge in busy.summary["calls"].items() if edge["calls"]}
+
+
+def test_breakers_of_several_routes_are_counted_each_by_itself():
+    """Two routes of one gateway lead to a service that fails, each with a breaker of its own: both open, and both are open for the rest."""
+    policies = [{"circuit_breaker": {"minimum_number_of_calls": 2, "wait_duration_in_open_state": "1h"}}]
+    routes = [{"path": f"/{name}", "to": "back", "policies": policies} for name in ("a", "b")]
+    services = {"gateway": {"kind": "gateway", "strip_prefix": "", "routes": routes}, "back": {"endpoints": {
+        "GET /a": [{"fail": {"status": 500}}], "GET /b": [{"fail": {"status": 500}}]}}}
+    loads = {"first": at("0s", "1s", to="gateway", send="GET /a"), "second": at("2s", "4s", to="gateway", send="GET /b")}
+    breaker = ran(services, loads, "10s", "0ms").summary["calls"]["gateway->back"]["breaker"]
+    assert breaker == {"opened": 2, "open_s": pytest.approx(9 + 6)}
