@@ -43,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}(seed=1, clock=False): run the test, a coroutine or not, on simulated time; "
                                        "with clock=True time.time(), datetime.now() and their like show it too")
     config.stash[FAILED] = {}
+    if config.getoption("lab_seeds") < 1 or (config.getoption("lab_seed") or 0) < 0:
+        raise pytest.UsageError("--lab-seeds is 1 or more, and --lab-seed no less than 0")
 
 
 # fixtures
@@ -117,15 +119,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
     if mark is None:
         yield
         return
-    from sim.testing.running import beside_loop, in_loop
+    from sim.testing.running import conducted
 
-    before, loop = pyfuncitem.obj, pyfuncitem.stash[SIMULATION].loop
-    function = before if inspect.iscoroutinefunction(before) else getattr(before, "__wrapped__", before)  # pytest-asyncio's auto mode wraps
-    pyfuncitem.obj = in_loop(function, loop) if inspect.iscoroutinefunction(function) else beside_loop(before, loop)
-    try:
+    before = pyfuncitem.obj
+    with conducted(before, pyfuncitem.stash[SIMULATION].loop) as pyfuncitem.obj:
         yield
-    finally:
-        pyfuncitem.obj = before
+    pyfuncitem.obj = before
 
 
 # seeds

@@ -16,7 +16,32 @@ from sim.testing.lab import TEST
 vars(loop)["__tracebackhide__"] = True  # pytest leaves the loop's own frames out of tracebacks: the reason is never found there
 
 
-def in_loop(function: Callable[..., Coroutine[Any, Any, Any]], loop: SimLoop) -> Callable[..., None]:
+@contextmanager
+def conducted(test: Callable[..., Any], loop: SimLoop) -> Iterator[Callable[..., None]]:
+    """A plain function that does what *test* does. Where hypothesis draws the arguments, each example has a loop of its own."""
+    hypothesis = getattr(test, "hypothesis", None)
+    if hypothesis is not None and inspect.iscoroutinefunction(hypothesis.inner_test):
+        inner, hypothesis.inner_test = hypothesis.inner_test, _in_new_loops(hypothesis.inner_test, loop.seed)
+        try:
+            yield test
+        finally:
+            hypothesis.inner_test = inner
+        return
+    function = test if inspect.iscoroutinefunction(test) else getattr(test, "__wrapped__", test)  # pytest-asyncio's auto mode wraps
+    yield _in_loop(function, loop) if inspect.iscoroutinefunction(function) else _beside_loop(test, loop)
+
+
+def _in_new_loops(function: Callable[..., Coroutine[Any, Any, Any]], seed: int) -> Callable[..., None]:
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        with SimLoop(seed) as loop:
+            _in_loop(function, loop)(*args, **kwargs)
+
+    return run
+
+
+def _in_loop(function: Callable[..., Coroutine[Any, Any, Any]], loop: SimLoop) -> Callable[..., None]:
     """A plain function that runs the coroutine *function* on *loop*; an error that none of its tasks has handled fails it too."""
 
     @wraps(function)
@@ -27,7 +52,7 @@ def in_loop(function: Callable[..., Coroutine[Any, Any, Any]], loop: SimLoop) ->
     return run
 
 
-def beside_loop(function: Callable[..., Any], loop: SimLoop) -> Callable[..., None]:
+def _beside_loop(function: Callable[..., Any], loop: SimLoop) -> Callable[..., None]:
     """A plain function that runs *function*, whose own `asyncio.run` is on simulated time."""
 
     @wraps(function)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sim.model.client import Client, Source, UseSpec
 from sim.model.messages import Request, Response
-from sim.workload.executors import Trace
+from sim.workload.traces import Trace
 from sim.workload.load import Load
 
 if TYPE_CHECKING:

@@ -79,3 +79,16 @@ def test_a_suite_without_simulated_tests_pays_nothing(pytester):
             assert loaded == []
     """)
     pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+def test_a_test_on_another_loop_is_told_how_to_get_onto_ours(pytester):
+    """The lab is there for it, and time does not pass for both."""
+    pytester.makepyfile("""
+        import asyncio, pytest
+
+        async def test_it(lab):
+            lab.services(shop={})
+            await lab.request("GET /", to="shop")
+    """)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "asyncio_mode=auto")
+    result.stdout.fnmatch_lines(["E*this test runs on another loop than its lab: mark it with @pytest.mark.simulated"])

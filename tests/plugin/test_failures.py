@@ -1,5 +1,7 @@
 """What a failing test tells, and how tests are repeated with many seeds."""
 
+import pytest
+
 from tests.plugin.small import inside
 
 pytest_plugins = ["pytester"]
@@ -69,6 +71,13 @@ def test_many_seeds_end_with_the_first_that_fails(pytester):
     result.assert_outcomes(passed=2 + 4 + 3 + 4 + 1, failed=2, skipped=1)
     result.stdout.fnmatch_lines(["*first failing seeds*", "*::test_for_b[[]b] fails with seed 4: pytest '*::test_for_b[[]b]' --lab-seed 4",
                                  "*::test_from_three fails with seed 3: pytest '*::test_from_three' --lab-seed 3"])
+
+
+@pytest.mark.parametrize("options", [("--lab-seeds", "0"), ("--lab-seed", "-1")])
+def test_seeds_that_are_none_are_refused(pytester, options):
+    """As wrong usage, before anything runs."""
+    result = inside(pytester, SEEDS, *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR and "--lab-seeds is 1 or more" in result.stderr.str()
 
 
 def test_the_replay_fails_as_the_first_time(pytester):

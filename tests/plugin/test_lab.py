@@ -65,6 +65,17 @@ def test_a_scenario_is_a_base_to_add_to(lab, tmp_path):
     assert result.name == "base" and result.measure("offered", "shoppers") == pytest.approx(10, rel=0.5)
 
 
+def test_a_scenario_may_be_text(lab):
+    """YAML, as in a file."""
+    lab.scenario("""
+        duration: 30s
+        services: {shop: {endpoints: {GET /: [{work: 1ms}]}}}
+        workloads: {users: {executor: constant-arrival-rate, rate: 10/s, to: shop, mix: [{send: GET /}]}}
+        checks: [{measure: success_ratio, of: users, at_least: 99%}]
+    """)
+    assert lab.run("5s").summary["verdict"] == "pass"
+
+
 def test_all_mistakes_are_told_with_their_lines(lab):
     """As for a file: place, cause, cure."""
     lab.services(orders={"endpoints": {"GET /": [{"call": "paymnts GET /"}]}}, payments={})

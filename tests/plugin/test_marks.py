@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from sim import SimLoop
 from tests.plugin.small import inside
@@ -65,6 +66,16 @@ class TestInAClass:
         """Parameters and other fixtures come as ever."""
         await asyncio.sleep(seconds)
         assert sim_loop.time() == seconds and tmp_path.is_dir()
+
+
+@pytest.mark.simulated
+@settings(max_examples=5, database=None)
+@given(seconds=strategies.floats(min_value=0, max_value=1e6))
+async def test_hypothesis_may_draw_the_arguments(seconds):
+    """Every example has a loop of its own, on which time begins anew."""
+    assert asyncio.get_running_loop().time() == 0
+    await asyncio.sleep(seconds)
+    assert asyncio.get_running_loop().time() == seconds
 
 
 @pytest.mark.simulated(seed=5)
