@@ -15,7 +15,7 @@ from sim.model.node import NodeSpec
 from sim.model.paths import Target
 from sim.model.steps import Step
 from sim.scenario.scenario import Scenario
-from sim.workload.executors import WorkloadSpec
+from sim.workload.workload import WorkloadSpec
 
 from .calls import Directory, Operation
 from .times import own_time, query_time, steps_of, steps_time

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sim.model.client import Client, Source, UseSpec
 from sim.model.messages import Request, Response
-from sim.workload.traces import Trace
 from sim.workload.load import Load
+from sim.workload.traces import Trace
 
 if TYPE_CHECKING:
     from sim.model.world import World

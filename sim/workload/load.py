@@ -15,7 +15,7 @@ from sim.workload.mix import Mix
 
 if TYPE_CHECKING:
     from sim.model.world import World
-    from sim.workload.executors import WorkloadSpec
+    from sim.workload.workload import WorkloadSpec
 
 OK, DEGRADED, FAILED, REJECTED, UNFINISHED = (int(outcome) for outcome in Outcome)
 NAN = float("nan")
