@@ -53,6 +53,12 @@ class Spec(BaseModel):
         chosen = any(isinstance(data, Kinds) for data in fields[cls.shorthand or ""].metadata)
         return chosen and bool(value) and fields.keys().isdisjoint(value)
 
+    def written(self) -> set[str]:
+        """The fields that were given another value than their default. A resolved scenario, which spells all out, says no more by it."""
+        fields = type(self).model_fields
+        return {name for name in self.model_fields_set
+                if getattr(self, name) != fields[name].get_default(call_default_factory=True)}
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         schema = handler(core)

@@ -70,11 +70,11 @@ class BrokerSpec(NodeSpec):
     @model_validator(mode="after")
     def _streams_only(self) -> BrokerSpec:
         if self.delivery == "at_most_once":
-            wrong = [name for name in OF_STREAMS if name in self.model_fields_set]
+            wrong = [name for name in OF_STREAMS if name in self.written()]
             if wrong:
                 raise invalid(*(Mistake((name,), f"`{name}` is of streams, and this broker delivers at most once",
                                         "write `delivery: at_least_once`", at_key=True) for name in wrong))
-        elif "max_pending" in self.model_fields_set:
+        elif "max_pending" in self.written():
             raise invalid(Mistake(("max_pending",), "`max_pending` is of at_most_once; a stream's messages wait in the broker",
                                   "write `max_ack_pending`, or `delivery: at_most_once`", at_key=True))
         if self.redelivery_delay == []:

@@ -51,7 +51,7 @@ class Query(Step):
 
     @model_validator(mode="after")
     def _one_or_many(self) -> Query:
-        wrong = [name for name in ALONE if name in self.model_fields_set] if self.transaction is not None else []
+        wrong = [name for name in ALONE if name in self.written()] if self.transaction is not None else []
         if wrong:
             raise invalid(*(Mistake((name,), f"`{name}` is of one statement, and a transaction has several",
                                     "write it at the queries inside `transaction`", at_key=True) for name in wrong))

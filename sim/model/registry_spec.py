@@ -37,7 +37,7 @@ class CheckSpec(Spec):
     @model_validator(mode="after")
     def _ask_or_be_told(self) -> CheckSpec:
         if self.ttl is not None:
-            wrong = [name for name in ("path", "interval", "timeout") if name in self.model_fields_set]
+            wrong = [name for name in ("path", "interval", "timeout") if name in self.written()]
             if wrong:
                 raise invalid(*(Mistake((name,), f"`{name}` is of checks that ask, and with `ttl` the instance tells",
                                         "leave one of them out", at_key=True) for name in wrong))

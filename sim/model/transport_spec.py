@@ -57,6 +57,6 @@ def wrong_for(protocol: str, connection: ConnectionSpec | None, written: Set[str
                               at_key=True)
     other = "http" if protocol == "grpc" else "grpc"
     for name in CONNECTIONS_OF[other]:
-        if connection is not None and name in connection.model_fields_set:
+        if connection is not None and name in connection.written():
             yield Mistake(("connection", name), f"`{name}` is of {other}, and this dependency is called by {protocol}",
                           f"of {protocol} are: {', '.join(CONNECTIONS_OF[protocol])}", at_key=True)
