@@ -55,6 +55,9 @@ workloads:
     mix:
       - send: POST /api/orders
 
+steady_state:                               # what must hold before, during and after the faults
+  - {measure: success_ratio, of: shoppers, at_least: 99%}
+
 variants:                                   # the same scenario with a few values changed
   no-breaker:
     services.orders.uses.payments.policies: [{timeout: 300ms}]
