@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from sim.kernel import SimLoop
+from sim.kernel.chance import seeded_chance
 from sim.lab.experiment import Watch
 from sim.lab.interrupts import Interrupt, interruptible
 from sim.lab.session import Session
@@ -45,18 +46,21 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def clock_of(scenario: Scenario, loop: SimLoop) -> AbstractContextManager[None]:
-    """Where a user's own code runs, the clocks of the machine show simulated time to it."""
+@contextmanager
+def machine_of(scenario: Scenario, loop: SimLoop) -> Iterator[None]:
+    """Where a user's own code runs, the clocks of the machine show simulated time to it, and `random` repeats with the seed."""
     if not any(spec.has_user_code() for spec in scenario.nodes().values()):
-        return nullcontext()
+        yield
+        return
     from sim.kernel.clock import virtual_clock  # takes a while, and most scenarios do without
 
-    return virtual_clock(loop, offset=clock_offset)
+    with virtual_clock(loop, offset=clock_offset), seeded_chance(loop.seed):
+        yield
 
 
 def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable[[Progress], None] | None,
          on_end: Callable[[World], None] | None) -> RunResult:
-    with SimLoop(seed) as loop, clock_of(scenario, loop):
+    with SimLoop(seed) as loop, machine_of(scenario, loop):
         session = Session(scenario, seed, loop)
         vitals = Vitals(session.world, session.loads, lambda: session.driver.active, scenario.duration)
         with interruptible(loop) as interrupt:

@@ -27,7 +27,7 @@ from typing import Any
 from sim.errors import InvalidInput
 from sim.kernel import SimLoop
 from sim.kernel.problems import waiting_for
-from sim.lab.run import SAMPLES, clock_of
+from sim.lab.run import SAMPLES, machine_of
 from sim.lab.session import Session
 from sim.model.messages import Request, Response
 from sim.model.world import World
@@ -224,7 +224,7 @@ class Lab:
                 if not held.entered:
                     self._draft.add({"faults": [held.written]})
             scenario = self._draft.scenario()
-            self._stack.enter_context(clock_of(scenario, self.loop))
+            self._stack.enter_context(machine_of(scenario, self.loop))
             self._session = Session(scenario, self.seed, self.loop)
             self.loop.after(sample_every, self._sample, sample_every)
             self.loop.after(scenario.duration, self._too_long)
