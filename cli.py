@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it, so that `--help` and `check
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -333,7 +334,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # nobody reads on; the interpreter must not complain about it either
         sys.exit(Exit.OK)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            print(f"what was to be printed or written could not be: {error.strerror}", file=sys.stderr)
+            sys.exit(Exit.INVALID)
         traceback.print_exc()
         print("This is a bug of mesocosm itself: please report it with the lines above.", file=sys.stderr)
         sys.exit(Exit.BUG)

@@ -231,6 +231,12 @@ def read(directory: Path | str) -> RunResult:
     )
 
 
+def names_in(directory: Path | str) -> list[str]:
+    """The services and instances of the run in *directory*."""
+    _, names = columns.read(Path(directory) / "requests.npz")
+    return [*names.nodes, *(name for name in names.instances if name)]
+
+
 def read_manifest(directory: Path | str) -> dict[str, Any]:
     """The manifest of the run in *directory*; raise FolderError if it holds none."""
     place = Path(directory)

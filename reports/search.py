@@ -46,6 +46,10 @@ def logs(
     ids = Ids(folder.read_manifest(place)["seed"])
     trace_id = ids.trace(Ids.number(trace)) if trace else None
     levels = LEVELS[_level(level) :]
+    if service:
+        known = folder.names_in(place)
+        if service not in known:
+            raise TargetNotFound(f"no service or instance {service!r}: {did_you_mean(service, known)}")
     with (place / "logs.jsonl").open(encoding="utf-8") as file:
         for line in file:
             if (trace_id and trace_id not in line) or (text and text not in line):

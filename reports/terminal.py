@@ -196,6 +196,8 @@ class _Report:
         self.title("calls")
         rows: list[Row] = []
         for edge, call in calls.items():
+            if not call["calls"]:  # a client that was made and never used
+                continue
             breaker = call.get("breaker")
             opened = f"{words.number(breaker['opened'])}× {words.seconds(breaker['open_s'])}" if breaker and breaker.get("opened") else ""
             amplification = call.get("amplification")
@@ -219,7 +221,7 @@ class _Report:
     def figures(self, part: Mapping[str, Any]) -> str:
         """The plain numbers of a mapping in one line; what `services` shows already is left out."""
         shown = {"requests", "success_ratio", "utilisation", "queue_mean", "queue_max", "rejected", "wasted_work_ratio", "in_system_mean"}
-        numbers = [(key, value) for key, value in part.items() if key not in shown and type(value) in (int, float)]
+        numbers = [(key, value) for key, value in part.items() if key not in shown and type(value) in (int, float) and value]
         return " · ".join(f"{plain(key.removesuffix('_s').replace('_', ' '))} {self.words.measure(key, value)}" for key, value in numbers)
 
     def ending(self, folder: Path | None) -> None:

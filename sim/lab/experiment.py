@@ -66,6 +66,8 @@ class Judge:
         for check in self.scenario.checks:
             start = self.scenario.warmup if check.from_ is None else check.from_
             until = self.end if check.until is None else min(check.until, self.end)
+            if start >= self.end and self.end < self.scenario.duration:  # the run ended before its window began: nothing to judge
+                continue
             window = Phase("window", start, max(start, until))
             yield from self._entries(check, check.title, self._measured(check, window), window)
 

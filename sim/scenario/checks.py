@@ -70,6 +70,11 @@ def is_plan(document: Document) -> bool:
     return "faults" in keys and not keys & SCENARIO_KEYS
 
 
+def is_scenario(document: Document) -> bool:
+    """A file with something that only a scenario has is one."""
+    return bool(set(document.root.entries or {}) & SCENARIO_KEYS)
+
+
 def _check_scenario(document: Document, report: Report) -> Scenario:
     scenario = sound(document)
     problems = problems_of(scenario, document)

@@ -10,10 +10,10 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .checks import Plan, problems_of, sound
+from .checks import Plan, is_plan, is_scenario, problems_of, sound
 from .documents import Document, document_of, load_document, validated
 from .overrides import Patch, option_patch, patched, set_option, variant_patches
-from .problems import Collected, Problem, refuse_any
+from .problems import Collected, Problem, refuse, refuse_any
 from .scenario import FaultPlan, Scenario
 
 FilePath = str | os.PathLike[str]
@@ -66,11 +66,15 @@ def load_scenario(
     Without *faults* it has none. Raise InvalidFile with everything that is wrong.
     """
     document = read(path, variant=variant, overrides=overrides, options=options)
+    if is_plan(document):
+        refuse(document.place(()), "this is a fault plan, not a scenario", f"give it with `--faults {document.path}` beside a scenario")
     wrong = Collected()
     added: list[Plan] = []
     for plan in plans:
         with wrong:
             plan_document = load_document(plan)
+            if is_scenario(plan_document):
+                refuse(plan_document.place(()), "this is a scenario, not a fault plan", "a fault plan has a `name` and a list of `faults`")
             added.append((plan_document, validated(plan_document, FaultPlan).faults))
     with wrong:
         scenario = sound(document)
