@@ -70,7 +70,12 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     every = [(one, given.load(variant, [f"{path}={value}" for path, value in one.items()]).scenario) for one in combinations(varied)]
     place = Path(out) if out is not None else Path("out") / f"sweep-{base.name}"
     identity = {"scenario": _hash([scenario for _, scenario in every]), "vary": varied, "seeds": given.seeds_of(base), "variant": variant}
-    cells = sweep(every, given.seeds_of(base), place, jobs=given.jobs, identity=identity, on_cell=_counter("cells"))
+    try:
+        cells = sweep(every, given.seeds_of(base), place, jobs=given.jobs, identity=identity, on_cell=_counter("cells"))
+    except KeyboardInterrupt:
+        done = len(list((place / "cells").glob("*.json")))
+        print(f"interrupted: {done} of {len(every) * given.seeds} cells lie in {place}; the same command goes on from there", file=sys.stderr)
+        raise
     figures = measures_of(base, measures)
     _check(cells, figures)
     _write_csv(place / "cells.csv", cells, figures)
