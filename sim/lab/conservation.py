@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
+from operator import itemgetter
 
+from sim.model.client import Edge
 from sim.model.world import World
 from sim.telemetry.codes import SpanKind
-from sim.telemetry.recorder import Recorder
 from sim.workload.load import Load
 
 
@@ -20,23 +20,23 @@ def check_conservation(world: World, loads: Mapping[str, Load]) -> None:
     started = sum(load.started for load in loads.values())
     if started != len(world.recorder.requests):
         raise ConservationError(f"{started} requests started, {len(world.recorder.requests)} recorded")
-    recorded, node_of = _calls_recorded(world.recorder), world.recorder.node
-    for edge in world.edges.values():
-        rows = recorded[node_of(edge.caller), node_of(edge.callee)]
+    for edge, rows in _calls_recorded(world):
         if not edge.started >= edge.finished == rows:
             raise ConservationError(f"{edge.name}: {edge.started} calls started, {edge.finished} ended, {rows} recorded")
     for node in world.nodes.values():
         node.check_books()
 
 
-def _calls_recorded(recorder: Recorder) -> Counter[tuple[int, int]]:
-    """How many calls have ended, by caller and callee."""
+def _calls_recorded(world: World) -> list[tuple[Edge, int]]:
+    """How many calls have ended on each edge."""
     import numpy as np
 
-    counts: Counter[tuple[int, int]] = Counter()
-    for part in recorder.spans.chunks():
-        calls = part[part["kind"] == SpanKind.CLIENT]
-        edges, numbers = np.unique(calls["node"].astype("<u4") << 16 | calls["peer"], return_counts=True)
-        for edge, number in zip(edges.tolist(), numbers.tolist(), strict=True):
-            counts[edge >> 16, edge & 0xFFFF] += number
-    return counts
+    node_of = world.recorder.node
+    edges = sorted(((node_of(edge.caller) << 16 | node_of(edge.callee), edge) for edge in world.edges.values()), key=itemgetter(0))
+    keys = np.array([key for key, _ in edges], dtype="<u4")
+    counts = np.zeros(len(edges) + 1, dtype=int)
+    for part in world.recorder.spans.chunks():
+        calls = part["kind"] == SpanKind.CLIENT
+        rows = part["node"][calls].astype("<u4") << 16 | part["peer"][calls]
+        counts += np.bincount(np.searchsorted(keys, rows), minlength=len(counts))
+    return [(edge, int(number)) for (_, edge), number in zip(edges, counts, strict=False)]
