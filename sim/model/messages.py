@@ -29,12 +29,14 @@ def as_bytes(body: Any) -> bytes:
 class Request:
     """One logical call, whatever number of attempts it takes.
 
-    *deadline* is in seconds of simulated time (inf for none); *tried* are the names of the instances that it was sent to; *trace*, *parent* and *span* are ids of recorded rows;
+    *deadline* is in seconds of simulated time (inf for none); *tried* are the names of the instances that it was sent to; *trace*,
+    *parent* and *span* are ids of recorded rows;
     *operation* is the index of the name under which the caller records the call; *body* is any Python value.
     """
 
     __slots__ = (
-        "attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace", "tried",
+        "attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace",
+        "tried",
     )
 
     def __init__(self, method: str, path: str, trace: int = 0, parent: int = 0, operation: int = 0, headers: Mapping[str, str] = NO_HEADERS,
@@ -126,7 +128,8 @@ class Exchange:
     """One attempt of a request at one instance: what the far side works on, and the future that the caller waits for."""
 
     __slots__ = (
-        "answer", "arrived", "attempt", "client", "deadline", "degraded", "instance", "operation", "parent", "request", "span", "started", "task",
+        "answer", "arrived", "attempt", "client", "deadline", "degraded", "instance", "operation", "parent", "request", "span", "started",
+        "task",
     )
 
     def __init__(self, request: Request, answer: Future[Response], instance: Instance, client: Client, attempt: int, parent: int) -> None:

@@ -48,7 +48,7 @@ def _read_target(value: Any) -> Any:
 CallTarget = Annotated[
     Target,
     BeforeValidator(_read_target),
-    PlainSerializer(lambda target: f"{target.node} {target.method} {target.path}" if target.node else f"{target.method} {target.path}", return_type=str),
+    PlainSerializer(lambda target: f"{target.node} {target.operation}".strip(), return_type=str),
     WithJsonSchema({"type": "string", "examples": ["payments POST /charges"]}),
     Noun("call"),
 ]
@@ -197,7 +197,8 @@ class Parallel(Step):
     @model_validator(mode="after")
     def _enough(self) -> Parallel:
         if self.quorum is not None and self.quorum > len(self.branches):
-            raise invalid(Mistake(("quorum",), f"{len(self.branches)} branches cannot make a quorum of {self.quorum}", "lower it, or add branches"))
+            what = f"{len(self.branches)} branches cannot make a quorum of {self.quorum}"
+            raise invalid(Mistake(("quorum",), what, "lower it, or add branches"))
         return self
 
     def children(self) -> Iterator[list[Step]]:

@@ -119,7 +119,7 @@ class World:
         return client
 
     def pipeline(self, client: Client, specs: Sequence[PolicySpec] | None = None, layer: str = "") -> Pipeline:
-        """The policies of *client*, telling the recorder what they do; *specs* instead, where another *layer* around its calls has some too."""
+        """The policies of *client*, telling the recorder what they do; or *specs*, where another *layer* around its calls has some too."""
         edge, source, these = client.edge, client.source.name, object()
         parts = PolicyParts(now=self.loop.time(), rng=client.rng, mark_degraded=_marked, read=_reader,
                             make_response=lambda status, degraded: Response(status, degraded=degraded))

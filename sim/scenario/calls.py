@@ -24,7 +24,8 @@ _DRAWN = re.compile(r"\{[^{}]*\}")
 
 # steps that name a node of one kind by its name alone: the field, and the kind
 BY_NAME = {
-    "query": ("database", "database"), "append": ("to", "database"), "project": ("from", "database"), "cache": ("in", "cache"), "publish": ("to", "broker"),
+    "query": ("database", "database"), "append": ("to", "database"), "project": ("from", "database"), "cache": ("in", "cache"),
+    "publish": ("to", "broker"),
 }
 
 

@@ -54,7 +54,8 @@ class Scenario(Spec):
     @model_validator(mode="after")
     def _one_registry(self) -> Scenario:
         if self.registry is not None and "registry" in self.services:
-            raise invalid(Mistake(("services", "registry"), "'registry' is the name of the registry itself", "give the service another name",
+            what = "'registry' is the name of the registry itself"
+            raise invalid(Mistake(("services", "registry"), what, "give the service another name",
                                   at_key=True))
         return self
 
