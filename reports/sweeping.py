@@ -74,7 +74,8 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
         cells = sweep(every, given.seeds_of(base), place, jobs=given.jobs, identity=identity, on_cell=_counter("cells"))
     except KeyboardInterrupt:
         done = len(list((place / "cells").glob("*.json")))
-        print(f"interrupted: {done} of {len(every) * given.seeds} cells lie in {place}; the same command goes on from there", file=sys.stderr)
+        whole = len(every) * given.seeds
+        print(f"interrupted: {done} of {whole} cells lie in {place}; the same command goes on from there", file=sys.stderr)
         raise
     figures = measures_of(base, measures)
     _check(cells, figures)

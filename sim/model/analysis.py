@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 class AnalysisSpec(Spec):
-    """Go back when more than *error_rate* of the requests fail, or their 99th percentile is above *p99*; judged on *min_requests* or more."""
+    """Go back when more than *error_rate* of the requests fail, or their 99th percentile is above *p99*; judged on
+    *min_requests* or more."""
 
     error_rate: Share | None = None
     p99: PositiveDuration | None = None

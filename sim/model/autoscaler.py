@@ -46,7 +46,8 @@ class AutoscaleSpec(Spec):
     def _one_target(self) -> AutoscaleSpec:
         given = [name for name in TARGETS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise invalid(Mistake((), f"scaling needs one target, not {' and '.join(given) or 'none'}", "write `utilisation: 60%` or `in_flight: 8`"))
+            what = f"scaling needs one target, not {' and '.join(given) or 'none'}"
+            raise invalid(Mistake((), what, "write `utilisation: 60%` or `in_flight: 8`"))
         if self.min > self.max:
             raise invalid(Mistake(("min",), f"at least {self.min} and at most {self.max} cannot be", "make `min` smaller"))
         return self

@@ -147,9 +147,10 @@ class Cache(Node):
         self.stampede = 0
 
     def figures(self) -> dict[str, Any]:
-        """Since the warm-up. *lost* entries were flushed or died with an instance; *stampede*: the most misses of one key before it was stored;
-        *coalesced* look-ups waited for one that was loading already."""
-        counts = {name: self.counts[name] - self._before[name] for name in ("hits", "misses", "evictions", "expirations", "lost", "coalesced")}
+        """Since the warm-up. *lost* entries were flushed or died with an instance; *stampede*: the most misses of one key before it was
+        stored; *coalesced* look-ups waited for one that was loading already."""
+        names = ("hits", "misses", "evictions", "expirations", "lost", "coalesced")
+        counts = {name: self.counts[name] - self._before[name] for name in names}
         asked = counts["hits"] + counts["misses"]
         return {**counts, "hit_ratio": counts["hits"] / asked if asked else None, "stampede": self.stampede, "entries": len(self.entries),
                 "capacity": self.capacity}

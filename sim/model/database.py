@@ -277,17 +277,20 @@ class Database(Node):
         are gone. *lost_updates*: a transaction wrote over what it had read, and somebody else had written meanwhile.
         """
         counts = self._counted()
-        names = ("reads", "writes", "errors", "transactions", "commits", "rollbacks", "pool_waits", "pool_timeouts", "lock_waits", "lock_timeouts",
-                 "deadlocks", "stale_reads", "own_writes_missed", "lost_writes", "lost_updates", "refused_writes", "failovers", "version_conflicts")
+        names = ("reads", "writes", "errors", "transactions", "commits", "rollbacks", "pool_waits", "pool_timeouts", "lock_waits",
+                 "lock_timeouts", "deadlocks", "stale_reads", "own_writes_missed", "lost_writes", "lost_updates", "refused_writes",
+                 "failovers", "version_conflicts")
         locks = [server.locks for server in self.instances]
         pools = [client.pool for client in self.clients if client.pool is not None]
         return {
             **{name: counts[name] - self._before[name] for name in names},
             "lock_wait_s": _wait(locks), "pool_wait_s": _wait(pools), "primary": self.primary.name, "instances": len(self.instances),
-            "projections": {name: {"lag": level.value, "lag_max": max(level.ever, level.highest)} for name, level in self._projections.items()},
+            "projections": {name: {"lag": level.value, "lag_max": max(level.ever, level.highest)}
+                            for name, level in self._projections.items()},
         }
 
 
 def _wait(some: Sequence[Any]) -> dict[str, float | None]:
     waits = sum(one.waits for one in some)
-    return {"mean": sum(one.waited for one in some) / waits if waits else None, "max": max((one.longest_wait for one in some), default=None)}
+    longest = max((one.longest_wait for one in some), default=None)
+    return {"mean": sum(one.waited for one in some) / waits if waits else None, "max": longest}

@@ -31,7 +31,8 @@ class Entry(NamedTuple):
 
 
 class Copy:
-    """The state of one server, *instance*. *lag* draws how long an entry takes to get here (seconds), while it is *connected* to the primary."""
+    """The state of one server, *instance*. *lag* draws how long an entry takes to get here (seconds), while it is *connected*
+    to the primary."""
 
     def __init__(self, instance: Instance, loop: SimLoop, lag: Callable[[], float], connected: Callable[[], bool]) -> None:
         self.instance, self._loop, self._lag, self._connected = instance, loop, lag, connected

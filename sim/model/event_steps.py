@@ -39,7 +39,8 @@ class Append(Step):
     """Append *events* to a *stream* of the event store in the database *to*, at the version that it had when it was read.
 
     Each event that is read costs *replay* of work here; with *snapshot_every* only those since the last snapshot are. On a conflict all of
-    it is done again, up to *retries* times; then the answer is 409. Without *expect_version* it is appended unread, whatever others have done.
+    it is done again, up to *retries* times; then the answer is 409. Without *expect_version* it is appended unread, whatever others
+    have done.
     """
 
     shorthand: ClassVar[str] = "to"
@@ -101,7 +102,8 @@ class Append(Step):
 
 
 class Project(Step):
-    """Let the projection *name* apply all events that are in the log of the database *from*, *batch* at a time; each costs *each* of work here.
+    """Let the projection *name* apply all events that are in the log of the database *from*, *batch* at a time; each costs
+    *each* of work here.
 
     The position that it has reached is kept in the database: it is behind as long as nobody does this, and as much as it takes.
     """

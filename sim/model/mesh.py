@@ -49,8 +49,8 @@ class SidecarSpec(Spec):
 class MeshSpec(Spec):
     """A *sidecar* at each instance, with *mtls* to other sidecars. Only callers in *allow* are let in (none given: all are).
 
-    Callers that have a sidecar too give a call *timeout* altogether and *per_try_timeout* for an attempt, try again by *retry*, and leave out
-    instances by *outlier_detection*.
+    Callers that have a sidecar too give a call *timeout* altogether and *per_try_timeout* for an attempt, try again by *retry*, and
+    leave out instances by *outlier_detection*.
     """
 
     sidecar: SidecarSpec = Field(default_factory=SidecarSpec)

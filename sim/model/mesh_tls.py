@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class MtlsSpec(Spec):
     """Certificates are *valid_for* so long, are *age* old when the run begins, and are renewed in time if they *rotate*.
 
-    A handshake takes a round trip and *handshake* of work. A connection is used for *max_connection_age*. `strict` refuses callers without a
-    certificate, `permissive` lets them in.
+    A handshake takes a round trip and *handshake* of work. A connection is used for *max_connection_age*. `strict` refuses callers
+    without a certificate, `permissive` lets them in.
     """
 
     mode: Literal["strict", "permissive"] = "permissive"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 class PoolSpec(Spec):
-    """At most *size* connections of one instance; a call waits at most *max_wait* for one. To open one takes *connect* (and it stays open)."""
+    """At most *size* connections of one instance; a call waits at most *max_wait* for one. To open one takes *connect*, and it stays
+    open."""
 
     shorthand: ClassVar[str] = "size"
     size: int = Field(default=10, ge=1, le=1_000_000)
@@ -51,7 +52,8 @@ class ConnectionPool(Policy):
         self.opened = 0  # connections that are open, in use or not
         self.waits = self.timeouts = 0
         self.waited = self.longest_wait = 0.0  # seconds
-        self._connect = spec.connect.sampler(client.world.streams[f"{client.source.name} pool {client.node.name}"]) if spec.connect else None
+        stream = client.world.streams[f"{client.source.name} pool {client.node.name}"]
+        self._connect = spec.connect.sampler(stream) if spec.connect else None
         self._line: OrderedDict[int, Future[None]] = OrderedDict()
         client.surround(partial(self.__call__, client.send))  # as a pipeline composes its policies
 

@@ -33,7 +33,8 @@ ALONE = ("statement", "time", "for_update", "consistency")  # what is said of on
 
 
 class Query(Step):
-    """A *statement* at a database, which takes *time* (default: as the database says) and is about the row *key*; or a *transaction* of steps.
+    """A *statement* at a database, which takes *time* (default: as the database says) and is about the row *key*; or a *transaction* of
+    steps.
 
     A write locks its row until it is done, in a transaction until that ends; a read *for_update* in a transaction does so too.
     Where there are replicas, *consistency* says what a read may miss: nothing (`strong`: it goes to the primary), what others have
@@ -57,7 +58,8 @@ class Query(Step):
                                     "write it at the queries inside `transaction`", at_key=True) for name in wrong))
         if self.statement == "write" and (self.for_update or self.consistency != "eventual"):
             name = "for_update" if self.for_update else "consistency"
-            raise invalid(Mistake((name,), f"`{name}` is of reads: a write locks its row, and goes to the primary", "remove it", at_key=True))
+            what = f"`{name}` is of reads: a write locks its row, and goes to the primary"
+            raise invalid(Mistake((name,), what, "remove it", at_key=True))
         return self
 
     @property
@@ -115,7 +117,8 @@ class Query(Step):
         async def transact(exchange: Exchange) -> Response | None:
             cause = exchange.request
             plan = Transaction(instance, exchange, steps, key_of(exchange))
-            response = await client.call(Request("POST", "/transaction", cause.trace, exchange.span, operation, body=plan, priority=cause.priority))
+            response = await client.call(
+                Request("POST", "/transaction", cause.trace, exchange.span, operation, body=plan, priority=cause.priority))
             return plan.outcome(response)
 
         return transact

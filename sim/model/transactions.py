@@ -47,7 +47,8 @@ class Transaction(Plan):
         if begun.cancelled() or begun.exception() is not None or attempt.answer.done():
             return
         session: Session = begun.result().body
-        task = self._instance.loop.create_task(self._run(attempt, session), name=f"{self._instance.name} transaction", context=self._context.copy())
+        task = self._instance.loop.create_task(
+            self._run(attempt, session), name=f"{self._instance.name} transaction", context=self._context.copy())
         self._tasks.append(task)
         attempt.answer.add_done_callback(lambda answer: task.cancel())  # it has ended at the database, or its caller has left
 
@@ -74,7 +75,8 @@ class Transaction(Plan):
 
 def _about(request: Request, key: str) -> Request:
     """The same request, about the row *key*."""
-    same = Request(request.method, request.path, request.trace, request.parent, request.operation, request.headers, request.size, request.body, key,
+    same = Request(request.method, request.path, request.trace, request.parent, request.operation, request.headers, request.size,
+                   request.body, key,
                    request.priority)
     same.deadline = request.deadline
     return same
@@ -91,7 +93,8 @@ def send(session: Session, path: str, parent: int) -> None:
 async def ask(session: Session, path: str, parent: int, operation: int, key: str | None, time: float | None, wants_lock: bool) -> Response:
     """Ask for one statement in an open transaction."""
     cause = session.exchange.request
-    request = Request("POST", path, cause.trace, parent, operation, body=InSession(session, time, wants_lock), key=key, priority=cause.priority)
+    body = InSession(session, time, wants_lock)
+    request = Request("POST", path, cause.trace, parent, operation, body=body, key=key, priority=cause.priority)
     answer: Future[Response] = Future(loop=session.server.loop)
     failed = _post(session, request, answer, parent)
     try:

@@ -4,7 +4,7 @@ import pytest
 
 from sim.telemetry.codes import Reason, SpanKind
 
-from ..theory.formulas import erlang_c
+from tests.theory.formulas import erlang_c
 from .platform_runs import events, latency, reasons, shop, simulate, statuses
 
 ROW = "{query: {database: db, statement: write, key: hot}}"
