@@ -25,6 +25,7 @@ PARTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("services", PARTS.values(), ids=PARTS)
 def test_a_resolved_scenario_reads_as_the_same(services, tmp_path):
+    """What `scenario.resolved.yaml` says is accepted, and says it again."""
     first, again = tmp_path / "first.yaml", tmp_path / "again.yaml"
     first.write_text(yaml.safe_dump({"name": "parts", "duration": "10s", "services": services}))
     resolved = load_scenario(first).scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
