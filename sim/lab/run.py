@@ -76,6 +76,7 @@ def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt:
     """Run, and take a sample at each step; return which condition of `abort_if` ended it early, or None."""
     step = scenario.duration / SAMPLES
     watch = Watch(scenario.abort_if, world.recorder, scenario.warmup, step)
+    world.recorder.thin(SAMPLES)
     for number in range(1, SAMPLES + 1):
         world.loop.run_until(scenario.duration if number == SAMPLES else number * step)
         world.recorder.sample()

@@ -13,6 +13,7 @@ from sim.telemetry.result import Names
 
 MOST_NAMES = 60_000  # an index has 16 bits
 MOST_EVENTS = 1_000_000
+MOST_SAMPLES = 200_000  # rows; beyond it they would take longer than the run
 
 
 class NameTable:
@@ -52,6 +53,7 @@ class Recorder:
         self._nodes, self._instances, self._operations, self._workloads = NameTable(), NameTable(""), NameTable(), NameTable()
         self._kinds: list[str] = []
         self._gauges: list[tuple[str, str, str]] = []
+        self._ticks, self._every = 0, 1
         self._probes: list[Callable[[float], Iterator[bytes]]] = []
 
     # names
@@ -106,12 +108,19 @@ class Recorder:
 
         self._probes.append(probe)
 
+    def thin(self, steps: int) -> None:
+        """In *steps* calls of `sample`: with very many gauges, take one only at every second, third ... of them, the last one included."""
+        wanted = -(-steps * len(self._probes) // MOST_SAMPLES)
+        self._every = next(every for every in range(max(1, wanted), steps + 1) if every == steps or steps % every == 0)
+
     def sample(self) -> None:
         """Take one sample of every gauge, and move rows to disk where they have become many."""
         now = self._clock()
-        for probe in self._probes:
-            for row in probe(now):
-                self.samples.write(row)
+        self._ticks += 1
+        if self._ticks % self._every == 0:
+            for probe in self._probes:
+                for row in probe(now):
+                    self.samples.write(row)
         self.requests.spill()
         self.spans.spill()
 

@@ -1,0 +1,1 @@
+"""Systems that others have published, and a large one that is generated."""
