@@ -59,8 +59,7 @@ def _children(by_level: dict[int, list[str]], level: int, depth: int, dice: Rand
     below = by_level[level + 1] or by_level[depth - 1]
     children = [_popular(below, dice)]
     more = min(MOST_CHILDREN - 1, int(dice.paretovariate(1.6)) - 1)
-    for _ in range(more):
-        children.append(_popular(by_level[dice.randrange(level + 1, depth)] or below, dice))
+    children.extend(_popular(by_level[dice.randrange(level + 1, depth)] or below, dice) for _ in range(more))
     return children
 
 
@@ -100,7 +99,8 @@ def large_graph(number: int = 1000, instances: int = 5000, depth: int = 6, rate:
 
 def _service(one: Made) -> list[str]:
     calls = "".join(f", {{call: {callee} GET /{callee}}}" for callee in one.calls)
-    return [f"  {one.name}:", f"    instances: {one.instances}", f"    endpoints: {{GET /{one.name}: [{{work: {{exponential: 1ms}}}}{calls}]}}"]
+    steps = f"[{{work: {{exponential: 1ms}}}}{calls}]"
+    return [f"  {one.name}:", f"    instances: {one.instances}", f"    endpoints: {{GET /{one.name}: {steps}}}"]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from sim.distributions import Constant, TimeDistribution
 from sim.mistakes import Mistake, invalid
@@ -34,7 +34,8 @@ class ChangeSpec(Behaviour):
 
 
 class ConfigUpdatesSpec(Spec):
-    """How *changes* of `config` reach the instances: by a *watch*, after such a delay, of which a share is *lost*; or by asking each *poll*."""
+    """How *changes* of `config` reach the instances: by a *watch*, after such a delay, of which a share is *lost*;
+    or by asking each *poll*."""
 
     watch: TimeDistribution | None = None
     lost: Share = 0.0

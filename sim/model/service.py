@@ -24,7 +24,7 @@ from sim.model.steps import AnyStep, Step, sequence
 from sim.model.subjects import Pattern
 from sim.model.subscriptions import SubscriptionSpec
 from sim.model.versions import VersionSpec
-from sim.spec import Spec, did_you_mean
+from sim.spec import did_you_mean
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -58,8 +58,8 @@ class ServiceSpec(NodeSpec):
         for name in endpoints:
             method, _, path = name.partition(" ")
             if method not in METHODS or not path.startswith("/"):
-                raise PydanticCustomError("endpoint", "{name} is no endpoint", {
-                    "name": repr(name), "cure": "write a method and a path, 'POST /orders'" if method in METHODS else did_you_mean(method.upper(), METHODS)})
+                cure = "write a method and a path, 'POST /orders'" if method in METHODS else did_you_mean(method.upper(), METHODS)
+                raise PydanticCustomError("endpoint", "{name} is no endpoint", {"name": repr(name), "cure": cure})
         return endpoints
 
     @field_validator("code")
@@ -84,19 +84,22 @@ class ServiceSpec(NodeSpec):
     def _within_bounds(self) -> ServiceSpec:
         scale = self.autoscale
         if scale is not None and not scale.min <= self.instances <= scale.max:
-            raise invalid(Mistake(("instances",), f"{self.instances} is not between the {scale.min} and {scale.max} instances of `autoscale`",
-                                  f"write `instances: {max(scale.min, min(scale.max, self.instances))}`"))
+            what = f"{self.instances} is not between the {scale.min} and {scale.max} instances of `autoscale`"
+            raise invalid(Mistake(("instances",), what, f"write `instances: {max(scale.min, min(scale.max, self.instances))}`"))
         if scale is not None and scale.cpu is not None and self.cpu is None:
-            raise invalid(Mistake(("autoscale", "cpu"), "the service has no `cpu` whose use could be measured", "write `utilisation: 60%`, or give it `cpu: {cores: 2}`"))
+            raise invalid(Mistake(("autoscale", "cpu"), "the service has no `cpu` whose use could be measured",
+                                  "write `utilisation: 60%`, or give it `cpu: {cores: 2}`"))
         return self
 
     @model_validator(mode="after")
     def _one_way_to_serve(self) -> ServiceSpec:
         ways = [key for key in ("endpoints", "code", "asgi") if getattr(self, key)]
         if len(ways) > 1:
-            raise invalid(Mistake((ways[0],), f"a service has its endpoints in one place, not in {' and '.join(ways)}", "leave one of them out", at_key=True))
+            what = f"a service has its endpoints in one place, not in {' and '.join(ways)}"
+            raise invalid(Mistake((ways[0],), what, "leave one of them out", at_key=True))
         if self.code is None and self.asgi is None and self.work is not None:
-            raise invalid(Mistake(("work",), "`work` belongs to a service with `code` or `asgi`", "write it as a step of each endpoint", at_key=True))
+            what = "`work` belongs to a service with `code` or `asgi`"
+            raise invalid(Mistake(("work",), what, "write it as a step of each endpoint", at_key=True))
         return self
 
     def workers_each(self) -> int:

@@ -3,8 +3,8 @@
 import pytest
 
 from sim.telemetry.codes import Reason, SpanKind
-
 from tests.theory.formulas import erlang_c
+
 from .platform_runs import events, latency, reasons, shop, simulate, statuses
 
 ROW = "{query: {database: db, statement: write, key: hot}}"
