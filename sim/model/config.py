@@ -45,7 +45,7 @@ class ConfigUpdatesSpec(Spec):
     @model_validator(mode="after")
     def _one_way(self) -> ConfigUpdatesSpec:
         if self.poll is not None:
-            wrong = [name for name in ("watch", "lost") if name in self.model_fields_set]
+            wrong = [name for name in ("watch", "lost") if name in self.written()]
             if wrong:
                 raise invalid(*(Mistake((name,), f"`{name}` does not go with `poll`: an instance that asks hears what it asks for",
                                         "leave one of them out", at_key=True) for name in wrong))

@@ -16,6 +16,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "a transaction": {
         "db": {"kind": "database"},
         "a": {"endpoints": {"GET /": [{"query": {"database": "db", "transaction": [{"query": "db"}]}}]}}},
+    "polled config": {"a": {"endpoints": {"GET /": []}, "config": {"rate": 1}, "config_updates": {"poll": "5s"}}},
     "http": {"b": {"endpoints": {"GET /": []}}, "a": {"uses": {"b": {"connection": {"tls": True}}}, "endpoints": CALL}},
     "grpc": {
         "b": {"endpoints": {"GET /": []}},
