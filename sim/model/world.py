@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from sim.errors import TargetNotFound
@@ -182,7 +183,7 @@ class World:
     def _gauge_levels(self) -> None:
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
-                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)))
+                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)), len(node.instances))
             if node.workers < UNBOUNDED:
                 self.recorder.gauge(node.name, "", "capacity", node.workforce.integral, node.workforce.peak)
             if self._each(node):
@@ -211,12 +212,17 @@ class World:
 
 
 def _sum_of(node: Node, level: str, resets: bool) -> Any:
+    read = attrgetter(level)
+
     def integral(now: float) -> float:
-        return float(sum(getattr(instance, level).integral(now) for instance in node.ever))
+        area = 0.0
+        for level in map(read, node.ever):
+            area += level.area + level.value * (now - level.since)  # as `Level.integral` has it, without a call for each
+        return area
 
     def peak() -> float:
-        levels = [getattr(instance, level) for instance in node.instances]
-        return float(sum(level.peak() if resets else level.highest for level in levels))
+        levels = map(read, node.instances)
+        return float(sum([level.peak() for level in levels] if resets else [level.highest for level in levels]))
 
     return integral, peak
 

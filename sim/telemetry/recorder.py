@@ -13,7 +13,7 @@ from sim.telemetry.result import Names
 
 MOST_NAMES = 60_000  # an index has 16 bits
 MOST_EVENTS = 1_000_000
-MOST_SAMPLES = 200_000  # rows; beyond it they would take longer than the run
+MOST_READ = 600_000  # parts of gauges in a run; to read more would take longer than the run itself
 
 
 class NameTable:
@@ -53,7 +53,7 @@ class Recorder:
         self._nodes, self._instances, self._operations, self._workloads = NameTable(), NameTable(""), NameTable(), NameTable()
         self._kinds: list[str] = []
         self._gauges: list[tuple[str, str, str]] = []
-        self._ticks, self._every = 0, 1
+        self._parts, self._ticks, self._every = 0, 0, 1
         self._probes: list[Callable[[float], Iterator[bytes]]] = []
 
     # names
@@ -93,9 +93,11 @@ class Recorder:
             return
         self.events.append({"at": self._clock(), "kind": kind, **fields})
 
-    def gauge(self, node: str, instance: str, measure: str, integral: Callable[[float], float], peak: Callable[[], float]) -> None:
-        """Sample a level: *integral(now)* in level times seconds, *peak()* the highest since it was last asked."""
+    def gauge(self, node: str, instance: str, measure: str, integral: Callable[[float], float], peak: Callable[[], float],
+              parts: int = 1) -> None:
+        """Sample a level: *integral(now)* in level times seconds, *peak()* the highest since it was last asked. It is made of so many *parts*."""
         index = len(self._gauges)
+        self._parts += parts
         self._gauges.append((node, instance, measure))
         before, at = integral(self._clock()), self._clock()
 
@@ -109,8 +111,8 @@ class Recorder:
         self._probes.append(probe)
 
     def thin(self, steps: int) -> None:
-        """In *steps* calls of `sample`: with very many gauges, take one only at every second, third ... of them, the last one included."""
-        wanted = -(-steps * len(self._probes) // MOST_SAMPLES)
+        """In *steps* calls of `sample`: where there is very much to read, do so only at every second, third ... of them, and at the last."""
+        wanted = -(-steps * self._parts // MOST_READ)
         self._every = next(every for every in range(max(1, wanted), steps + 1) if every == steps or steps % every == 0)
 
     def sample(self) -> None:

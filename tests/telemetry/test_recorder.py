@@ -67,3 +67,16 @@ def test_names_without_end_share_one():
     names = recorder.names().operations
     assert len(names) == MOST_NAMES and names[indices[-12]] == f"GET /{MOST_NAMES - 2}"
     assert {names[index] for index in indices[-11:]} == {"(others)"} and recorder.operation("GET /0") == 0
+
+
+def test_where_there_is_very_much_to_read_samples_are_taken_less_often():
+    """Gauges of many parts are read at every so-many-th step, and always at the last."""
+    now = 0.0
+    recorder = Recorder(lambda: now)
+    recorder.gauge("node", "", "busy", lambda at: 2.0 * at, lambda: 2.0, parts=5_000)
+    recorder.thin(600)
+    for step in range(1, 601):
+        now = step / 10
+        recorder.sample()
+    rows = recorder.samples.array()
+    assert len(rows) == 120 and rows["at"][-1] == 60.0 and rows["mean"].tolist() == [2.0] * 120
