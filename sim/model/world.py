@@ -183,7 +183,8 @@ class World:
     def _gauge_levels(self) -> None:
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
-                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)), len(node.instances))
+                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)),
+                                    parts=len(node.instances))
             if node.workers < UNBOUNDED:
                 self.recorder.gauge(node.name, "", "capacity", node.workforce.integral, node.workforce.peak)
             if self._each(node):

@@ -95,7 +95,7 @@ class Recorder:
 
     def gauge(self, node: str, instance: str, measure: str, integral: Callable[[float], float], peak: Callable[[], float],
               parts: int = 1) -> None:
-        """Sample a level: *integral(now)* in level times seconds, *peak()* the highest since it was last asked. It is made of so many *parts*."""
+        """Sample a level: *integral(now)* in level times seconds, *peak()* the highest since it was last asked; made of so many *parts*."""
         index = len(self._gauges)
         self._parts += parts
         self._gauges.append((node, instance, measure))
@@ -111,7 +111,7 @@ class Recorder:
         self._probes.append(probe)
 
     def thin(self, steps: int) -> None:
-        """In *steps* calls of `sample`: where there is very much to read, do so only at every second, third ... of them, and at the last."""
+        """In *steps* calls of `sample`: where there is very much to read, do so only at every second, third ... of them, and the last."""
         wanted = -(-steps * self._parts // MOST_READ)
         self._every = next(every for every in range(max(1, wanted), steps + 1) if every == steps or steps % every == 0)
 
