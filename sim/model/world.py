@@ -183,8 +183,8 @@ class World:
     def _gauge_levels(self) -> None:
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
-                self.recorder.gauge(node.name, "", measure, *_sum_of(node, level, resets=not self._each(node)),
-                                    parts=len(node.instances))
+                integral, peak = _sum_of(node, level, resets=not self._each(node))
+                self.recorder.gauge(node.name, "", measure, integral, peak, parts=len(node.instances))
             if node.workers < UNBOUNDED:
                 self.recorder.gauge(node.name, "", "capacity", node.workforce.integral, node.workforce.peak)
             if self._each(node):
@@ -212,7 +212,7 @@ class World:
             self.recorder.gauge(instance.node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)
 
 
-def _sum_of(node: Node, level: str, resets: bool) -> Any:
+def _sum_of(node: Node, level: str, resets: bool) -> tuple[Callable[[float], float], Callable[[], float]]:
     read = attrgetter(level)
 
     def integral(now: float) -> float:
