@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import Future
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -13,6 +11,7 @@ from sim.model.instance import Instance
 from sim.model.keys import AnyKeys
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import Target
+from sim.model.single_flight import SingleFlight
 from sim.model.steps import Act, AnyStep, Step, sequence
 
 HIT = 200
@@ -44,8 +43,7 @@ class CacheLookup(Step):
         draw_key = self.key.drawer(instance.stream(f"cache {self.in_}"))
         on_miss = sequence(self.miss, instance)
         get, put = instance.recorder.operation("get"), instance.recorder.operation("put")
-        counts = getattr(client.node, "counts", None)
-        loading: dict[str, Future[Response | None]] = {}
+        flight = SingleFlight(instance.loop, getattr(client.node, "counts", None)) if self.single_flight else None
 
         async def load(exchange: Exchange, key: str) -> Response | None:
             answer = await on_miss(exchange)
@@ -54,30 +52,11 @@ class CacheLookup(Step):
                 await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
             return answer
 
-        async def load_once(exchange: Exchange, key: str) -> Response | None:
-            while (first := loading.get(key)) is not None:
-                if counts is not None:
-                    counts["coalesced"] += 1
-                try:
-                    return await asyncio.shield(first)
-                except asyncio.CancelledError:
-                    if not first.cancelled():  # it is this one that was cancelled, and not who loads
-                        raise
-            mine: Future[Response | None] = Future(loop=instance.loop)
-            loading[key] = mine
-            try:
-                answer = await load(exchange, key)
-                mine.set_result(answer)
-                return answer
-            finally:
-                del loading[key]
-                mine.cancel()  # no result: whoever waits tries it for himself
-
-        fetch = load_once if self.single_flight else load
-
         async def look_up(exchange: Exchange) -> Response | None:
             cause, key = exchange.request, str(draw_key())
             found = await client.call(Request("GET", "/key", cause.trace, exchange.span, get, key=key, priority=cause.priority))
-            return None if found.status == HIT else await fetch(exchange, key)
+            if found.status == HIT:
+                return None
+            return await load(exchange, key) if flight is None else await flight.load(key, lambda: load(exchange, key))
 
         return look_up

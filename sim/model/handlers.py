@@ -65,6 +65,7 @@ class Service:
     _meters: dict[tuple[str, str], Meter]
     _clients: dict[str, Client]
     _publishers: dict[str | None, Publisher]
+    _caches: dict[str, CacheClient]
     _alive: bool = True
 
     @classmethod
@@ -77,6 +78,7 @@ class Service:
         service._background = {}
         service._clients = {}
         service._publishers = {}
+        service._caches = {}
         service.log = Log(instance)
         service.__init__()  # type: ignore[misc]
         return service
@@ -208,11 +210,12 @@ class Service:
     # data
 
     async def query(self, database: str, run: Callable[[Tables], T] | None = None, *, write: bool = False, time: float | None = None,
-                    fresh: bool = False) -> T:
+                    fresh: bool = False, key: str | None = None) -> T:
         """Run *run* in the database (see sim.model.tables) and return what it gives; without it only time passes there.
 
         It takes *time* seconds, or as long as the database says. An error that *run* raises is raised here; so is a failure of the call.
         Where the database has replicas, only a *write* and a *fresh* read go to the primary: any other read may miss what was written last.
+        A write that says which row it is about (*key*) locks it until it is done, and waits for others that have it.
         """
         self._check_alive()
         instance = self._instance
@@ -224,7 +227,7 @@ class Service:
         word = "write" if write else "read"
         operation = instance.recorder.operation(word)
         statement: Statement[Any] = Statement(run if run is not None else _nothing, time)
-        response = await client.call(Request("POST", f"/{word}", trace, parent, operation, body=statement))
+        response = await client.call(Request("POST", f"/{word}", trace, parent, operation, body=statement, key=key))
         self._check_alive()
         result = response.raise_for_status().body
         if type(result) is Failed:
@@ -279,7 +282,9 @@ class Service:
 
     def cache(self, name: str) -> CacheClient:
         """A cache of the scenario: `get`, `set`, `delete` and `get_or`."""
-        return CacheClient(self, self._instance, name)
+        if name not in self._caches:
+            self._caches[name] = CacheClient(self, self._instance, name)
+        return self._caches[name]
 
     # telemetry
 

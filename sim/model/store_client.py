@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.model.messages import Request, Response
 from sim.model.place import current_place
+from sim.model.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from sim.model.handlers import Service
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 class CacheClient:
     """Values by key."""
 
-    __slots__ = ("_client", "_instance", "_service")
+    __slots__ = ("_client", "_flight", "_instance", "_service")
 
     def __init__(self, service: Service, instance: Instance, name: str) -> None:
         self._service, self._instance = service, instance
         self._client = instance.client(name)
+        self._flight = SingleFlight(instance.loop, getattr(self._client.node, "counts", None))
 
     async def get(self, key: str) -> Any:
         """The value at *key*, or None."""
@@ -35,13 +37,20 @@ class CacheClient:
         """Forget *key*."""
         await self._send("DELETE", "delete", key)
 
-    async def get_or(self, key: str, miss: Callable[[], Awaitable[Any]]) -> Any:
-        """The value at *key*; on a miss what *miss* gives, which is kept unless it is None."""
+    async def get_or(self, key: str, miss: Callable[[], Awaitable[Any]], *, single_flight: bool = False) -> Any:
+        """The value at *key*; on a miss what *miss* gives, which is kept unless it is None.
+
+        With *single_flight* one of this process calls *miss* for a key, and all others who want it meanwhile share what comes of it.
+        """
         value = await self.get(key)
-        if value is None:
-            value = await miss()
-            if value is not None:
-                await self.set(key, value)
+        if value is not None:
+            return value
+        return await (self._flight.load(key, lambda: self._load(key, miss)) if single_flight else self._load(key, miss))
+
+    async def _load(self, key: str, miss: Callable[[], Awaitable[Any]]) -> Any:
+        value = await miss()
+        if value is not None:
+            await self.set(key, value)
         return value
 
     async def _send(self, method: str, word: str, key: str, body: Any = None) -> Response:

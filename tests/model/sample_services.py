@@ -132,6 +132,22 @@ class Keeper(Service):
 
         return [await self.cache("cache").get_or(key, miss), self.in_memory]
 
+    @route("GET", "/alone/{key}")
+    async def alone(self, request: Request, key: str) -> Any:
+        async def miss() -> str:
+            await self.work(0.1)
+            self.in_memory += 1
+            if key == "nowhere":
+                raise LookupError(key)
+            return f"value of {key}"
+
+        return await self.cache("cache").get_or(key, miss, single_flight=True)
+
+    @route("POST", "/rows/{row}")
+    async def write_row(self, request: Request, row: str) -> Any:
+        await self.query("db", lambda tables: tables["rows"].update({row: self.now}), write=True, time=1.0, key=row)
+        return self.now
+
 
 class Living(Service):
     """Takes its time to start and to stop, and works beside its requests."""

@@ -1,5 +1,6 @@
 """Service code: routes, calls, data, errors, telemetry, its life; and what is said of code that cannot be used."""
 
+import asyncio
 import math
 
 import pytest
@@ -139,6 +140,32 @@ def test_a_cache_is_asked_first_and_a_missing_cache_is_a_miss(loop):
     assert [small.send("keeper", "GET", "/cached/a").json for _ in range(2)] == [["value of a", 1]] * 2
     small.world.node("cache").instances[0].kill()
     assert small.send("keeper", "GET", "/cached/a").json == ["value of a", 2]
+
+
+def together(small, *sends):
+    """The answers to requests that are sent at the same time."""
+    async def all_at_once():
+        return await asyncio.gather(*(small.sending(*send) for send in sends))
+
+    return small.loop.run_until_complete(all_at_once())
+
+
+def test_single_flight_computes_once_for_all_who_miss_at_the_same_time(loop):
+    """Ten ask, one computes, all have its value; and all have its error, after which the next one tries again."""
+    small = SmallWorld(loop, {"keeper": "Keeper", "cache": {"kind": "cache"}})
+    answers = together(small, *[("keeper", "GET", "/alone/a")] * 10)
+    assert [answer.json for answer in answers] == ["value of a"] * 10 and small.process("keeper").in_memory == 1
+    assert small.world.node("cache").counts["coalesced"] == 9
+    assert {answer.status for answer in together(small, *[("keeper", "GET", "/alone/nowhere")] * 10)} == {500}
+    assert small.process("keeper").in_memory == 2
+    assert small.send("keeper", "GET", "/alone/nowhere").status == 500 and small.process("keeper").in_memory == 3
+
+
+def test_a_write_that_names_its_row_locks_it(loop):
+    """Two writes of a second to one row are done one after the other, and one to another row beside them."""
+    small = SmallWorld(loop, {"keeper": "Keeper", "db": DB})
+    first, second, other = together(small, *[("keeper", "POST", f"/rows/{row}") for row in ("a", "a", "b")])
+    assert first.json == other.json == pytest.approx(1.0, abs=0.05) and second.json == pytest.approx(2.0, abs=0.05)
 
 
 # telemetry
