@@ -14,6 +14,7 @@ from sim.units import format_duration
 
 from .calls import Directory
 from .flow import Flow, workers
+from .platform import doubtful_platform
 from .walk import written
 
 MOST_REQUESTS = 1_000_000_000  # in one run; at 50,000 a second that would be five hours
@@ -55,6 +56,7 @@ def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     yield from _policy_orders(scenario)
     yield from _unanswered(scenario, flow.directory)
     yield from _overload(scenario, flow)
+    yield from doubtful_platform(scenario)
 
 
 def _policy_orders(scenario: Scenario) -> Iterator[Mistake]:

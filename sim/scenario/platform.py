@@ -8,7 +8,10 @@ from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
 from sim.model.queries import Query
 from sim.model.steps import Step
+from sim.resilience.retry import RetrySpec
 from sim.scenario.scenario import Scenario
+
+from .calls import references
 
 
 def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
@@ -19,6 +22,45 @@ def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
         yield from _pools(spec, loc, scenario)
         for key, steps in spec.calls().items():
             yield from _locks(steps, (*loc, "endpoints", key), None)
+
+
+def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
+    """What of the platform works against itself, or does nothing."""
+    nodes = scenario.nodes()
+    for name, spec in nodes.items():
+        mesh = spec.mesh
+        if mesh is None:
+            continue
+        callers = {caller: nodes[caller] for caller in nodes if name in _called(caller, nodes[caller])}
+        in_mesh = {caller: other for caller, other in callers.items() if other.mesh is not None}
+        if mesh.policies() and callers and not in_mesh:
+            yield Mistake(("services", name, "mesh"), f"nobody who calls {name!r} has a sidecar that could do what this mesh says",
+                          f"give {_either(list(callers))} `mesh: {{}}`", at_key=True)
+        if mesh.retry is not None:
+            for caller, other in in_mesh.items():
+                yield from _double_retries(caller, other, name, mesh.retry.max_attempts)
+        tls = mesh.mtls
+        if tls is not None and not tls.rotate and tls.valid_for - tls.age < scenario.duration:
+            yield Mistake(("services", name, "mesh", "mtls"), "the certificates expire within the run, and nobody renews them",
+                          "unless that is the point: `rotate: true`", at_key=True)
+
+
+def _called(name: str, spec: NodeSpec) -> set[str]:
+    return {*spec.uses, *(reference.target.node for reference in references(spec, ("services", name)))}
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(map(repr, names))
+
+
+def _double_retries(caller: str, spec: NodeSpec, callee: str, attempts: int) -> Iterator[Mistake]:
+    """The application tries again what the mesh tries again."""
+    policies = spec.uses[callee].policies if callee in spec.uses else []
+    for index, policy in enumerate(policies):
+        if isinstance(policy, RetrySpec):
+            most = f"up to {policy.max_attempts} x {attempts} = {policy.max_attempts * attempts} attempts"
+            yield Mistake(("services", caller, "uses", callee, "policies", index, "retry"),
+                          f"this retry and that of the mesh of {callee!r} multiply: {most}", "retry in one place", at_key=True)
 
 
 def _callers(spec: NodeSpec, loc: Loc, scenario: Scenario) -> Iterator[Mistake]:

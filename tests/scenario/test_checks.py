@@ -46,6 +46,36 @@ def test_what_can_hardly_be_meant_is_a_warning(tmp_path, old, new, what):
     assert all(" warning: " in problem.render().splitlines()[0] for problem in found.problems)
 
 
+MESH = """
+name: meshed
+duration: 60s
+services:
+  front: {{mesh: {front}, uses: {{back: {{policies: [{{retry: {{max_attempts: 3}}}}, {{timeout: 1s}}]}}}}, endpoints: {{GET /: [{{call: back GET /}}]}}}}
+  back: {{mesh: {back}, endpoints: {{GET /: [{{work: 1ms}}]}}}}
+  gateway: {{kind: gateway, mesh: {gateway}, routes: [{{path: /, to: front}}, {{path: /back, to: back}}]}}
+workloads: {{users: {{rate: 1/s, to: gateway, mix: [{{send: GET /}}]}}}}
+"""
+
+
+@pytest.mark.parametrize(("front", "back", "gateway", "said"), [
+    ("null", "{timeout: 1s}", "null",
+     ["6:10 nobody who calls 'back' has a sidecar that could do what this mesh says; give 'front' or 'gateway' `mesh: {}`"]),
+    ("null", "{timeout: 1s}", "{}", []),
+    ("{}", "{retry: {max_attempts: 2}}", "{}",
+     ["5:47 this retry and that of the mesh of 'back' multiply: up to 3 x 2 = 6 attempts; retry in one place"]),
+    ("null", "{retry: {max_attempts: 2}}", "{}", []),
+    ("{}", "{mtls: {valid_for: 1m, age: 10s, rotate: false}}", "{}",
+     ["6:17 the certificates expire within the run, and nobody renews them; unless that is the point: `rotate: true`"]),
+    ("{}", "{mtls: {valid_for: 2m, age: 10s, rotate: false}}", "{}", []),
+])
+def test_a_mesh_that_does_nothing_too_much_or_not_for_long(tmp_path, front, back, gateway, said):
+    """What a mesh says is done in the sidecars of its callers; two layers of retries multiply; certificates end."""
+    path = tmp_path / "mesh.yaml"
+    path.write_text(MESH.format(front=front, back=back, gateway=gateway))
+    found = check_files([str(path)])
+    assert [f"{problem.line}:{problem.col} {problem.what}; {problem.cure}" for problem in found.problems] == said
+
+
 def test_services_in_python_may_call_whom_they_like(tmp_path):
     """Without steps nobody can tell whom a service calls, so its `uses` are believed; without code they are not."""
     steps = SHOP[SHOP.index("    endpoints:\n      POST /orders") : SHOP.index("  payments:\n    endpoints")]
