@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCHEMA = "mesocosm/summary/1"
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 REFUSING = (  # policies that turn calls away
-    "circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle", "bulkhead_pools")
+    "circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle", "bulkhead_pools", "pool")
 OWN_FIGURES = ("database", "cache", "broker")  # nodes of these kinds say more of themselves
 SAGA_ENDS = ("completed", "compensated", "stuck")
 COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)

@@ -35,6 +35,7 @@ def test_who_waits_too_long_for_a_connection_is_refused():
                            uses="{db: {pool: {size: 5, max_wait: 200ms}}}"))
     assert set(statuses(result)) == {"200", "503"}
     assert reasons(result, "db")[Reason.POOL_TIMEOUT] == db(result)["pool_timeouts"] == statuses(result)["503"]
+    assert result.summary["calls"]["shop->db"]["rejected"]["pool"] == db(result)["pool_timeouts"]
     assert db(result)["reads"] == pytest.approx(5 * 60, rel=0.02)  # five connections, a second each
     assert latency(result, figure="max") <= 1.2
 
