@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from sim.mistakes import Mistake, invalid, shown
 
@@ -25,6 +26,7 @@ RATES = {"s": 1, "min": 60, "m": 60, "h": 3600}  # seconds in the unit
 SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 BANDWIDTHS = {"bit": 1, "kbit": 10**3, "Kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
 LIMIT = 1e15  # nothing in a laboratory is longer, faster or larger
+MINUS = ("-", "\u2212")
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _DURATION_PART = re.compile(rf"({_NUMBER}) *({'|'.join(sorted(DURATIONS, key=len, reverse=True))})")
@@ -37,26 +39,20 @@ _BANDWIDTH = re.compile(rf"({_NUMBER}) *({'|'.join(BANDWIDTHS)})(?:/s|ps)?")
 
 def parse_duration(text: str) -> float:
     """Seconds in `250ms`, `1m30s`, `0.5h`; raise ValueError with a cure."""
-    if not _DURATION.fullmatch(text.strip()):
-        raise ValueError(f"{shown(text)} is no duration: write a number and its unit (ns us ms s m h), for example '250ms' or '1m30s'")
+    _matched(_DURATION, text, "duration", "write a number and its unit (ns us ms s m h), for example '250ms' or '1m30s'")
     total = sum((Decimal(number) * DURATIONS[unit] for number, unit in _DURATION_PART.findall(text)), Decimal(0))
     return _bounded(float(total), text)
 
 
 def parse_rate(text: str) -> float:
     """Events per second in `40/s`, `600/min`, `10/h`; raise ValueError with a cure."""
-    match = _RATE.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{shown(text)} is no rate: write '40/s', '600/min' or '10/h'")
+    match = _matched(_RATE, text, "rate", "write '40/s', '600/min' or '10/h'")
     return _bounded(float(Decimal(match[1]) / RATES[match[2]]), text)
 
 
 def parse_share(text: str) -> float:
     """The part of one in `5%`; raise ValueError with a cure, also above 100 %."""
-    match = _SHARE.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{shown(text)} is no share: write a percentage, for example '5%'")
-    share = float(Decimal(match[1]) / 100)
+    share = float(Decimal(_matched(_SHARE, text, "share", "write a percentage, for example '5%'")[1]) / 100)
     if share > 1:
         raise ValueError(f"{shown(text)} is more than all of it: a share lies between 0% and 100%")
     return share
@@ -64,9 +60,7 @@ def parse_share(text: str) -> float:
 
 def parse_size(text: str) -> int:
     """Bytes in `64KiB`, `4MB`; raise ValueError with a cure."""
-    match = _SIZE.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{shown(text)} is no size: write '512B', '64KiB' or '4MB'")
+    match = _matched(_SIZE, text, "size", "write '512B', '64KiB' or '4MB'")
     count = Decimal(match[1]) * SIZES[match[2]]
     if _bounded(float(count), text) != int(count):
         raise ValueError(f"{shown(text)} is no whole number of bytes: write a size without a rest, '512B' or '1.5KiB'")
@@ -75,10 +69,19 @@ def parse_size(text: str) -> int:
 
 def parse_bandwidth(text: str) -> float:
     """Bits per second in `100Mbit`; raise ValueError with a cure."""
-    match = _BANDWIDTH.fullmatch(text.strip())
-    if not match:
-        raise ValueError(f"{shown(text)} is no bandwidth: write '100Mbit' or '10Gbit' (bits per second)")
+    match = _matched(_BANDWIDTH, text, "bandwidth", "write '100Mbit' or '10Gbit' (bits per second)")
     return _bounded(float(Decimal(match[1]) * BANDWIDTHS[match[2]]), text)
+
+
+def _matched(pattern: re.Pattern[str], text: str, noun: str, cure: str) -> re.Match[str]:
+    """*text* as *pattern*; raise ValueError where it is no *noun*, and say so if only its minus sign is in the way."""
+    written = text.strip()
+    match = pattern.fullmatch(written)
+    if match is not None:
+        return match
+    if written.startswith(MINUS) and pattern.fullmatch(written[1:].strip()):
+        raise ValueError(f"{shown(text)} is negative, and a {noun} cannot be: remove the minus sign")
+    raise ValueError(f"{shown(text)} is no {noun}: {cure}")
 
 
 def format_duration(seconds: float) -> str:
@@ -123,8 +126,11 @@ def _plain(number: Decimal) -> str:
 
 def _bounded(value: float, text: str) -> float:
     if not math.isfinite(value) or value > LIMIT:
-        raise ValueError(f"{shown(text)} is beyond anything that can be simulated")
+        raise ValueError(f"{shown(text)} is {_BEYOND}")
     return value
+
+
+_BEYOND = "beyond anything that can be simulated"
 
 
 @dataclass(frozen=True)
@@ -134,32 +140,38 @@ class Noun:
     text: str
 
 
-def _reader(parse: Callable[[str], Any], noun: str, examples: Callable[[Any], str]) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
+@dataclass(frozen=True, eq=False)
+class Quantity(Noun):
+    """How a field reads and writes a quantity: goes into the metadata of an Annotated type, too."""
+
+    parse: Callable[[str], Any]
+    write: Callable[[Any], str]
+    examples: Callable[[Any], str]  # of a number that has no unit yet
+    schema: Mapping[str, Any]
+
+    def read(self, value: Any) -> Any:
+        """*value* as a field was given it."""
         if isinstance(value, str):
             try:
-                return parse(value)
+                return self.parse(value)
             except ValueError as error:
                 cause, _, cure = str(error).rpartition(": ")
                 raise invalid(Mistake((), cause or cure, cure if cause else "")) from None
+        cure = f"write a number and its unit, as in {self.examples(5)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise invalid(Mistake((), f"should be a {noun}, not {shown(value)}", f"write a number and its unit, as in {examples(5)}"))
-        if not 0 <= value <= LIMIT:
-            raise invalid(Mistake((), f"{shown(value)} is no {noun}", f"write a number and its unit, as in {examples(5)}"))
-        raise invalid(Mistake((), f"a {noun} needs a unit", f"write {examples(value)}"))
+            raise invalid(Mistake((), f"should be a {self.text}, not {shown(value)}", cure))
+        if value < 0:
+            raise invalid(Mistake((), f"{shown(value)} is negative, and a {self.text} cannot be", cure))
+        if not value <= LIMIT:
+            raise invalid(Mistake((), f"{shown(value)} is {'no ' + self.text if math.isnan(value) else _BEYOND}", cure))
+        raise invalid(Mistake((), f"a {self.text} needs a unit", f"write {self.examples(value)}"))
 
-    return read
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(self.write, return_schema=core_schema.str_schema())
+        return core_schema.no_info_before_validator_function(self.read, handler(source), serialization=written)
 
-
-def _quantity(base: type, parse: Callable[[str], Any], write: Callable[[Any], str], noun: str,
-              examples: Callable[[Any], str], schema: Mapping[str, Any]) -> Any:
-    return Annotated[
-        base,
-        BeforeValidator(_reader(parse, noun, examples)),
-        PlainSerializer(write, return_type=str),
-        WithJsonSchema({"type": "string", **schema}),
-        Noun(noun),
-    ]
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", **self.schema}
 
 
 if TYPE_CHECKING:
@@ -171,15 +183,20 @@ if TYPE_CHECKING:
     Bandwidth: TypeAlias = float
     Size: TypeAlias = int
 else:
-    Duration = _quantity(float, parse_duration, format_duration, "duration", lambda v: f"'{v}ms' or '{v}s'",
-                         {"pattern": "^([0-9.]+\\s*(ns|us|\u00b5s|\u03bcs|ms|s|m|h)\\s*)+$", "examples": ["250ms", "1m30s"]})
-    Rate = _quantity(float, parse_rate, format_rate, "rate", lambda v: f"'{v}/s' or '{v}/min'",
-                     {"pattern": r"^[0-9.]+\s*/\s*(s|min|m|h)$", "examples": ["40/s", "600/min"]})
-    Share = _quantity(float, parse_share, format_share, "share", lambda v: f"'{v}%'",
-                      {"pattern": r"^[0-9.]+\s*%$", "examples": ["5%"]})
-    Size = _quantity(int, parse_size, format_size, "size", lambda v: f"'{v}B' or '{v}KiB'",
-                     {"pattern": r"^[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "4MB"]})
-    Bandwidth = _quantity(float, parse_bandwidth, format_bandwidth, "bandwidth", lambda v: f"'{v}Mbit'",
-                          {"pattern": r"^[0-9.]+\s*(bit|kbit|Mbit|Gbit)(/s|ps)?$", "examples": ["100Mbit"]})
+    Duration = Annotated[float, Quantity(
+        "duration", parse_duration, format_duration, lambda number: f"'{number}ms' or '{number}s'",
+        {"pattern": "^([0-9.]+\\s*(ns|us|\u00b5s|\u03bcs|ms|s|m|h)\\s*)+$", "examples": ["250ms", "1m30s"]})]
+    Rate = Annotated[float, Quantity(
+        "rate", parse_rate, format_rate, lambda number: f"'{number}/s' or '{number}/min'",
+        {"pattern": r"^[0-9.]+\s*/\s*(s|min|m|h)$", "examples": ["40/s", "600/min"]})]
+    Share = Annotated[float, Quantity(
+        "share", parse_share, format_share, lambda number: f"'{number}%'",
+        {"pattern": r"^[0-9.]+\s*%$", "examples": ["5%"]})]
+    Size = Annotated[int, Quantity(
+        "size", parse_size, format_size, lambda number: f"'{number}B' or '{number}KiB'",
+        {"pattern": r"^[0-9.]+\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "4MB"]})]
+    Bandwidth = Annotated[float, Quantity(
+        "bandwidth", parse_bandwidth, format_bandwidth, lambda number: f"'{number}Mbit'",
+        {"pattern": r"^[0-9.]+\s*(bit|kbit|Mbit|Gbit)(/s|ps)?$", "examples": ["100Mbit"]})]
     PositiveDuration = Annotated[Duration, Field(gt=0)]
     PositiveRate = Annotated[Rate, Field(gt=0)]

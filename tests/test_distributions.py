@@ -104,7 +104,7 @@ POSITIVE, A_QUANTILE = "should be more than 0", "a quantile is written p50"
 @pytest.mark.parametrize(("written", "said"), [
     (5, "needs a unit"),
     ("5", "is no duration"),
-    ("-5ms", "is no duration"),
+    ("-5ms", "is negative, and a duration cannot be"),
     ({"exponential": "0ms"}, POSITIVE),
     ({"exponentail": "5ms"}, "unknown distribution kind"),
     ({}, "by its one key"),

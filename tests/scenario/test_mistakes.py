@@ -14,7 +14,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     # units
     ("warmup: 5s", "warmup: ¦5", "a duration needs a unit", "'5ms' or '5s'"),
     ("warmup: 5s", "warmup: ¦5 sec", "'5 sec' is no duration", "a number and its unit"),
-    ("warmup: 5s", "warmup: ¦-5s", "'-5s' is no duration", "a number and its unit"),
+    ("warmup: 5s", "warmup: ¦-5s", "'-5s' is negative, and a duration cannot be", "remove the minus sign"),
     ("warmup: 5s", "warmup: ¦12:30", "'12:30' is no duration", "'1m30s'"),
     ("warmup: 5s", "warmup: ¦1e300s", "'1e300s' is no duration", "a number and its unit"),
     ("warmup: 5s", "warmup: ¦99999999999999999999s", "beyond anything", ""),
@@ -25,7 +25,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("rate: 100/s", "rate: ¦100ms", "'100ms' is no rate", "'40/s'"),
     ("rate: 100/s", "rate: ¦0/s", "should be more than 0", ""),
     ("rate: 100/s", "rate: ¦.nan", "nan is no rate", "'5/s'"),
-    ("rate: 100/s", "rate: ¦.inf", "inf is no rate", "'5/s'"),
+    ("rate: 100/s", "rate: ¦.inf", "inf is beyond anything that can be simulated", "'5/s'"),
     ("loss: 0.1%", "loss: ¦0.1", "a share needs a unit", "'0.1%'"),
     ("loss: 0.1%", "loss: ¦120%", "more than all of it", "between 0% and 100%"),
     ("bandwidth: 100Mbit", "bandwidth: ¦100MB", "is no bandwidth", "'100Mbit'"),
