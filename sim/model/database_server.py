@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from asyncio import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sim.errors import ConnectFailed
 from sim.model.database_copies import Copy, Entry
 from sim.model.database_locks import Deadlock, LockTable, LockTimeout
-from sim.model.database_sessions import WRITE, InSession, Session
+from sim.model.database_sessions import WRITE, Session
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.scaling import CrowdedCpu
@@ -60,13 +62,15 @@ class DatabaseServer(Instance):
         """It takes writes; without replicas every server does."""
         return not self.node.replicated or self.node.primary is self
 
-    def arrive(self, exchange: Exchange) -> None:
-        """A request has come over the link."""
-        body = exchange.request.body
-        if type(body) is InSession and self.pause_now is None and self.up:
-            body.session.deliver(exchange)
+    def hear(self, exchange: Exchange) -> None:
+        """A word of an open transaction has come: over its connection, and so past whoever stands in front of the door."""
+        if self.pause_now is not None:
+            self.pause_now.hold(exchange, partial(self.hear, exchange))
+        elif self.up:
+            exchange.request.body.session.deliver(exchange)
         else:
-            super().arrive(exchange)
+            self.refused += 1
+            self.fail(exchange, ConnectFailed(f"{self.name} refuses connections"))
 
     def end_sessions(self) -> None:
         """It is not the primary any more: open transactions are rolled back."""

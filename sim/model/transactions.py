@@ -115,5 +115,5 @@ def _post(session: Session, request: Request, answer: Future[Response], parent: 
     except LinkFailed as failed:
         return failed
     if delay != LOST:
-        client.loop.post(delay, server.arrive, exchange)
+        client.loop.post(delay, server.hear, exchange)
     return None

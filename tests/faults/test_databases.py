@@ -77,3 +77,28 @@ def test_without_replicas_there_is_nobody_to_fail_over_to(fault):
     """A mistake, with the cure."""
     with pytest.raises(InvalidInput, match="replicas: 1"):
         result_of({**fault, "target": DB}, replicas=0)
+
+
+def transacting(*faults, **database):
+    """20 transactions a second of two writes to rows of their own, over the same link of 1 ms each way; faults last from 4 s to 8 s."""
+    write = {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 1_000_000}}}}
+    return run(Scenario.model_validate({
+        "name": "transacting", "duration": "12s", "network": {"default": {"latency": "1ms"}},
+        "services": {
+            "api": {"workers": 100, "uses": {"db": {"policies": [{"timeout": "1s"}]}},
+                    "endpoints": {"POST /": [{"query": {"database": "db", "transaction": [write, write]}}]}},
+            "db": {"kind": "database", **database},
+        },
+        "workloads": {"writers": {"rate": "20/s", "arrivals": "uniform", "to": "api", "mix": [{"send": "POST /"}]}},
+        "faults": [{"target": DB, "schedule": {"at": "4s", "for": "4s"}, **fault} for fault in faults],
+    }))
+
+
+def test_faults_of_requests_meet_a_transaction_as_it_begins_and_leave_its_connection_alone():
+    """A delay of 5 ms is added once, not for each statement, and what was begun is committed; an error rolls nothing back."""
+    calm, delayed = transacting(), transacting({"kind": "http.delay", "delay": "5ms"})
+    assert figures(delayed)["commits"] == figures(calm)["commits"] == figures(calm)["transactions"]
+    assert delayed.requests.latency.max() - calm.requests.latency.max() == pytest.approx(0.005)
+    failing = transacting({"kind": "db.error", "probability": "50%"})
+    assert figures(failing)["commits"] == figures(failing)["transactions"] == pytest.approx(240 - 40, abs=12)
+    assert failing.summary["requests"]["failed"] == figures(calm)["commits"] - figures(failing)["commits"]
