@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_model.py [SECONDS]
 
 Each run is a process of its own; both sides of a ratio run in turns, and the median of their CPU times counts. A peer that is not
-installed is left out: `pip install asyncflow-sim ciw` into the environment brings them in.
+installed is left out; on Python 3.11 `pip install --no-deps --ignore-requires-python asyncflow-sim` brings it in.
 """
 
 from __future__ import annotations
