@@ -251,9 +251,9 @@ class Mixture(Distribution):
 class _TimeKinds(OneKey):
     """A bare duration is a constant."""
 
-    def validate(self, value: Any) -> Spec:
+    def validate(self, value: Any, context: Any = None) -> Spec:
         if isinstance(value, Mapping | Spec):
-            return super().validate(value)
+            return super().validate(value, context)
         return self._inner(Constant, value, ())
 
     def dump(self, value: Spec) -> Any:

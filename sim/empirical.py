@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from functools import cached_property
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from sim.files import NamedFile, read_seconds
 from sim.sampling import Distribution
 from sim.units import Duration
 
@@ -23,7 +23,7 @@ class Empirical(Distribution):
 
     values: list[Duration] | None = Field(default=None, min_length=1)
     quantiles: dict[str, Duration] | None = None
-    file: str | None = None
+    file: NamedFile | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Empirical:
@@ -85,29 +85,3 @@ class Empirical(Distribution):
             shares, times = zip(*self._points(), strict=True)
             return np.interp(rng.random(n), shares, times)
         return self.sample[rng.integers(0, len(self.sample), n)]
-
-
-def read_seconds(path: str, column: int = 0) -> list[float]:
-    """Times in seconds from one *column* of a file with commas, a line each; a first line of words is a heading.
-
-    Raise PydanticCustomError if it is none.
-    """
-    times: list[float] = []
-    try:
-        with open(path, newline="", encoding="utf-8") as lines:
-            for number, row in enumerate((row for row in csv.reader(lines) if row), 1):
-                try:
-                    times.append(float(row[column]))
-                except ValueError:
-                    if number > 1:
-                        raise
-                if times and not 0 <= times[-1] < math.inf:
-                    raise ValueError("it is negative, or not finite")
-    except OSError as error:
-        raise PydanticCustomError("file", "cannot read {file}: {why}", {"file": path, "why": error.strerror}) from None
-    except (ValueError, csv.Error):
-        raise PydanticCustomError("file", "{file} is no list of seconds", {
-            "file": path, "cure": "write one time a line, as a number of seconds: 0.25"}) from None
-    if not times:
-        raise PydanticCustomError("file", "there are no times in {file}", {"file": path, "cure": "write one time in seconds a line"})
-    return times

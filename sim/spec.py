@@ -119,7 +119,8 @@ class Kinds:
         self.table = table
         self.group = group or f"{what}s"  # as `mesocosm kinds GROUP` calls it
 
-    def validate(self, value: Any) -> Spec:
+    def validate(self, value: Any, context: Any = None) -> Spec:
+        """*value* as its class; *context* is handed on to the validators inside, as pydantic does."""
         raise NotImplementedError
 
     def dump(self, value: Spec) -> Any:
@@ -129,10 +130,10 @@ class Kinds:
         """JSON Schema alternatives; *ref* gives the schema of one class."""
         raise NotImplementedError
 
-    def _inner(self, cls: type[Spec], body: Any, at: Loc = (), beside: Mapping[str, Any] | None = None) -> Spec:
+    def _inner(self, cls: type[Spec], body: Any, at: Loc = (), beside: Mapping[str, Any] | None = None, context: Any = None) -> Spec:
         """*body* as a *cls*; it is written under *at*, except for the keys *beside* it."""
         try:
-            return cls.model_validate(body)
+            return cls.model_validate(body, context=context)
         except ValidationError as error:
             keys = set(beside or ())
             found = mistakes(error, cls=cls)
@@ -143,8 +144,8 @@ class Kinds:
         return invalid(Mistake(at, f"unknown {self.what} kind {shown(word)}", cure, at_key))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            self.validate,
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: self.validate(value, info.context),
             serialization=core_schema.plain_serializer_function_ser_schema(self.dump),
         )
 
@@ -160,7 +161,7 @@ class ByKind(Kinds):
         self.default = default
         self.key = key
 
-    def validate(self, value: Any) -> Spec:
+    def validate(self, value: Any, context: Any = None) -> Spec:
         if isinstance(value, Spec):
             return value
         if not isinstance(value, Mapping):
@@ -173,7 +174,7 @@ class ByKind(Kinds):
         cls = self.table().get(kind) if isinstance(kind, str) else None
         if cls is None:
             raise self._unknown(kind, (self.key,))
-        return self._inner(cls, {self.key: kind, **value})
+        return self._inner(cls, {self.key: kind, **value}, context=context)
 
     def dump(self, value: Spec) -> Any:
         return value.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -191,7 +192,7 @@ class OneKey(Kinds):
     Keys that the class lists in `beside` may stand next to its own. The key alone, as a text, means all defaults.
     """
 
-    def validate(self, value: Any) -> Spec:
+    def validate(self, value: Any, context: Any = None) -> Spec:
         if isinstance(value, Spec):
             return value
         table = self.table()
@@ -211,7 +212,7 @@ class OneKey(Kinds):
             cure = f"put {extra[0]!r} inside the value of {key!r}, or write it as an item of its own"
             raise invalid(Mistake((extra[0],), f"a {self.what} has one key; this one has {', '.join(value)}", cure, at_key=True))
         beside = {k: v for k, v in value.items() if k != key}
-        return self._inner(cls, _body(cls, value[key], beside), (key,), beside)
+        return self._inner(cls, _body(cls, value[key], beside), (key,), beside, context)
 
     def dump(self, value: Spec) -> Any:
         return {word_in(self.table(), type(value)): value.model_dump(mode="json", by_alias=True, exclude_none=True)}

@@ -77,9 +77,9 @@ class FixedKey(Keys):
 
 
 class _KeyKinds(OneKey):
-    def validate(self, value: Any) -> Spec:
+    def validate(self, value: Any, context: Any = None) -> Spec:
         if isinstance(value, Mapping | Spec):
-            return super().validate(value)
+            return super().validate(value, context)
         return self._inner(FixedKey, str(value), ())
 
     def dump(self, value: Spec) -> Any:

@@ -261,8 +261,8 @@ BACKOFFS: Mapping[str, type[BackoffSpec]] = {
 class _BackoffKinds(ByKind):
     """Exponential unless the kind is said; a duration alone is a constant delay."""
 
-    def validate(self, value: Any) -> Spec:
-        return super().validate({"kind": "constant", "delay": value} if isinstance(value, str) else value)
+    def validate(self, value: Any, context: Any = None) -> Spec:
+        return super().validate({"kind": "constant", "delay": value} if isinstance(value, str) else value, context)
 
     def json_branches(self, ref: Callable[[type[Spec]], dict[str, Any]]) -> list[dict[str, Any]]:
         return [{"type": "string", "examples": ["100ms"]}, *super().json_branches(ref)]

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from sim.files import Context, named_in
 from sim.mistakes import Mistake, mistakes
 from sim.spec import Spec
 
@@ -46,6 +47,11 @@ class Document:
         """The text, without line ends."""
         return self.root.place.source.lines
 
+    @property
+    def context(self) -> Context | None:
+        """For validators: where the files that it names are looked for."""
+        return named_in(self.path) if os.path.isfile(self.path) else None
+
     def place(self, loc: tuple[str | int, ...], at_key: bool = False) -> Place:
         """Where *loc* is written. Parts that the file does not spell out (a shorthand's field, say) are passed over."""
         node, place = self.root, self.root.place
@@ -64,7 +70,7 @@ class Document:
 def validated(document: Document, cls: type[S]) -> S:
     """The document as a *cls*; raise InvalidFile with all mistakes."""
     try:
-        return cls.model_validate(document.data)
+        return cls.model_validate(document.data, context=document.context)
     except ValidationError as error:
         raise InvalidFile(document.problem(mistake) for mistake in mistakes(error, cls=cls)) from None
 

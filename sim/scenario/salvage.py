@@ -26,7 +26,7 @@ def salvaged(document: Document, cls: type[S]) -> tuple[S, Document] | None:
     """A valid *cls* and the smaller document that it is written in; None if no such part of *document* can be told."""
     for _ in range(ROUNDS):
         try:
-            return cls.model_validate(document.data), document
+            return cls.model_validate(document.data, context=document.context), document
         except ValidationError as error:
             smaller = _without(document, {written_path(document.root, mistake.loc) for mistake in mistakes(error, cls=cls)})
         if smaller is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
-from pydantic_core import PydanticCustomError
 
-from sim.empirical import read_seconds
+from sim.files import NamedFile, read_seconds
+from sim.mistakes import Mistake, invalid
 from sim.units import Duration
 from sim.workload.workload import ROUNDING, WorkloadSpec
 
@@ -20,12 +20,12 @@ class Trace(WorkloadSpec):
 
     executor: Literal["trace"] = "trace"
     at: list[Duration] | None = None
-    file: str | None = None
+    file: NamedFile | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Trace:
         if (self.at is None) == (self.file is None):
-            raise PydanticCustomError("trace", "a trace needs either `at` or `file`")
+            raise invalid(Mistake((), "a trace needs either `at` or `file`", "write `at: [1s, 2s]`, or `file: times.csv`"))
         if self.file is not None:
             read_seconds(self.file)
         return self
