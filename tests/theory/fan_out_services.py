@@ -37,7 +37,7 @@ class Replica(Service):
 
     @route("POST", "/read")
     async def read(self, request: Request) -> Response:
-        work = self.times({"exponential": "10ms"})
+        work = self.times({"exponential": "30ms"})
         async with self.turn:
             tied = request.json["id"]
             if tied in self.taken:

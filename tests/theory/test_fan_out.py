@@ -75,11 +75,11 @@ def test_the_slowest_of_a_hundred_leaves_makes_the_root_slow_and_the_last_five_c
 # V35
 
 def tied(ties: bool, delay: float = 0.002) -> str:
-    """Two replicas at 40 % load; each request goes to both, the second copy *delay* seconds later."""
+    """Two replicas at a quarter of their load; each request goes to both, the second copy *delay* (twice the way of a message) later."""
     return f"""
 name: tied
-duration: 25s
-network: {{default: {{latency: 500us}}}}
+duration: 100s
+network: {{default: {{latency: 1ms}}}}
 services:
   front:
     code: {SERVICES}:Front
@@ -88,7 +88,7 @@ services:
     uses: {{left: {{protocol: grpc}}, right: {{protocol: grpc}}}}
   left: {{code: "{SERVICES}:Replica", workers: 10000, config: {{ties: {str(ties).lower()}, other: right}}}}
   right: {{code: "{SERVICES}:Replica", workers: 10000, config: {{ties: {str(ties).lower()}, other: left}}}}
-workloads: {{users: {{executor: constant-arrival-rate, rate: 80/s, to: front, mix: [{{send: POST /}}]}}}}
+workloads: {{users: {{executor: constant-arrival-rate, rate: 16/s, to: front, mix: [{{send: POST /}}]}}}}
 """
 
 
@@ -100,9 +100,10 @@ def executed(result) -> float:
 
 
 def test_tied_requests_are_faster_and_hardly_ever_done_twice():
-    """V35: who is tied waits for the shorter of two queues, at a few per cent of extra work; other copies are mostly done twice."""
+    """V35: who is tied waits for the shorter of two queues. That takes about 37 % off the 99th percentile at less than one per cent of
+    extra work, where the word that one has begun takes 1 ms to the other; copies that know nothing of each other are often done twice."""
     single, ties, free = (simulate(text) for text in (tied(False, delay=3600.0), tied(True), tied(False)))
     assert executed(single) == pytest.approx(1, abs=0.01)
-    assert executed(ties) < 1.05
+    assert 1 < executed(ties) < 1.01
     assert executed(free) > 1.5
-    assert latency(ties, "p99") < 0.8 * latency(single, "p99")
+    assert latency(ties, "p99") / latency(single, "p99") == pytest.approx(1 - 0.37, abs=0.08)
