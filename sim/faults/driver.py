@@ -125,8 +125,9 @@ class Plan:
             yield injection
         if not world.recorder.sealed:
             self.occurrences[number] = (injection, FaultInterval(self.name, fault.kind, targets, start, world.loop.time()))
+            in_vain = {"ignored": injection.ignored} if injection.ignored else {}
             world.recorder.event("fault.off", name=self.name, fault=fault.kind, targets=list(targets), seen=injection.seen,
-                                 hits=injection.hits)
+                                 hits=injection.hits, **in_vain)
 
     async def last(self, injection: Injection, until: float | None) -> None:
         """Wait until the end, and step along the ramps on the way."""

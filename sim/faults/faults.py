@@ -14,7 +14,7 @@ FAULTS: Mapping[str, type[Fault]] = LateTable({
     "network.partition": ("sim.faults.network", "NetworkPartition"),
     "network.reset": ("sim.faults.network", "NetworkReset"),
     "network.bandwidth": ("sim.faults.network", "NetworkBandwidth"),
-    "network.duplicate": ("sim.faults.http", "NetworkDuplicate"),
+    "network.duplicate": ("sim.faults.duplicates", "NetworkDuplicate"),
     "network.corrupt": ("sim.faults.network", "NetworkCorrupt"),
     "network.reorder": ("sim.faults.network", "NetworkReorder"),
     "instance.kill": ("sim.faults.instances", "InstanceKill"),

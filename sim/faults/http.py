@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from asyncio import Future
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
@@ -22,6 +21,7 @@ from sim.faults.targets import SELECTORS, Group, LinkName
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import METHODS, compile_pattern
 from sim.model.station import Hook
+from sim.names import UrlPattern
 from sim.resilience.token_bucket import TokenBucket
 from sim.spec import Mistake, Spec, did_you_mean, invalid
 from sim.units import PositiveRate, Share
@@ -36,7 +36,7 @@ class Match(Spec):
     """Which requests: by method, path (`/charges*`, `/orders/{id}`) and headers (`*` stands for any text). What is not given fits all."""
 
     method: str | None = None
-    path: str | None = Field(default=None, pattern=r"^[/*]")
+    path: UrlPattern | None = None
     headers: dict[str, str] = Field(default={})
 
     @field_validator("method")
@@ -213,28 +213,3 @@ class HttpThrottle(RequestFault):
                 exchange.instance.reply(exchange, Response(self.status, rejected=True, retry_after=bucket.wait(clock())))
 
         return throttle
-
-
-class NetworkDuplicate(RequestFault):
-    """A request reaches the service twice, as from a proxy that repeats it: the receiver must not do the work twice.
-
-    Nobody waits for the answer to the second one. (TCP itself lets no duplicate through.)
-
-    `{kind: network.duplicate, target: {service: payments, match: {method: POST}}, schedule: {at: 60s, for: 30s}, probability: 5%}`
-    """
-
-    kind: Literal["network.duplicate"] = "network.duplicate"
-
-    def spoiler(self, at: Injection) -> Hook:
-        def repeat(exchange: Exchange, proceed: Arrive) -> None:
-            proceed(exchange)
-            proceed(twin(exchange))
-
-        return repeat
-
-
-def twin(exchange: Exchange) -> Exchange:
-    """The same attempt once more; its caller has already left."""
-    answer: Future[Response] = Future(loop=exchange.instance.loop)
-    answer.cancel()
-    return Exchange(exchange.request, answer, exchange.instance, exchange.client, exchange.attempt, exchange.parent)

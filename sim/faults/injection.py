@@ -122,7 +122,8 @@ class Answers(list[Callable[..., bool]]):
 class Injection:
     """One occurrence of a fault, from *start* to *until* (None: the end of the run). *rng* is the fault's own stream.
 
-    *targets* are the names of what it picked. *seen* counts what passed it (messages, requests, instances), *hits* what it changed.
+    *targets* are the names of what it picked. *seen* counts what passed it (messages, requests, instances), *hits* what it changed,
+    *ignored* what it did in vain.
     """
 
     def __init__(self, name: str, world: World, workloads: Mapping[str, Surgeable], shared: Shared, rng: Stream,
@@ -130,7 +131,7 @@ class Injection:
         self.name, self.world, self.workloads, self.shared, self.rng = name, world, workloads, shared, rng
         self.start, self.until, self.ramp = start, until, ramp
         self.targets: list[str] = []
-        self.seen = self.hits = 0
+        self.seen = self.hits = self.ignored = 0
         self._steps: list[Callable[[float], None]] = []
 
     @property

@@ -28,6 +28,7 @@ REFUSAL = 0.0  # seconds after which a rejected sender knows: the packet filter 
 class LinkFault(Fault):
     """A fault of messages."""
 
+    comes_first: ClassVar[bool] = False  # it meets also the messages that other faults take away
     target: LinkTarget
 
     @abstractmethod
@@ -47,7 +48,7 @@ class LinkFault(Fault):
                 belongs = in_way(way)
 
                 def lay(link: Link, belongs: Callable[[Message], bool] | None = belongs) -> None:
-                    rules.enter_context(link.rule(self._counted(self.rule(link, at), belongs, at)))
+                    rules.enter_context(link.rule(self._counted(self.rule(link, at), belongs, at), self.comes_first))
 
                 rules.enter_context(at.world.each_link(on_way(way), lay))
             yield

@@ -225,7 +225,7 @@ class Client:
         exchange = Exchange(request, answer, instance, self, attempt, span)
         there = self.there
         try:
-            delay = there.latency() if not there.rules else there.delay(self.source, instance, request)
+            delay = there.latency() if not there.rules else there.delay(self.source, instance, request, None, exchange)
         except LinkFailed as failed:
             delay = LOST
             self.loop.post(failed.verdict.after, self.broken, exchange, failed.verdict.error())

@@ -27,7 +27,7 @@ from sim.units import Bandwidth, Duration, Share
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sim.model.messages import Request, Response
+    from sim.model.messages import Exchange, Request, Response
 
 LOST = math.inf  # the delay of a message that never arrives
 DEFAULT_LATENCY = 500e-6
@@ -62,13 +62,15 @@ Verdict = Delay | Drop | Fail | None  # None: let it pass
 
 @dataclass(slots=True)
 class Message:
-    """What a rule looks at. *source* and *target* are instances (or a workload); *response* is None on the way there."""
+    """What a rule looks at. *source* and *target* are instances (or a workload); *response* is None on the way there. *exchange* is None
+    where it is no request or answer of a call, but a packet that has to do with a connection."""
 
     link: Link
     source: Any
     target: Any
     request: Request
     response: Response | None
+    exchange: Exchange | None = None
 
     @property
     def size(self) -> int:
@@ -158,11 +160,12 @@ class Link:
             self.rules.extend(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, apart)]))
         self.rules.extend(spec.rules(clock, dice))
 
-    def delay(self, source: Any, target: Any, request: Request, response: Response | None = None) -> float:
+    def delay(self, source: Any, target: Any, request: Request, response: Response | None = None,
+              exchange: Exchange | None = None) -> float:
         """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
         delay = self.latency()
         if self.rules:
-            message = Message(self, source, target, request, response)
+            message = Message(self, source, target, request, response, exchange)
             for rule in self.rules:
                 match rule(message):
                     case None:
@@ -175,14 +178,14 @@ class Link:
                         raise LinkFailed(verdict)
         return delay
 
-    def rule(self, rule: Rule) -> AbstractContextManager[None]:
-        """Lay *rule* on the link while the block lasts."""
-        return _installed(self.rules, rule)
+    def rule(self, rule: Rule, first: bool = False) -> AbstractContextManager[None]:
+        """Lay *rule* on the link while the block lasts; *first*: it sees also what other rules will not let pass."""
+        return _installed(self.rules, rule, 0 if first else len(self.rules))
 
 
 @contextmanager
-def _installed(rules: list[Rule], rule: Rule) -> Iterator[None]:
-    rules.append(rule)
+def _installed(rules: list[Rule], rule: Rule, place: int) -> Iterator[None]:
+    rules.insert(place, rule)
     try:
         yield
     finally:

@@ -216,7 +216,7 @@ class Station:
         client = exchange.client
         link = client.back
         try:
-            delay = link.latency() if not link.rules else link.delay(self, client.source, exchange.request, response)
+            delay = link.latency() if not link.rules else link.delay(self, client.source, exchange.request, response, exchange)
         except LinkFailed as failed:
             self.loop.post(failed.verdict.after, client.broken, exchange, failed.verdict.error())
             return
