@@ -65,7 +65,8 @@ def mistakes(error: ValidationError, at: Loc = (), cls: type[BaseModel] | None =
     found: list[tuple[Loc, Mistake]] = []
     for one in error.errors(include_url=False):
         for mistake in _told(one, cls):
-            plain = replace(mistake, loc=at + _without_tags(mistake.loc))
+            of_key = mistake.loc[-1:] == (_KEY,)
+            plain = replace(mistake, loc=at + _without_tags(mistake.loc), at_key=mistake.at_key or of_key)
             tried_before = found and found[-1][1].loc == plain.loc and found[-1][0] != mistake.loc  # the branches of a union
             if tried_before and plain.loc != at + mistake.loc:
                 plain = _either(found.pop()[1], plain)
@@ -96,10 +97,11 @@ def _either(first: Mistake, second: Mistake) -> Mistake:
 
 def _without_tags(loc: Loc) -> Loc:
     """Without what pydantic adds to say which branch of a union it tried."""
-    kept = tuple(part for part in loc if not (isinstance(part, str) and part.endswith("]") and part.startswith(_TAGS)))
+    kept = tuple(part for part in loc if part != _KEY and not (isinstance(part, str) and part.endswith("]") and part.startswith(_TAGS)))
     return kept[:-1] if kept and kept[-1] in _LAST_TAGS else kept
 
 
+_KEY = "[key]"  # what comes before it is the key of a mapping, and not the value that stands there
 _TAGS = ("function-", "literal[", "list[", "dict[", "constrained-", "union[", "nullable[", "lax-or-strict[")
 _LAST_TAGS = ("int", "float", "str", "bool", "none")
 
@@ -151,7 +153,6 @@ _WORDS: dict[str, Callable[[Mapping[str, Any], object], tuple[str, str]]] = {
     "greater_than_equal": lambda context, value: (f"at least {_number(context['ge'])}", ""),
     "less_than": lambda context, value: (f"less than {_number(context['lt'])}", ""),
     "less_than_equal": lambda context, value: (f"at most {_number(context['le'])}", ""),
-    "string_pattern_mismatch": lambda context, value: (f"like the pattern {context['pattern']}", ""),
 }
 
 

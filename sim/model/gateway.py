@@ -20,6 +20,7 @@ from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, compile_pattern
 from sim.model.steps import CallTarget
+from sim.names import UrlPath
 from sim.resilience.policies import AnyPolicy
 from sim.spec import Spec, did_you_mean
 from sim.units import PositiveDuration, Size
@@ -37,7 +38,7 @@ class RouteSpec(Spec):
     service fails or refuses, *fallback* is called instead, and the answer counts as degraded.
     """
 
-    path: str = Field(pattern="^/")
+    path: UrlPath
     methods: list[str] = []
     headers: dict[str, str] = {}
     to: str | None = None

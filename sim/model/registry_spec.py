@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from sim.distributions import Constant, TimeDistribution
 from sim.mistakes import Mistake, invalid
 from sim.model.node import NodeSpec
+from sim.names import UrlPath
 from sim.spec import Spec
 from sim.units import PositiveDuration
 
@@ -26,7 +27,7 @@ class CheckSpec(Spec):
     missed is critical at once.
     """
 
-    path: str = Field(default="/health", pattern="^/")
+    path: UrlPath = "/health"
     interval: PositiveDuration = 10.0
     timeout: PositiveDuration = 5.0
     ttl: PositiveDuration | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -11,12 +11,11 @@ from sim.model.network import NetworkSpec
 from sim.model.node import NodeSpec
 from sim.model.registry_spec import RegistrySpec
 from sim.model.services import AnyService
+from sim.names import NodeName, ScenarioName
 from sim.scenario.measures import AbortIf, Check, SteadyState
 from sim.spec import Mistake, Spec, invalid
 from sim.units import Duration, PositiveDuration
 from sim.workload.executors import AnyWorkload
-
-Name = Annotated[str, Field(pattern=r"^[^\s>/]+$", max_length=100)]
 
 
 class FaultPlan(Spec):
@@ -31,7 +30,7 @@ class FaultPlan(Spec):
 class Scenario(Spec):
     """A system, the load on it, what goes wrong, and what must hold."""
 
-    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: ScenarioName
     title: str = ""
     title_es: str = ""
     learn: str = ""
@@ -43,8 +42,8 @@ class Scenario(Spec):
     warmup: Duration = 0.0
     network: NetworkSpec = Field(default_factory=NetworkSpec)
     registry: RegistrySpec | None = None
-    services: dict[Name, AnyService]
-    workloads: dict[Name, AnyWorkload] = {}
+    services: dict[NodeName, AnyService]
+    workloads: dict[NodeName, AnyWorkload] = {}
     steady_state: list[SteadyState] = []
     checks: list[Check] = []
     abort_if: list[AbortIf] = []

@@ -262,7 +262,7 @@ faults: [{kind: instance.kill, target: {instance: back-0}, schedule: {at: 20s}}]
 
 WRONG = [
     ({"check": {"ttl": "15s", "interval": "7s"}}, "`interval` is of checks that ask", "leave one"),
-    ({"check": {"path": "health"}}, "should be like the pattern", ""),
+    ({"check": {"path": "health"}}, "should be a path that begins with '/', not 'health'", "'/health'"),
     ({"client_cache": 5}, "a duration needs a unit", "'5s'"),
     ({"deregister_critical_after": "0s"}, "more than 0", ""),
 ]
