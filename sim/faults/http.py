@@ -22,7 +22,6 @@ from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import METHODS, compile_pattern
 from sim.model.station import Hook
 from sim.names import UrlPattern
-from sim.names import UrlPattern
 from sim.resilience.token_bucket import TokenBucket
 from sim.spec import Mistake, Spec, did_you_mean, invalid
 from sim.units import PositiveRate, Share
