@@ -103,7 +103,7 @@ def _without_tags(loc: Loc) -> Loc:
 
 _KEY = "[key]"  # what comes before it is the key of a mapping, and not the value that stands there
 _TAGS = ("function-", "literal[", "list[", "dict[", "constrained-", "union[", "nullable[", "lax-or-strict[")
-_LAST_TAGS = ("int", "float", "str", "bool", "none")
+_LAST_TAGS = ("int", "float", "str", "bool")
 
 
 def _whole(context: Mapping[str, Any], value: object) -> tuple[str, str]:

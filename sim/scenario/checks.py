@@ -13,7 +13,7 @@ from sim.scenario.scenario import FaultPlan, Scenario
 from .documents import Document, load_document, validated
 from .flow import Flow
 from .hints import absurd, doubtful
-from .overrides import patched, variant_patches
+from .overrides import LeadsNowhere, patched, variant_names, variant_patches
 from .problems import Collected, InvalidFile, Problem, in_order, refuse_any
 from .references import wrong_references
 from .salvage import salvaged
@@ -57,7 +57,7 @@ def check_files(paths: Sequence[str]) -> Report:
             if is_plan(document):
                 plans.append(document)
             else:
-                scenarios.append(_check_scenario(document, report))
+                scenarios += _check_scenario(document, report)
     for plan in plans:
         with report.wrong:
             _check_plan(plan, scenarios, report)
@@ -75,17 +75,29 @@ def is_scenario(document: Document) -> bool:
     return bool(set(document.root.entries or {}) & SCENARIO_KEYS)
 
 
-def _check_scenario(document: Document, report: Report) -> Scenario:
-    scenario = sound(document)
-    problems = problems_of(scenario, document)
-    for name in scenario.variants:
+def _check_scenario(document: Document, report: Report) -> list[Scenario]:
+    """The scenario in *document*, if its values are right; its variants are checked in any case."""
+    found: list[Scenario] = []
+    with report.wrong:
+        found.append(sound(document))
+        report.wrong.problems += problems_of(found[0], document)
+    for name in variant_names(document):
         with report.wrong:
-            changed = patched(document, *variant_patches(document, name))
-            problems += problems_of(validated(changed, Scenario), changed)
-    report.wrong.problems += problems
-    if not any(problem.path == document.path and not problem.warning for problem in report.wrong.problems):
-        report.sound.append(f"{document.path}: a sound scenario: {_contents(scenario)}")
-    return scenario
+            changed = _changed(document, name, misread=not found)
+            report.wrong.problems += problems_of(sound(changed), changed)
+    if found and not any(problem.path == document.path and not problem.warning for problem in report.wrong.problems):
+        report.sound.append(f"{document.path}: a sound scenario: {_contents(found[0])}")
+    return found
+
+
+def _changed(document: Document, variant: str, misread: bool) -> Document:
+    """*document* with its *variant* applied. Where that is *misread*, a path into a part that is missing is no mistake of its own."""
+    try:
+        return patched(document, *variant_patches(document, variant))
+    except LeadsNowhere:
+        if misread:
+            return document
+        raise
 
 
 def _check_plan(document: Document, scenarios: list[Scenario], report: Report) -> None:

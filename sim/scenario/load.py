@@ -65,10 +65,10 @@ def load_scenario(
     *options* are overrides that have a name of their own on the command line: `{"duration": "30s"}` for `--duration 30s`.
     Without *faults* it has none. Raise InvalidFile with everything that is wrong.
     """
-    document = read(path, variant=variant, overrides=overrides, options=options)
+    wrong = Collected()
+    document = _patched(load_document(path), variant, overrides, options or {}, wrong)
     if is_plan(document):
         refuse(document.place(()), "this is a fault plan, not a scenario", f"give it with `--faults {document.path}` beside a scenario")
-    wrong = Collected()
     added: list[Plan] = []
     for plan in plans:
         with wrong:
@@ -88,8 +88,14 @@ def read(
     path: FilePath, *, variant: str | None = None, overrides: Iterable[str] = (), options: Mapping[str, str] | None = None
 ) -> Document:
     """The file at *path* with all patches applied, not validated yet; raise InvalidFile."""
-    document = load_document(path)
     wrong = Collected()
+    document = _patched(load_document(path), variant, overrides, options or {}, wrong)
+    wrong.refuse()
+    return document
+
+
+def _patched(document: Document, variant: str | None, overrides: Iterable[str], options: Mapping[str, str], wrong: Collected) -> Document:
+    """*document* with every patch applied that can be; the others are told to *wrong*."""
     patches: list[Patch] = []
     if variant is not None:
         with wrong:
@@ -97,11 +103,10 @@ def read(
     for text in overrides:
         with wrong:
             patches.append(set_option(text))
-    for key, text in (options or {}).items():
+    for key, text in options.items():
         with wrong:
             patches.append(option_patch(key, text))
     for patch in patches:
         with wrong:
             document = patched(document, patch)
-    wrong.refuse()
     return document

@@ -19,9 +19,13 @@ from sim.mistakes import did_you_mean, nearest
 from .composer import parse
 from .documents import Document
 from .nodes import Node
-from .problems import Place, Source, refuse
+from .problems import InvalidFile, Place, Source, problem_at, refuse
 
 NAMED = frozenset({"services", "workloads", "endpoints"})  # mappings whose keys are names that the scenario itself gives
+
+
+class LeadsNowhere(InvalidFile):
+    """A path leads into a part that the document does not have, or that holds nothing with a name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +54,17 @@ def option_patch(key: str, text: str) -> Patch:
     return Patch(key, parse(text, source) or Node(Place(source, 1, 1)), Place(source, 1, 1))
 
 
+def variant_names(document: Document) -> list[str]:
+    """The names of the variants that *document* has and that can be applied."""
+    variants = document.root.child("variants")
+    entries = (variants.entries or {}) if variants is not None else {}
+    return [name for name, patches in entries.items() if patches.entries is not None]
+
+
 def variant_patches(document: Document, name: str) -> list[Patch]:
     """What the variant called *name* changes; raise InvalidFile if there is none, or if it is no mapping of paths."""
     variants = document.root.child("variants")
-    known = list((variants.entries or {}) if variants is not None else {})
+    known = variant_names(document)
     patches = variants.child(name) if variants is not None else None
     if patches is None:
         source = Source(f"--variant {name}", (), is_file=False)
@@ -77,13 +88,15 @@ def _with(node: Node, path: str, patch: Patch, under: str) -> Node:
         return _with_item(node, path, patch, under)
     if node.entries is None and node.value is not None:
         whole = under.removesuffix(".")
-        refuse(patch.place, f"{whole!r} is {node.noun}, so there is nothing to set inside it", f"set it as a whole: {whole}={{...}}")
+        what, cure = f"{whole!r} is {node.noun}, so there is nothing to set inside it", f"set it as a whole: {whole}={{...}}"
+        raise LeadsNowhere([problem_at(patch.place, what, cure)])
     entries = node.entries or {}
     key, rest = _first_key(path, entries)
     if not key:
         refuse(patch.place, f"{patch.path!r} has an empty part", "parts are separated by one dot")
     if rest and key not in entries and under.split(".")[-2:-1] and under.split(".")[-2] in NAMED:
-        refuse(patch.place, f"there is no {key!r} in {under.removesuffix('.')!r}", did_you_mean(key, entries))
+        problem = problem_at(patch.place, f"there is no {key!r} in {under.removesuffix('.')!r}", did_you_mean(key, entries))
+        raise InvalidFile([problem]) if entries else LeadsNowhere([problem])
     value = _with(entries.get(key) or Node(patch.place), rest, patch, f"{under}{key}.") if rest else patch.value
     return replace(node, value=None, entries={**entries, key: value}, keys={**node.keys, key: node.keys.get(key, patch.place)})
 

@@ -193,6 +193,35 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
     ]
 
 
+def test_mistakes_in_variants_are_told_together_with_the_others(tmp_path):
+    """Slips in paths, values and names of every variant, in one round with what is wrong elsewhere; what both have in common is told once."""
+    text = SHOP.replace("seed: 7", "seed: x") + """
+  slow: {services.oders.workers: 1}
+  small: {services.orders.workers: 0}
+  lonely: {services.payments.endpoints.POST /charges: [{call: mial GET /}]}
+  none:
+"""
+    path = tmp_path / "shop.yaml"
+    path.write_text(text)
+    assert [(problem.line, problem.what) for problem in problems_in(path)] == [
+        (4, "should be a whole number, not 'x'"),
+        (80, "there is no 'oders' in 'services'"),
+        (81, "should be at least 1, not 0"),
+        (82, "there is no service 'mial'"),
+        (83, "should be a mapping, not nothing"),
+    ]
+
+
+@pytest.mark.parametrize(("old", "new", "what"), [
+    ("services:\n", "servces:\n", ["'services' is missing", "unknown key 'servces'"]),
+    ("    uses:\n", "    use:\n", ["unknown key 'use'"]),
+])
+def test_a_part_that_is_misspelt_is_not_told_once_more_by_a_variant(tmp_path, old, new, what):
+    """What a variant leads into is missing since its key is wrong, which is told where the key stands."""
+    path, _ = broken(tmp_path, old, new)
+    assert [problem.what for problem in problems_in(path)] == what
+
+
 def test_what_stands_in_a_wrong_service_is_not_missed(tmp_path):
     """A service that cannot be read at all is still known by its name."""
     path, _ = broken(tmp_path, "  payments:\n    endpoints:", "  payments:\n    kind: servce\n    endpoints:")
@@ -202,12 +231,10 @@ def test_what_stands_in_a_wrong_service_is_not_missed(tmp_path):
 def test_a_wrong_option_is_named_by_itself(tmp_path):
     """`--set` and `--duration` have no line: the option is the place."""
     path, _ = broken(tmp_path, "seed: 7", "seed: 8")
+    overrides = ["services.orders.workers=0", "services.oders.workers=1"]
     with pytest.raises(InvalidFile) as caught:
-        load_scenario(path, overrides=["services.orders.workers=0", "services.oders.workers=1"], options={"duration": "5"})
-    assert [problem.path for problem in caught.value.problems] == ["--set services.oders.workers=1"]
-    with pytest.raises(InvalidFile) as caught:
-        load_scenario(path, overrides=["services.orders.workers=0"], options={"duration": "5"})
-    assert {problem.path for problem in caught.value.problems} == {"--set services.orders.workers=0", "--duration 5"}
+        load_scenario(path, overrides=overrides, options={"duration": "5"})
+    assert {problem.path for problem in caught.value.problems} == {*(f"--set {option}" for option in overrides), "--duration 5"}
 
 
 def test_all_plans_and_the_scenario_are_told_at_once(tmp_path):
