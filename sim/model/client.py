@@ -56,6 +56,7 @@ class UseSpec(Spec):
     """How a service calls one of its dependencies; *policies* outermost first."""
 
     protocol: Literal["http", "grpc"] = "http"
+    tag: str | None = None  # of a registry: only instances that have it
     connection: ConnectionSpec | None = None  # None: connections are there already, and cost nothing
     keepalive: KeepaliveSpec | None = None  # of grpc
     max_message_size: Size | None = None  # of grpc; None: 4MiB

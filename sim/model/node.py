@@ -14,6 +14,7 @@ from sim.model.mesh import Mesh, MeshSpec
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import Subscription, broker_of
 from sim.model.paths import Routes
+from sim.model.registration import RegistrationSpec
 from sim.resilience.admission import AdmissionSpec
 from sim.spec import Spec
 from sim.telemetry.integrals import Level
@@ -57,6 +58,7 @@ class NodeSpec(Spec):
     on_caller_gone: Literal["continue", "cancel"] = "continue"
     admission: AdmissionSpec | None = None
     mesh: MeshSpec | None = None
+    registration: RegistrationSpec | None = None  # what it says of itself to the registry
     uses: dict[str, UseSpec] = {}
 
     def workers_each(self) -> int:

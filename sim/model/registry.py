@@ -21,13 +21,14 @@ from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node
 from sim.model.registry_agent import DEREGISTER, HEARTBEAT, REGISTER, Agent
-from sim.model.registry_checks import Registration
+from sim.model.registry_checks import Registration, tags_of
 from sim.model.registry_health import Health
 from sim.model.registry_query import how_long
-from sim.model.registry_view import View
+from sim.model.registry_view import Outsider, View
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
+    from sim.model.registration import CheckSpec
     from sim.model.registry_spec import RegistrySpec
     from sim.model.world import World
 
@@ -62,7 +63,7 @@ class Registry(Node):
         super().__init__(name, spec, world)
         self.catalogue: dict[Instance, Registration] = {}
         self.listings: dict[str, Listing] = {}
-        self.views: dict[tuple[Instance, str], View] = {}
+        self.views: dict[tuple[str, str, str | None], View] = {}  # by caller, service and tag
         self._views_from: dict[str, list[View]] = {}  # by the caller's node
         self.leader: Instance | None = None  # who runs the checks
         self.dice = world.streams[f"{name} times"]
@@ -85,6 +86,11 @@ class Registry(Node):
         """Callers find the instances of *node* by this registry."""
         return self.spec.covers(node.name, node.spec.word)
 
+    def check_of(self, node: Node) -> CheckSpec:
+        """How the health of its instances is found."""
+        own = node.spec.registration.check if node.spec.registration is not None else None
+        return own or self.spec.check
+
     def start(self) -> None:
         super().start()
         self._running = True
@@ -94,7 +100,7 @@ class Registry(Node):
         for node in self.world.nodes.values():
             node.watchers.append(partial(self._look_at, node))
         for view in self.views.values():
-            view.begin(self.listings[view.node.name].instances)
+            view.begin(self.answer(view.node.name, view.tag))
         if self.spec.deregister_critical_after is not None:
             self.world.loop.after(self.spec.reap_interval, self._reap, self.spec.deregister_critical_after)
 
@@ -135,21 +141,22 @@ class Registry(Node):
 
     # callers
 
-    def view(self, source: Instance, node: Node) -> View:
-        """What *source* believes about *node*: one view for all its ways there."""
-        view = self.views.get((source, node.name))
+    def view(self, caller: str, source: Instance | Outsider, node: Node, tag: str | None = None) -> View:
+        """What *source*, a part of *caller*, believes about those of *node* with the *tag*: one view for all its ways there."""
+        view = self.views.get((source.name, node.name, tag))
         if view is None:
-            view = self.views[source, node.name] = View(self, source, node)
-            self._views_from.setdefault(source.node.name, []).append(view)
+            view = self.views[source.name, node.name, tag] = View(self, caller, source, node, tag)
+            self._views_from.setdefault(caller, []).append(view)
             if self._running:
-                view.begin(self.listings[node.name].instances)
+                view.begin(self.answer(node.name, tag))
         return view
 
     def seen(self, view: View) -> None:
         """A caller believes something new."""
         if len(self.views) <= MOST_VIEWS_TOLD:
+            about = {} if view.tag is None else {"tag": view.tag}
             self.world.recorder.event("registry.view", node=view.node.name, caller=view.source.name,
-                                      instances=[instance.name for instance in view.reachable])
+                                      instances=[instance.name for instance in view.reachable], **about)
 
     # operations
 
@@ -191,14 +198,20 @@ class Registry(Node):
         return DONE
 
     async def _query(self, request: Request) -> Response:
-        name = request.path.rpartition("/")[2]
+        name = request.path.partition("?")[0].rpartition("/")[2]
         listing = self.listings.get(name)
         if listing is None:
             return UNKNOWN
-        index, wait = request.body
+        index, wait, tag = request.body
         if index and index >= listing.index:
             await self._news(name, how_long(wait, self.dice.random()))
-        return Response(200, (listing.index, listing.instances), size=ENTRY_SIZE * max(1, len(listing.instances)))
+        instances = self.answer(name, tag)
+        return Response(200, (listing.index, instances), size=ENTRY_SIZE * max(1, len(instances)))
+
+    def answer(self, name: str, tag: str | None) -> tuple[Instance, ...]:
+        """Who is listed as *name*, and has the *tag* if one is asked for."""
+        listed = self.listings[name].instances
+        return listed if tag is None else tuple(instance for instance in listed if tag in tags_of(instance))
 
     async def _news(self, name: str, seconds: float) -> None:
         """Wait for a change, for so long at most."""

@@ -53,7 +53,7 @@ class Agent:
     async def _live(self, registered: bool) -> None:
         if not registered:
             await self._insist(REGISTER)
-        ttl, loop = self.registry.spec.check.ttl, self.instance.loop
+        ttl, loop = self.registry.check_of(self.instance.node).ttl, self.instance.loop
         if ttl is None:
             return
         await loop.sleep(self.registry.dice.random() * ttl / HEARTBEATS)

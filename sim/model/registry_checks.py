@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.model.client import Client, UseSpec
 from sim.model.messages import Request
+from sim.model.registration import RegistrationSpec
 from sim.model.registry_health import Health, StatusHandler, health_of
 from sim.resilience.timeout import TimeoutSpec
 
@@ -19,15 +20,22 @@ if TYPE_CHECKING:
     from sim.model.registry import Registry
 
 
+def tags_of(instance: Instance) -> tuple[str, ...]:
+    """What *instance* registers with: the tags of its service, its version and its zone."""
+    own = (instance.node.spec.registration or RegistrationSpec()).tags
+    return (*own, *filter(None, (instance.version, instance.zone)))
+
+
 class Registration:
     """An instance in the catalogue: who it is, where it listens, what is believed of it, since when (seconds) it is critical."""
 
     def __init__(self, registry: Registry, instance: Instance, status: Health) -> None:
-        check = registry.spec.check
+        self.check = check = registry.check_of(instance.node)
         self.registry, self.instance = registry, instance
         self.id, self.name = instance.name, instance.node.name
-        self.address, self.port = f"10.{instance.index >> 16}.{instance.index >> 8 & 255}.{instance.index & 255}", 8080
-        self.tags = tuple(filter(None, (instance.version, instance.zone)))
+        self.address = f"10.{instance.index >> 16}.{instance.index >> 8 & 255}.{instance.index & 255}"
+        self.port = (instance.node.spec.registration or RegistrationSpec()).port
+        self.tags = tags_of(instance)
         self.handler = StatusHandler(check.success_before_passing, check.failures_before_critical, check.failures_before_warning, status)
         self.critical_since: float | None = None
         self.passing = status is Health.PASSING  # as the registry's own gauge has it
@@ -42,7 +50,7 @@ class Registration:
 
     def begin(self) -> None:
         """Watch over it from now on."""
-        check, loop = self.registry.spec.check, self.registry.world.loop
+        check, loop = self.check, self.registry.world.loop
         if check.ttl is not None:
             self.heard()
             return
@@ -59,7 +67,7 @@ class Registration:
     # checks that ask
 
     async def _ask_for_ever(self, first: float) -> None:
-        loop, interval = self.registry.world.loop, self.registry.spec.check.interval
+        loop, interval = self.registry.world.loop, self.check.interval
         due = loop.time() + first
         while True:
             await loop.sleep(due - loop.time())
@@ -72,7 +80,7 @@ class Registration:
 
     async def _ask(self, leader: Instance) -> Health:
         client = self._clients.get(leader)
-        check, world = self.registry.spec.check, self.registry.world
+        check, world = self.check, self.registry.world
         if client is None:
             use = UseSpec.model_construct(policies=[TimeoutSpec.model_construct(duration=check.timeout)])
             client = self._clients[leader] = world.client(self.registry.name, leader, self.name, use, self.instance)
@@ -88,7 +96,7 @@ class Registration:
 
     def heard(self) -> None:
         """A heartbeat has come; the next is due within the time to live."""
-        ttl = self.registry.spec.check.ttl
+        ttl = self.check.ttl
         if ttl is None:
             return
         if self._expiry is not None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from sim.distributions import Constant, TimeDistribution
-from sim.mistakes import Mistake, invalid
 from sim.model.node import NodeSpec
-from sim.names import UrlPath
-from sim.spec import Spec
+from sim.model.registration import CheckSpec
 from sim.units import PositiveDuration
 
 if TYPE_CHECKING:
@@ -18,31 +16,6 @@ if TYPE_CHECKING:
     from sim.model.world import World
 
 REGISTERED = ("service", "gateway", "external")  # kinds that are found by the registry; the others have fixed addresses
-
-
-class CheckSpec(Spec):
-    """How the health of an instance is found: by asking *path* every *interval*, or by its own heartbeats, which must come within *ttl*.
-
-    2xx is passing, 429 a warning, all else critical; so many results in a row change what the registry believes. A heartbeat that is
-    missed is critical at once.
-    """
-
-    path: UrlPath = "/health"
-    interval: PositiveDuration = 10.0
-    timeout: PositiveDuration = 5.0
-    ttl: PositiveDuration | None = None
-    failures_before_critical: int = Field(default=3, ge=0)
-    failures_before_warning: int | None = Field(default=None, ge=0)  # None: as before critical, so that there is no warning
-    success_before_passing: int = Field(default=1, ge=0)
-
-    @model_validator(mode="after")
-    def _ask_or_be_told(self) -> CheckSpec:
-        if self.ttl is not None:
-            wrong = [name for name in ("path", "interval", "timeout") if name in self.written()]
-            if wrong:
-                raise invalid(*(Mistake((name,), f"`{name}` is of checks that ask, and with `ttl` the instance tells",
-                                        "leave one of them out", at_key=True) for name in wrong))
-        return self
 
 
 class RegistrySpec(NodeSpec):

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from asyncio import Task
 from collections.abc import Sequence
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
-from sim.model.client import Client, UseSpec
+from sim.model.client import Client, Source, UseSpec
 from sim.model.messages import Request, Response
 from sim.model.registry_query import next_index
 from sim.resilience.timeout import TimeoutSpec
 
 if TYPE_CHECKING:
+    from sim.kernel import SimLoop
     from sim.model.instance import Instance
     from sim.model.node import Node
     from sim.model.registry import Registry
@@ -26,11 +28,29 @@ PATIENCE = 5.0  # seconds for an answer, beyond the time that the query may wait
 RETRY = 5.0  # seconds until a caller asks again that got no answer
 
 
-class View:
-    """What *source* believes about *node*. `reachable` is what its calls go by."""
+class Outsider(Source):
+    """A caller that is no instance, and asks the registry like one: a workload. It is always there."""
 
-    def __init__(self, registry: Registry, source: Instance, node: Node) -> None:
-        self.registry, self.source, self.node = registry, source, node
+    up = True
+
+    def __init__(self, name: str, zone: str, loop: SimLoop) -> None:
+        super().__init__(name, zone)
+        self.loop = loop
+        self.clients: list[Client] = []
+
+    def context(self) -> Context:
+        """For a task of its own."""
+        return copy_context()
+
+
+class View:
+    """What *source*, a part of *caller*, believes about the instances of *node* that have the *tag* (None: about all).
+
+    `reachable` is what its calls go by.
+    """
+
+    def __init__(self, registry: Registry, caller: str, source: Instance | Outsider, node: Node, tag: str | None) -> None:
+        self.registry, self.caller, self.source, self.node, self.tag = registry, caller, source, node, tag
         self.reachable: Sequence[Instance] = ()
         self._begun = False
         self._failing_since: float | None = None
@@ -86,10 +106,10 @@ class View:
         client = self._client
         if client is None:
             use = UseSpec.model_construct(policies=[TimeoutSpec.model_construct(duration=patience)])
-            client = self._client = self.registry.world.client(self.source.node.name, self.source, self.registry.name, use)
+            client = self._client = self.registry.world.client(self.caller, self.source, self.registry.name, use)
             self.source.clients.append(client)
-        path = f"/v1/health/service/{self.node.name}"
-        answer: Response = await client.call(Request("GET", path, operation=self._operation, body=(index, wait)))
+        path = f"/v1/health/service/{self.node.name}" + ("" if self.tag is None else f"?tag={self.tag}")
+        answer: Response = await client.call(Request("GET", path, operation=self._operation, body=(index, wait, self.tag)))
         if answer.status >= 400:
             self._failed()
             return None

@@ -111,11 +111,12 @@ class World:
     def client(self, caller: str, source: Source | Instance, callee: str, use: UseSpec | None = None,
                only: Instance | None = None) -> Client:
         """A caller's side of one dependency; *only*: it is told which instance to call."""
-        client = Client(self, caller, source, self.node(callee), use or UseSpec())
+        use = use or UseSpec()
+        client = Client(self, caller, source, self.node(callee), use)
         if only is not None:
             client.discovered = OneInstance(only)
         elif self.registry is not None and source.index and self.registry.covers(client.node):  # a workload (0) has an address
-            client.see_through(self.registry.view(cast("Instance", source), client.node))
+            client.see_through(self.registry.view(caller, cast("Instance", source), client.node, use.tag))
         client.node.adopt(client)
         return client
 

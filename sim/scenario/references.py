@@ -12,6 +12,7 @@ from sim.model.subscriptions import SubscriptionSpec
 from sim.scenario.scenario import Scenario
 
 from .calls import Directory, Reference, references
+from .discovery import wrong_discovery
 from .platform import wrong_platform
 from .walk import written
 
@@ -23,7 +24,7 @@ def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mist
     yield from _workloads(scenario)
     yield from _links(scenario)
     yield from _zones(scenario)
-    yield from _registered(scenario)
+    yield from wrong_discovery(scenario)
     yield from wrong_platform(scenario)
 
 
@@ -128,10 +129,3 @@ def _zones(scenario: Scenario) -> Iterator[Mistake]:
                 yield Mistake((group, name, "zone"), "there are no zones to spread over", "name them: network: {zones: {a: {}, b: {}}}")
             elif zone is not None and zone not in zones and (zone != "spread" or group != "services"):
                 yield unknown((group, name, "zone"), "zone", zone, zones)
-
-
-def _registered(scenario: Scenario) -> Iterator[Mistake]:
-    """Who is found by the registry must be there."""
-    names = (scenario.registry.services if scenario.registry is not None else None) or []
-    yield from (unknown(("registry", "services", index), "service", name, scenario.services) for index, name in enumerate(names)
-                if name not in scenario.services)

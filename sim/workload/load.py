@@ -6,8 +6,9 @@ import asyncio
 from asyncio import Task
 from typing import TYPE_CHECKING, Protocol
 
-from sim.model.client import Client, Source, UseSpec
+from sim.model.client import Client, UseSpec
 from sim.model.messages import Request, Response
+from sim.model.registry_view import Outsider
 from sim.resilience.timeout import TimeoutSpec
 from sim.telemetry.codes import Outcome
 from sim.telemetry.columns import pack_request
@@ -41,7 +42,10 @@ class Load:
         if spec.timeout is not None:
             policies.insert(0, TimeoutSpec.model_construct(duration=spec.timeout))
         use = UseSpec.model_construct(protocol="http", balancer=UseSpec().balancer, policies=policies)
-        self.client: Client = world.client(name, Source(name, spec.zone or ""), spec.to, use)
+        source = Outsider(name, spec.zone or "", world.loop)
+        self.client: Client = world.client(name, source, spec.to, use)
+        if spec.discovery == "registry" and world.registry is not None:
+            self.client.see_through(world.registry.view(name, source, self.client.node))
         self.started = self.dropped = 0
         self.open: dict[int, tuple[Request, float, float, Task[None]]] = {}
         self.limit = spec.max_in_flight

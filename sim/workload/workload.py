@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,10 @@ ROUNDING = 1e-9  # of users and of requests: what arithmetic may be short of a w
 
 
 class WorkloadSpec(Spec):
-    """What all workloads have. Requests go to the node *to*, usually a gateway; *timeout* is the user's patience."""
+    """What all workloads have. Requests go to the node *to*, usually a gateway; *timeout* is the user's patience.
+
+    They go to its address, behind which those who are there take turns; with `discovery: registry` they ask for that as services do.
+    """
 
     to: str
     mix: list[SendSpec] = Field(min_length=1)
@@ -27,6 +30,7 @@ class WorkloadSpec(Spec):
     policies: list[AnyPolicy] = []
     zone: str | None = None
     start_after: Duration = 0.0
+    discovery: Literal["address", "registry"] = "address"
 
     def executor_for(self, load: Load) -> Executor:
         """What decides when to send."""

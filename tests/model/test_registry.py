@@ -27,7 +27,7 @@ def listed(lab: Platform, node: str = "back") -> list[str]:
 
 def believed(lab: Platform, caller: str = "front-0", node: str = "back") -> list[str]:
     """Who a caller believes to be there."""
-    return [instance.name for instance in lab.world.registry.views[lab.instance(caller), node].reachable]
+    return [instance.name for instance in lab.world.registry.views[caller, node, None].reachable]
 
 
 # finding out

@@ -1,0 +1,71 @@
+"""What a scenario says about finding each other, checked against its registry: without one nobody registers, and nobody can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sim.mistakes import Loc, Mistake, did_you_mean
+from sim.model.node import NodeSpec
+from sim.model.registry_spec import RegistrySpec
+from sim.scenario.scenario import Scenario
+
+NO_REGISTRY = "there is no registry"
+ADD_ONE = "add a `registry:` to the scenario (`registry: {}` has all defaults), or remove it"
+
+
+def wrong_discovery(scenario: Scenario) -> Iterator[Mistake]:
+    """Registrations and questions that no registry takes, and tags that nobody has."""
+    registry = scenario.registry
+    if registry is not None and registry.registration is not None:
+        yield Mistake(("registry", "registration"), "the registry does not register with itself", "write it at a service", at_key=True)
+    names = (registry.services if registry is not None else None) or []
+    for index, name in enumerate(names):
+        if name not in scenario.services:
+            yield Mistake(("registry", "services", index), f"there is no service {name!r}", did_you_mean(name, scenario.services))
+        elif getattr(scenario.services[name], "replicas", 0):
+            yield Mistake(("registry", "services", index), f"callers of {name!r} know its primary and its replicas without a registry",
+                          "take it off the list")
+    for name, spec in scenario.services.items():
+        loc: Loc = ("services", name)
+        if spec.registration is not None and (why := _not_found_by(registry, name, spec)) is not None:
+            yield Mistake((*loc, "registration"), f"{why[0]}, so that {name!r} does not register", why[1], at_key=True)
+        for callee, use in spec.uses.items():
+            if use.tag is not None and callee in scenario.services:
+                yield from _wrong_tag(scenario, callee, use.tag, (*loc, "uses", callee, "tag"))
+    for name, workload in scenario.workloads.items():
+        if workload.discovery == "registry" and workload.to in scenario.services:
+            why = _not_found_by(registry, workload.to, scenario.services[workload.to])
+            if why is not None:
+                yield Mistake(("workloads", name, "discovery"), f"{why[0]}, and {name!r} is to ask it", why[1])
+
+
+def _wrong_tag(scenario: Scenario, callee: str, tag: str, loc: Loc) -> Iterator[Mistake]:
+    spec = scenario.services[callee]
+    why = _not_found_by(scenario.registry, callee, spec)
+    if why is not None:
+        yield Mistake(loc, f"{why[0]}, which could be asked for a tag", why[1])
+        return
+    known = tags_of(scenario, callee)
+    if tag not in known:
+        cure = did_you_mean(tag, known) if known else f"give {callee!r} `registration: {{tags: [{tag}]}}`"
+        yield Mistake(loc, f"no instance of {callee!r} ever has the tag {tag!r}", cure)
+
+
+def tags_of(scenario: Scenario, name: str) -> list[str]:
+    """All that instances of *name* may register with: tags of their own, zones, versions."""
+    spec = scenario.services[name]
+    zones = list(scenario.network.zones) if spec.zone == "spread" else [spec.zone] if spec.zone else []
+    deployment = getattr(spec, "deployment", None)
+    versions = [deployment.version.name] if deployment is not None else []
+    return [*(spec.registration.tags if spec.registration is not None else ()), *zones, *versions]
+
+
+def _not_found_by(registry: RegistrySpec | None, name: str, spec: NodeSpec) -> tuple[str, str] | None:
+    """Why *name* is not found by the registry, and a cure."""
+    if registry is None:
+        return NO_REGISTRY, ADD_ONE
+    if registry.covers(name, spec.word):
+        return None
+    if registry.services is not None:
+        return f"the registry does not have {name!r}", f"add {name} to the `services` of the registry"
+    return f"a {spec.word} has a fixed address and is not in the registry", f"write `services: [{name}, ...]` at the registry, or remove it"
