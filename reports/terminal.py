@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from reports import stores
 from reports.texts import Words
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 100
 MARGIN, GAP = 2, 2
+LONGEST_NAME = 30  # columns of a store's name
 MOST_ROWS = 30  # of a table; a mesh of hundreds of services is for the page
 ASCII = str.maketrans({"✓": "+", "✗": "x", "·": "-", "–": "-", "×": "x", "µ": "u", "…": "~", "\u2009": " "})
 LATENCIES = ("p50", "p95", "p99", "p999", "max")
@@ -61,6 +63,15 @@ def encodable(text: str, encoding: str) -> str:
     return text
 
 
+def joined(pieces: Iterable[str], width: int) -> list[str]:
+    """*pieces* with dots between them, on lines of at most *width*; a piece is never cut."""
+    lines: list[str] = []
+    for piece in pieces:
+        longer = f"{lines[-1]} · {piece}" if lines else piece
+        lines[-1:] = [longer] if len(longer) <= width or not lines else [lines[-1], piece]
+    return lines
+
+
 def plain(name: object) -> str:
     """A name from a file without control characters, which could move a terminal's cursor or hide text."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(sign).startswith("C") else sign for sign in str(name))
@@ -88,7 +99,7 @@ class _Report:
         self.workloads()
         self.services()
         self.calls()
-        self.others()
+        self.stores()
         self.ending(folder)
 
     # sections
@@ -115,13 +126,19 @@ class _Report:
             good = bool(check["passed"])
             measure = str(check.get("measure", ""))
             bound = words(check["op"], bound=words.measure(measure, check["bound"]))
-            rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(check["name"]),
+            rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(self.name_of(check)),
                          _text((words.measure(measure, check["measured"]), "green" if good else "bold red")), bound, self.window(check)])
         if checks:
             self.table(["", "", "", "", ""], rows, left=(0, 1, 3, 4), elastic=1)
         verdict = str(self.summary["verdict"])
         style = "bold green" if verdict == "pass" else "bold yellow" if verdict == "interrupted" else "bold red"
         self.console.print(_text(f"  {words('verdict')}: ", (words(f"verdict {verdict}"), style)))
+
+    def name_of(self, check: Mapping[str, Any]) -> str:
+        """A check's name; of a steady state's, the phase is told in the language of the summary."""
+        name, phase = str(check["name"]), check.get("phase")
+        mark = f" {phase} the faults"
+        return self.words(f"phase {phase}", name=name.replace(mark, "", 1)) if mark in name else name
 
     def faults(self) -> None:
         """When which fault was on, and where."""
@@ -160,7 +177,8 @@ class _Report:
             kinds = workload.get("by_request") or {}
             for request, part in kinds.items() if len(kinds) > 1 else ():
                 rows.append([f"  {plain(request)}", *self.load(part)])
-        self.table(["", words("offered/s"), words("goodput/s"), words("good"), *_headers()], rows)
+        percentiles = [f"p{words.number(99.9, 1)}" if name == "p999" else name for name in LATENCIES]
+        self.table(["", words("offered/s"), words("goodput/s"), words("good"), *percentiles], rows)
         for name, workload in (self.summary.get("workloads") or {}).items():
             if workload.get("dropped"):
                 text = words("dropped", name=plain(name), count=words.number(workload["dropped"]))
@@ -209,20 +227,20 @@ class _Report:
         counts = (words(key) for key in ("count", "good", "per call", "retries", "timeouts", "refused"))
         self.table(["", *counts, "p99", words("breaker")], rows)
 
-    def others(self) -> None:
-        """Sagas, and whatever databases, caches and brokers say of themselves, in their own words."""
-        for section in ("databases", "caches", "brokers", "sagas"):
-            parts: Mapping[str, Mapping[str, Any]] = self.summary.get(section) or {}
-            rows: list[Row] = [[plain(name), figures] for name, part in parts.items() if (figures := self.figures(part))]
-            if rows:
-                self.title(section)
-                self.table(["", ""], rows, left=(0, 1), elastic=1)
-
-    def figures(self, part: Mapping[str, Any]) -> str:
-        """The plain numbers of a mapping in one line; what `services` shows already is left out."""
-        shown = {"requests", "success_ratio", "utilisation", "queue_mean", "queue_max", "rejected", "wasted_work_ratio", "in_system_mean"}
-        numbers = [(key, value) for key, value in part.items() if key not in shown and type(value) in (int, float) and value]
-        return " · ".join(f"{plain(key.removesuffix('_s').replace('_', ' '))} {self.words.measure(key, value)}" for key, value in numbers)
+    def stores(self) -> None:
+        """What databases, caches, brokers and sagas count of themselves, on as many lines as it takes."""
+        for section in stores.SECTIONS:
+            found = [(plain(name), figures) for name, figures in stores.rows(self.summary.get(section) or {}, self.words) if figures]
+            if not found:
+                continue
+            self.title(section)
+            width = min(max(len(name) for name, _ in found), LONGEST_NAME)
+            for name, figures in found[:MOST_ROWS]:
+                for number, line in enumerate(joined(figures, self.console.width - MARGIN - width - GAP)):
+                    head = _text(name if number == 0 else "")
+                    head.truncate(width, overflow="ellipsis", pad=True)
+                    self.console.print(_text(" " * MARGIN, head, " " * GAP, line))
+            self.more(found)
 
     def ending(self, folder: Path | None) -> None:
         """Where the report lies."""
@@ -257,6 +275,10 @@ class _Report:
         for row in shown:
             table.add_row(*row)
         self.console.print(Padding(table, (0, 0, 0, MARGIN)))
+        self.more(rows)
+
+    def more(self, rows: Sequence[Any]) -> None:
+        """How many *rows* are too many to show, if there are such."""
         if len(rows) > MOST_ROWS:
             self.console.print(_text("  ", (self.words("and more", count=self.words.number(len(rows) - MOST_ROWS)), "dim")))
 
@@ -285,11 +307,7 @@ class _Report:
         return _text((self.words.number(value), style) if value else ("0", "dim"))
 
 
-def _text(*parts: str | tuple[str, str]) -> Text:
+def _text(*parts: str | Text | tuple[str, str]) -> Text:
     from rich.text import Text
 
     return Text.assemble(*parts)
-
-
-def _headers() -> list[str]:
-    return ["p99.9" if name == "p999" else name for name in LATENCIES]

@@ -7,8 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from reports.stores import FIGURES, SECTIONS
 from reports.terminal import encodable, print_summary, summary_text, wants_colour
+from sim.lab.run import run
+from sim.scenario.load import loads
 
+STORES = """
+name: stores
+duration: 5s
+services:
+  shop: {endpoints: {GET /: [{query: db}, {cache: near, key: {uniform: 9}, miss: [{sleep: 1ms}]}, {publish: {subject: a.b, to: log}}, {publish: {subject: a.b, to: bus}}]}}
+  clerk: {subscribe: {a.b: {at: log, do: [{work: 1ms}]}, a.*: {at: bus, do: [{work: 1ms}]}}}
+  db: {kind: database}
+  near: {kind: cache}
+  log: {kind: broker, delivery: at_least_once}
+  bus: {kind: broker, delivery: at_most_once}
+workloads: {users: {executor: constant-arrival-rate, rate: 20/s, to: shop, mix: [{send: GET /}]}}
+"""
 GOLDEN = Path(__file__).parent / "golden"
 LATENCY = {"mean": 0.0421, "p50": 0.031, "p90": 0.064, "p95": 0.081, "p99": 0.204, "p999": 0.93, "max": 2.01}
 FASTER = {"mean": 0.011, "p50": 0.0098, "p90": 0.0151, "p95": 0.018, "p99": 0.0304, "p999": 0.0612, "max": 0.09}
@@ -50,10 +65,14 @@ def summary():
                   "orders->payments": call(attempts=11900, amplification=1.2396, success_ratio=0.93, timeouts=2300, retries=2280,
                                            rejected={"circuit_breaker": 300, "bulkhead": 12, "rate_limiter": 0}, latency_s=LATENCY,
                                            breaker={"opened": 2, "open_s": 12.0})},
-        "databases": {}, "caches": {"product-cache": {"hits": 900, "misses": 100, "hit_ratio": 0.9}}, "brokers": {},
+        "databases": {}, "caches": {"product-cache": {"hits": 900, "misses": 100, "hit_ratio": 0.9}},
+        "brokers": {"events": {"delivery": "at_least_once", "published": 16927, "received": 16926, "stored": 16926, "in_stream": 28,
+                               "groups": {"mail": {"pattern": "order.*", "members": 2, "offered": 16578, "deliveries": 16691,
+                                                   "redeliveries": 110, "acked": 16566, "dead_lettered": 0, "naks": 111, "lag": 28,
+                                                   "lag_max": 73}}}},
         "sagas": {"checkout": {"started": 9600, "completed": 9000, "compensated": 598, "stuck": 2}},
         "checks": [
-            {"name": "availability", "measure": "success_ratio", "passed": True, "measured": 0.997, "op": "at_least", "bound": 0.99,
+            {"name": "availability before the faults", "phase": "before", "measure": "success_ratio", "passed": True, "measured": 0.997, "op": "at_least", "bound": 0.99,
              "from_s": 20.0, "until_s": 60.0},
             {"name": "fast", "measure": "latency.p99", "passed": False, "measured": 1.24, "op": "at_most", "bound": 0.4, "from_s": 60.0,
              "until_s": None},
@@ -78,7 +97,7 @@ def test_checks_come_first_and_say_what_was_measured(summary):
     """Tick or cross, name, measured, bound and window, in this order, before anything else is told."""
     text = summary_text(summary)
     first, second = [line for line in text.split("\n") if re.match(r"  [✓✗]", line)]
-    assert first.split() == ["✓", "availability", "99.7", "%", "at", "least", "99", "%", "20", "s", "–", "60", "s"]
+    assert first.split() == ["✓", "availability", "before", "the", "faults", "99.7", "%", "at", "least", "99", "%", "20", "s", "–", "60", "s"]
     assert second.split() == ["✗", "fast", "1.24", "s", "at", "most", "400", "ms", "60", "s", "–", "to", "the", "end"]
     assert text.index("✗") < text.index("REQUESTS") < text.index("SERVICES") < text.index("CALLS")
 
@@ -143,6 +162,27 @@ def test_a_mesh_of_hundreds_is_cut_short_and_says_so(summary):
     assert "service-029" in text
     assert "service-030" not in text
     assert "and 370 more in summary.json" in text
+
+
+def test_what_stores_count_is_never_cut(summary):
+    """As many lines as it takes, with the name before the first one only, and the groups of a broker set in below it."""
+    lines = summary_text(summary, width=70).split("\n")
+    start = lines.index("  BROKERS")
+    assert lines[start + 1 : start + 5] == [
+        "  events  published 16,927 · received 16,926 · stored 16,926",
+        "          in the stream 28",
+        "    mail  members 2 · offered 16,578 · deliveries 16,691",
+        "          redeliveries 110 · acknowledged 16,566 · sent back 111",
+    ]
+
+
+def test_all_that_stores_count_has_words():
+    """Whatever a database, a cache, a broker or a saga counts can be told in English and Spanish."""
+    summary = run(loads(STORES)).summary
+    parts = [part for section in SECTIONS for part in summary[section].values()]
+    parts += [group for broker in summary["brokers"].values() for group in broker["groups"].values()]
+    counted = {key for part in parts for key, value in part.items() if isinstance(value, int | float)}
+    assert len(parts) == 6 and counted - {"instances"} <= set(FIGURES)
 
 
 def test_it_ends_with_where_the_report_lies(summary, tmp_path):
