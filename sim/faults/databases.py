@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.faults.http import RequestFault
 from sim.faults.injection import Injection
@@ -16,18 +15,21 @@ from sim.faults.instances import InstanceFault
 from sim.faults.nodes import NodeFault
 from sim.faults.system import System
 from sim.model.database import Database, DatabaseSpec
+from sim.model.database_locks import Blocker
+from sim.model.database_server import DatabaseServer
+from sim.model.keys import AnyKeys
 from sim.model.messages import Exchange, Response
-from sim.model.station import Handle, Hook
-from sim.spec import Mistake
+from sim.model.station import Hook
+from sim.resilience.balancer import stable_hash
+from sim.spec import Mistake, invalid
 from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
-    from asyncio import Future
-
     from sim.model.instance import Instance
 
 Statements = Literal["read", "write", "any"]
-LOCK_WAIT = 50.0  # seconds; InnoDB's lock_wait_timeout
+MOST_ROWS = 10_000
+TRIES = 100  # draws for each row that is wanted; where there are fewer rows than wanted, all are locked
 
 
 class DbSlow(InstanceFault):
@@ -64,8 +66,14 @@ class DbError(RequestFault):
 
 
 class DbLock(InstanceFault):
-    """Somebody holds locks and does not let go: a *share* of the statements (default: writes) waits, each on a connection of its own,
-    until the fault ends, or gives up after *wait_timeout* with an error. So a lock can use up all connections.
+    """Somebody holds locks and does not let go: a migration, a transaction that was forgotten. Who needs them waits on a connection of
+    its own until the fault ends, or gives up after the database's `lock_wait_timeout`, or *wait_timeout* if that is sooner; so a lock can
+    use up all connections.
+
+    Locked are a *share* of all rows, or of the rows named by *key*: one, or as many different ones as *rows* says, drawn each time as a
+    request draws its own. A write, and a read `for_update`, waits for its row; a statement that names no row meets the lock with the
+    probability *share*. With *statement* `read` or `any`, reads wait too, as for a lock on the table. A kill of the server, or a failover,
+    ends it.
 
     `{kind: db.lock, target: {service: orders-db}, schedule: {at: 60s, for: 5s}, share: 20%}`
     """
@@ -74,33 +82,59 @@ class DbLock(InstanceFault):
     of_kind: ClassVar[str] = "database"
     kind: Literal["db.lock"] = "db.lock"
     statement: Statements = "write"
+    key: AnyKeys | None = None
+    rows: int = Field(default=1, ge=1, le=MOST_ROWS)
     share: Share = Field(default=1.0, gt=0)
-    wait_timeout: PositiveDuration = LOCK_WAIT
+    wait_timeout: PositiveDuration | None = None
+
+    @model_validator(mode="after")
+    def _rows_of_a_key(self) -> DbLock:
+        if self.key is None and "rows" in self.written():
+            raise invalid(Mistake(("rows",), "`rows` counts those that `key` draws", "add `key: {zipf: 1000}`, or write `share: 20%`",
+                                  at_key=True))
+        return self
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
-        released: Future[None] = instance.loop.create_future()
+        assert isinstance(instance, DatabaseServer), "it was checked to be a database's"
+        locks, rows, salt = instance.locks, self._drawn(at), at.rng.getrandbits(32)
         at.hits -= 1  # counted by statement
 
-        def wait(exchange: Exchange, handle: Handle) -> Awaitable[Response | None]:
-            if not concerns(self.statement, exchange) or at.rng.random() >= self.share * at.strength:
-                return handle(exchange)
-            at.hits += 1
-            return self._wait(released, exchange, handle)
+        def has(key: str) -> bool:
+            return (rows is None or key in rows) and stable_hash(f"{salt} {key}") / 2**64 < self.share * at.strength
 
-        with instance.served_through(wait):
-            try:
-                yield
-            finally:
-                released.set_result(None)
+        def covers(key: str | None, writes: bool) -> bool:
+            if self.statement != "any" and writes != (self.statement == "write"):
+                return False
+            met = has(key) if key is not None else rows is None and at.rng.random() < self.share * at.strength
+            at.hits += met
+            return met
 
-    async def _wait(self, released: Future[None], exchange: Exchange, handle: Handle) -> Response | None:
-        try:
-            async with asyncio.timeout(self.wait_timeout):
-                await asyncio.shield(released)
-        except TimeoutError:
-            return Response(500)
-        return await handle(exchange)
+        blocker = Blocker(f"held by {at.name} since {at.start!r}", covers)
+        with ExitStack() as parts:
+            if self.wait_timeout is not None:
+                sooner = self.wait_timeout
+                parts.enter_context(at.layer(locks, "timeout", lambda strength: sooner, base=lambda: locks.timeout,
+                                             apply=partial(setattr, locks, "timeout"), combine=min))
+            locks.block(blocker)
+            parts.callback(locks.unblock, blocker)
+            parts.enter_context(at.following(lambda strength: locks.unblock_rows(blocker, has)))
+            yield
+
+    def _drawn(self, at: Injection) -> frozenset[str] | None:
+        """The rows that *key* names; None: any row."""
+        if self.key is None:
+            return None
+        draw = self.key.drawer(at.rng)
+        drawn: dict[str, None] = {}
+        for _ in range(TRIES * self.rows):
+            drawn[str(draw())] = None
+            if len(drawn) == self.rows:
+                break
+        return frozenset(drawn)
+
+    def missed(self, at: Injection) -> str:
+        return f"no statement at {', '.join(at.targets)} needed what it had locked"
 
 
 class DatabaseFault(NodeFault):

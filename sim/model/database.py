@@ -207,6 +207,8 @@ class Database(Node):
     # failover
 
     def killed(self, instance: Instance) -> None:
+        assert isinstance(instance, DatabaseServer), "a database makes its own instances"
+        instance.locks.unblock_all()
         if instance is self.primary and self.spec.failover is not None:
             self._primary_lost += 1
             self.world.loop.post(self.spec.failover.after, self._take_over, self._primary_lost)
@@ -226,6 +228,8 @@ class Database(Node):
             return
         old, new = self.primary, max(replicas, key=lambda server: server.copy.applied)
         self.primary = new
+        for server in (old, new):
+            server.locks.unblock_all()
         lost = new.copy.forget_after(new.copy.applied)
         for server in replicas:
             server.copy.forget_after(new.copy.applied)

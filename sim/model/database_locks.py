@@ -3,12 +3,16 @@
 Who cannot have a lock waits in line, first come, first served. If the one who would wait is waited for by the one it would wait for,
 over any number of others, that is a deadlock: it fails at once, and the others go on. Without detection it takes *timeout* for one
 of them to give up. Source: InnoDB; it also lets the one fail that has done less, which makes no difference here.
+
+A blocker is somebody who has locks and does not let go, for faults. It is first in line for each row that it covers, from when somebody
+wants it; a statement that locks no row waits for the blocker itself, as for a lock on the table.
 """
 
 from __future__ import annotations
 
 from asyncio import Future
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +49,14 @@ class Lock:
         return all(other is owner or not (exclusive or held) for other, held in self.holders.items())
 
 
+@dataclass(eq=False)
+class Blocker:
+    """*name* is unlike any other and no row's. *covers(key, writes)*: a statement about the row *key*, if there is one, meets its locks."""
+
+    name: str
+    covers: Callable[[str | None, bool], bool]
+
+
 class LockTable:
     """All row locks of one database server. An owner is a transaction, or a statement by itself."""
 
@@ -53,6 +65,7 @@ class LockTable:
         self._locks: dict[str, Lock] = {}
         self._held: dict[Any, dict[str, None]] = {}  # by owner
         self._waiting: dict[Any, str] = {}  # by owner, the key
+        self.blockers: list[Blocker] = []
         self.waits = self.timeouts = self.deadlocks = 0
         self.waited = self.longest_wait = 0.0  # seconds
 
@@ -85,6 +98,8 @@ class LockTable:
         except BaseException:
             if lock.waiters.pop(id(waiter), None) is not None:
                 self._serve(lock, key)
+            elif waiter.owner in lock.holders:  # it came in the instant in which who waited was cancelled
+                self._release_one(waiter.owner, key)
             raise
         finally:
             if timer is not None:
@@ -131,10 +146,17 @@ class LockTable:
 
     def release(self, owner: Any) -> None:
         """All that *owner* has goes to those who wait."""
-        for key in self._held.pop(owner, {}):
-            lock = self._locks[key]
-            lock.holders.pop(owner, None)
-            self._serve(lock, key)
+        for key in list(self._held.get(owner, ())):
+            self._release_one(owner, key)
+
+    def _release_one(self, owner: Any, key: str) -> None:
+        held = self._held[owner]
+        del held[key]
+        if not held:
+            del self._held[owner]
+        lock = self._locks[key]
+        lock.holders.pop(owner, None)
+        self._serve(lock, key)
 
     def _serve(self, lock: Lock, key: str) -> None:
         while lock.waiters:
@@ -142,7 +164,58 @@ class LockTable:
             if first.granted.done() or not lock.free_for(first.owner, first.exclusive):
                 break
             del lock.waiters[id(first)]
+            self._waiting.pop(first.owner, None)  # now, and not when it runs: somebody may look for deadlocks in this instant
             self._grant(lock, first.owner, key, first.exclusive)
             first.granted.set_result(None)
         if not lock.holders and not lock.waiters:
             self._locks.pop(key, None)
+
+    # those who do not let go
+
+    def block(self, blocker: Blocker) -> None:
+        """From now on *blocker* has what it covers, and what others have as soon as they let go."""
+        self.blockers.append(blocker)
+        self._grant(self._locks.setdefault(blocker.name, Lock()), blocker, blocker.name, True)
+
+    def unblock(self, blocker: Blocker) -> None:
+        """It lets go of everything, unless it has been made to already."""
+        if blocker not in self.blockers:
+            return
+        self.blockers.remove(blocker)
+        for key, lock in list(self._locks.items()):
+            for number in [number for number, waiter in lock.waiters.items() if waiter.owner is blocker]:
+                del lock.waiters[number]
+                self._serve(lock, key)
+        self.release(blocker)
+
+    def unblock_rows(self, blocker: Blocker, keeps: Callable[[str], bool]) -> None:
+        """It lets go of the rows that it no longer *keeps*."""
+        for key in [key for key in self._held.get(blocker, ()) if key != blocker.name and not keeps(key)]:
+            self._release_one(blocker, key)
+
+    def unblock_all(self) -> None:
+        """The server, or its part in a cluster, has ended: so have all who were connected to it."""
+        for blocker in list(self.blockers):
+            self.unblock(blocker)
+
+    async def pass_blockers(self, owner: Any, key: str | None, writes: bool) -> None:
+        """*owner* is about to run a statement: those who cover it take its row, or it waits for them; raise LockTimeout."""
+        met = [blocker for blocker in self.blockers if blocker.covers(key, writes)]
+        for blocker in met:
+            if writes and key is not None:
+                self._seize(blocker, key)
+            else:
+                await self.acquire(owner, blocker.name, exclusive=False)
+                self._release_one(owner, blocker.name)
+
+    def _seize(self, blocker: Blocker, key: str) -> None:
+        """Now if it is free, else before all who wait. It never gives up, and holds nothing that another blocker could wait for."""
+        lock = self._locks.setdefault(key, Lock())
+        if blocker in lock.holders or any(waiter.owner is blocker for waiter in lock.waiters.values()):
+            return
+        if lock.free_for(blocker, True):
+            self._grant(lock, blocker, key, True)
+            return
+        waiter = Waiter(blocker, True, Future(loop=self._loop))
+        lock.waiters[id(waiter)] = waiter
+        lock.waiters.move_to_end(id(waiter), last=False)

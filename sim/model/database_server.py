@@ -108,6 +108,8 @@ class DatabaseServer(Instance):
     async def _read(self, exchange: Exchange) -> Response:
         node, body = self.node, exchange.request.body
         node.counts["reads"] += 1
+        if self.locks.blockers and (refusal := await self._lock(exchange, exchange.request.key, writes=False)) is not None:
+            return refusal
         if type(body) is Ask and body.waits and body.own > self.copy.applied:
             await self.copy.reached(body.own)
         await self._work(body)
@@ -172,15 +174,10 @@ class DatabaseServer(Instance):
 
     # parts of a statement
 
-    async def locked(self, owner: Exchange | Session, key: str | None, body: Any) -> Response:
-        """Do the work of a statement, with the lock on the row *key* if there is one; *owner* keeps it."""
-        if key is not None:
-            try:
-                await self.locks.acquire(owner, key, exclusive=True)
-            except LockTimeout:
-                return TOO_LONG
-            except Deadlock:
-                return VICTIM
+    async def locked(self, owner: Exchange | Session, key: str | None, body: Any, writes: bool = True) -> Response:
+        """Do the work of a statement. One that *writes*, or will, has the lock on the row *key* if there is one; *owner* keeps it."""
+        if ((key is not None and writes) or self.locks.blockers) and (refusal := await self._lock(owner, key, writes)) is not None:
+            return refusal
         try:
             await self._work(body)
         except BaseException:
@@ -188,6 +185,19 @@ class DatabaseServer(Instance):
                 self.locks.release(owner)
             raise
         return WRONG if self._goes_wrong() else GOOD
+
+    async def _lock(self, owner: Exchange | Session, key: str | None, writes: bool) -> Response | None:
+        """Have the lock that a statement needs, if it needs one; why it cannot be had."""
+        try:
+            if self.locks.blockers:
+                await self.locks.pass_blockers(owner, key, writes)
+            if key is not None and writes:
+                await self.locks.acquire(owner, key, exclusive=True)
+        except LockTimeout:
+            return TOO_LONG
+        except Deadlock:
+            return VICTIM
+        return None
 
     def refusal(self) -> Response | None:
         """Why it takes no write now."""

@@ -13,7 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from sim.model.messages import Exchange, Response
-from sim.model.network import LOST, LinkFailed
+from sim.model.network import FIRST_RTO, LAST_RTO, LOST, LinkFailed
 from sim.telemetry.codes import Outcome, SpanKind
 from sim.telemetry.columns import pack_span
 
@@ -68,16 +68,29 @@ class Session:
             self.server.answer(exchange, ABORTED)
 
     def _caller_left(self, answer: Future[Response]) -> None:
-        """At the caller: its patience has ended. The word of it crosses the link; until then all locks are held."""
-        if not self.open or not answer.cancelled():
+        """At the caller: its patience has ended, or its connection. Until the server hears of it, all locks are held."""
+        self._tell_departure(FIRST_RTO)
+
+    def _tell_departure(self, timeout: float) -> None:
+        """The word crosses the link; if the network will not carry it, TCP sends it again after *timeout*, and so on."""
+        if not self.open:
             return
         client = self.exchange.client
         try:
             delay = client.there.delay(client.source, self.server, self.exchange.request)
         except LinkFailed:
-            return
+            delay = LOST
         if delay != LOST:
-            client.loop.post(delay, self.abort)
+            client.loop.post(delay, self._departure_heard)
+        else:
+            client.loop.post(timeout, self._tell_departure, min(2 * timeout, LAST_RTO))
+
+    def _departure_heard(self) -> None:
+        pause = self.server.pause_now
+        if pause is not None:
+            pause.hold(self.exchange, self._departure_heard)
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """It is over, whatever the caller means to do."""
@@ -127,7 +140,7 @@ class Session:
         began, response = server.env._now, ABORTED
         is_write, body = request.path == WRITE, request.body
         try:
-            response = await server.locked(self, request.key if is_write or body.wants_lock else None, body)
+            response = await server.locked(self, request.key, body, is_write or body.wants_lock)
             if response.status < 400:
                 self._note(request.key, is_write)
             return response

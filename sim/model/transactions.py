@@ -83,11 +83,13 @@ def _about(request: Request, key: str) -> Request:
 
 
 def send(session: Session, path: str, parent: int) -> None:
-    """Tell the database how the transaction ends; its answer is that to the whole."""
-    cause = session.exchange.request
+    """Tell the database how the transaction ends; its answer is that to the whole. A connection that breaks under it ends it."""
+    cause, client = session.exchange.request, session.exchange.client
     nobody: Future[Response] = Future(loop=session.server.loop)
     nobody.cancel()
-    _post(session, Request("POST", path, cause.trace, parent, body=InSession(session)), nobody, parent)
+    failed = _post(session, Request("POST", path, cause.trace, parent, body=InSession(session)), nobody, parent)
+    if failed is not None:
+        client.loop.post(failed.verdict.after, client.broken, session.exchange, failed.verdict.error())
 
 
 async def ask(session: Session, path: str, parent: int, operation: int, key: str | None, time: float | None, wants_lock: bool) -> Response:

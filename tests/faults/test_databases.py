@@ -79,18 +79,18 @@ def test_without_replicas_there_is_nobody_to_fail_over_to(fault):
         result_of({**fault, "target": DB}, replicas=0)
 
 
-def transacting(*faults, **database):
-    """20 transactions a second of two writes to rows of their own, over the same link of 1 ms each way; faults last from 4 s to 8 s."""
-    write = {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 1_000_000}}}}
+def transacting(*faults, rows=1_000_000):
+    """20 transactions a second of two writes to any of some rows, 30 ms each; faults last from 4.01 s to 8.01 s."""
+    write = {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": rows}}}}
     return run(Scenario.model_validate({
-        "name": "transacting", "duration": "12s", "network": {"default": {"latency": "1ms"}},
+        "name": "transacting", "duration": "16s", "network": {"default": {"latency": "1ms"}},
         "services": {
             "api": {"workers": 100, "uses": {"db": {"policies": [{"timeout": "1s"}]}},
-                    "endpoints": {"POST /": [{"query": {"database": "db", "transaction": [write, write]}}]}},
-            "db": {"kind": "database", **database},
+                    "endpoints": {"POST /": [{"query": {"database": "db", "transaction": [write, {"sleep": "20ms"}, write]}}]}},
+            "db": {"kind": "database"},
         },
         "workloads": {"writers": {"rate": "20/s", "arrivals": "uniform", "to": "api", "mix": [{"send": "POST /"}]}},
-        "faults": [{"target": DB, "schedule": {"at": "4s", "for": "4s"}, **fault} for fault in faults],
+        "faults": [{"target": DB, "schedule": {"at": "4010ms", "for": "4s"}, **fault} for fault in faults],
     }))
 
 
@@ -100,5 +100,25 @@ def test_faults_of_requests_meet_a_transaction_as_it_begins_and_leave_its_connec
     assert figures(delayed)["commits"] == figures(calm)["commits"] == figures(calm)["transactions"]
     assert delayed.requests.latency.max() - calm.requests.latency.max() == pytest.approx(0.005)
     failing = transacting({"kind": "db.error", "probability": "50%"})
-    assert figures(failing)["commits"] == figures(failing)["transactions"] == pytest.approx(240 - 40, abs=12)
+    assert figures(failing)["commits"] == figures(failing)["transactions"] == pytest.approx(320 - 40, abs=12)
     assert failing.summary["requests"]["failed"] == figures(calm)["commits"] - figures(failing)["commits"]
+
+
+@pytest.mark.parametrize("fault", [
+    {"kind": "network.reset", "target": {"link": "api->db"}, "probability": "30%"},
+    {"kind": "network.partition", "target": {"link": "api->db"}},
+    {"kind": "network.partition", "target": {"link": "api->db"}, "how": "reject"},
+    {"kind": "network.loss", "target": {"link": "api->db", "direction": "both"}, "loss": "30%"},
+    {"kind": "instance.pause", "target": {"service": "db"}},
+    {"kind": "instance.kill", "target": {"service": "api"}},
+])
+def test_a_connection_that_broke_leaves_no_transaction_open(fault):
+    """The server hears of it, if need be as TCP sends it again to a network that is whole again: what was open is rolled back, and nobody
+    waits for its locks."""
+    result = transacting(fault, rows=10)
+    counts = figures(result)
+    assert counts["commits"] + counts["rollbacks"] >= counts["transactions"] - 1  # the last one may be under way
+    assert counts["rollbacks"] > 0 or fault["kind"] == "network.loss"
+    late = result.requests[(result.requests.intended > 13) & (result.requests.intended < 15.9)]
+    assert (late.outcome == 0).all()
+    assert late.latency.max() == pytest.approx(transacting(rows=10).requests.latency.max(), abs=0.1)

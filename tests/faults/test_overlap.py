@@ -30,6 +30,7 @@ PAIRS = [  # two faults of one kind on one target
     ({"kind": "cache.limit", "share": "10%", "target": CACHE}, {"kind": "cache.limit", "share": "50%", "target": CACHE}),
     ({"kind": "cache.down", "target": CACHE}, {"kind": "cache.down", "target": CACHE}),
     ({"kind": "db.lock", "target": {"service": "db"}}, {"kind": "db.lock", "target": {"service": "db"}}),
+    ({"kind": "network.duplicate", "target": LINK}, {"kind": "network.duplicate", "probability": "30%", "target": BACK}),
     ({"kind": "load.surge", "factor": 2}, {"kind": "load.surge", "factor": 1.3}),
 ]
 SHADOWS = {"network.partition", "db.lock"}  # the one takes all that the other could have hit, and is warned of

@@ -37,7 +37,7 @@ FIELDS = {  # of each kind: how its fields are drawn
     "network.partition": {"target": LINKS, "how": st.sampled_from(["drop", "reject"])},
     "network.reset": {"target": LINKS, "probability": SHARE, "after": TIME},
     "network.bandwidth": {"target": LINKS, "rate": st.sampled_from(["100kbit", "10Mbit"]), "limit": st.sampled_from(["1KiB", "1MB"])},
-    "network.duplicate": {"target": REQUESTS, "probability": SHARE},
+    "network.duplicate": {"target": LINKS, "probability": SHARE, "correlation": SHARE},
     "network.corrupt": {"target": LINKS, "corrupt": SHARE},
     "network.reorder": {"target": LINKS, "latency": TIME, "probability": SHARE, "gap": st.integers(1, 3)},
     "instance.kill": {"target": INSTANCES},
@@ -55,7 +55,8 @@ FIELDS = {  # of each kind: how its fields are drawn
     "db.error": {"target": DB, "statement": st.sampled_from(["read", "write", "any"])},
     "db.failover": {"target": DB, "read_only": LENGTH},
     "db.replica_lag": {"target": DB, "lag": TIME},
-    "db.lock": {"target": DB, "share": SHARE, "wait_timeout": st.just("300ms")},
+    "db.lock": {"target": DB, "share": SHARE, "wait_timeout": st.just("300ms"), "statement": st.sampled_from(["read", "write", "any"]),
+                "key": st.sampled_from([None, "1", {"uniform": {"items": 3}}])},
     "cache.flush": {"target": CACHE},
     "cache.down": {"target": CACHE, "keep": st.booleans()},
     "cache.limit": {"target": CACHE, "share": st.just("20%")},
@@ -105,8 +106,10 @@ def small(plan, duration="16s"):
         "services": {
             "front": {"instances": 2, "workers": 50, "zone": "spread", "uses": uses, "mesh": mesh, "endpoints": {
                 "GET /": [{"work": "1ms"}, {"parallel": [[{"call": "back GET /x"}], [{"sleep": "2ms"}]]}],
-                "POST /news": [{"publish": "news.today"}],
-                "GET /db": [{"query": {"database": "db", "statement": "write"}}],
+                "POST /news": [{"publish": "news.today"}, {"query": {"database": "db", "transaction": [
+                    {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}, {"sleep": "1ms"},
+                    {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}]}}],
+                "GET /db": [{"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}],
                 "GET /cache": [{"cache": "cache", "key": {"uniform": {"items": 5}}, "miss": [{"query": "db"}]}]}},
             "back": {"instances": 3, "workers": 5, "zone": "spread", "cpu": {"cores": 1}, "mesh": mesh,
                      "endpoints": {"GET /x": [{"work": "5ms"}]}},
