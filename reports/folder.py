@@ -231,6 +231,16 @@ def read(directory: Path | str) -> RunResult:
     )
 
 
+def attributes_in(directory: Path | str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """By span, what was set beside the recorded columns, in the run in *directory*."""
+    for line in _json_lines(Path(directory) / REST):
+        if "logs" in line:
+            return  # they come last
+        if "attributes" in line:
+            span, values = line["attributes"]
+            yield span, values
+
+
 def names_in(directory: Path | str) -> list[str]:
     """The services and instances of the run in *directory*."""
     _, names = columns.read(Path(directory) / "requests.npz")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,12 @@ class Traces:
         self.names: Names
         self.rows, self.names = columns.read(place / "spans.npz")
         self.number = trace_numbers(self.rows)
+        self._place = place
+
+    @cached_property
+    def _why(self) -> dict[int, str]:
+        """By span, what is written about its end: why it was refused, or what its code has raised."""
+        return {span: why for span, attributes in folder.attributes_in(self._place) if (why := _told(attributes))}
 
     def slowest(self, count: int, *, failed: bool = False) -> list[int]:
         """The numbers of the *count* traces that took longest, or of those that *failed*; the longest first."""
@@ -155,6 +162,8 @@ class Traces:
         calls = kind in (SpanKind.CLIENT, SpanKind.ATTEMPT)
         queued = f" (queued {_duration(float(row['queued']))})" if row["queued"] > 0 else ""
         title = f"{who} → {peer}  {operation}{tried}" if calls else f"{who}  {operation}{queued}"
+        why = self._why.get(int(row["id"]))
+        title += f": {why}" if why else ""
         outcome = Outcome(row["outcome"])
         status = status_text(int(row["status"])) or outcome.name.lower()
         if outcome == Outcome.DEGRADED:
@@ -175,6 +184,12 @@ class Traces:
         if len(drawn) > MOST_SPANS:
             lines.append(f"... and {len(drawn) - MOST_SPANS} spans more")
         return "\n".join([head, *lines])
+
+
+def _told(attributes: Mapping[str, Any]) -> str:
+    """`queue full`, or `KeyError: 'sku'`; nothing where nothing is said."""
+    kind, message = attributes.get("exception.type"), attributes.get("exception.message")
+    return f"{kind}: {message}" if kind else str(attributes.get("error.message", ""))
 
 
 def _drawn(roots: list[Span]) -> Iterator[tuple[str, Span]]:

@@ -5,7 +5,8 @@
     │   ├── StatusError              the callee answered 5xx or 429                        the work may have happened
     │   ├── NoHealthyInstances       discovery knows nobody to send to               503   surely did not happen
     │   ├── ConnectFailed            refused, or no route       (ConnectionError)    502   surely did not happen
-    │   │   └── CertificateExpired   the handshake failed                            502   surely did not happen
+    │   │   └── CertificateRefused   the handshake failed                            502   surely did not happen
+    │   │       └── CertificateExpired
     │   └── ConnectionReset          broke under the call       (ConnectionResetError) 502 may have happened
     ├── TimeoutError                 AttemptTimeout, DeadlineExceeded of sim.resilience        may have happened
     ├── Rejected                     refusals of sim.resilience: nothing was sent              surely did not happen
@@ -54,8 +55,12 @@ class ConnectFailed(CallError, ConnectionError):
     sent = False
 
 
-class CertificateExpired(ConnectFailed):
-    """One side of a connection showed a certificate that is not valid: there is no connection."""
+class CertificateRefused(ConnectFailed):
+    """One side of a connection showed no certificate, or one that is not valid: there is no connection."""
+
+
+class CertificateExpired(CertificateRefused):
+    """It was valid once."""
 
 
 class ConnectionReset(CallError, ConnectionResetError):

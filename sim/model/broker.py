@@ -26,6 +26,7 @@ from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import MESSAGE_ID, Message
 from sim.model.node import Handler, Node, NodeSpec
+from sim.model.spans import explain
 from sim.model.subjects import matches
 from sim.units import Duration, PositiveDuration, Size
 
@@ -186,8 +187,12 @@ class Broker(Node):
             self.counts["received"] += 1
             if request.size > largest:
                 self.counts["refused"] += 1
+                explain(instance.recorder, exchange.span, f"message larger than {largest} bytes")
                 return Response(413, rejected=True)
-            return self.take(request.path[1:], request)
+            response = self.take(request.path[1:], request)
+            if response.rejected:
+                explain(instance.recorder, exchange.span, response.body)
+            return response
 
         return serve
 

@@ -14,6 +14,7 @@ from sim.model.database_sessions import WRITE, Session
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.scaling import CrowdedCpu
+from sim.model.spans import explain
 from sim.model.tables import Failed, Statement
 from sim.telemetry.codes import Reason
 
@@ -86,10 +87,14 @@ class DatabaseServer(Instance):
             request = exchange.request
             exchange.operation = request.operation
             if request.path == WRITE:
-                return await self._write(exchange)
-            if request.path == TRANSACTION:
-                return await self._transact(exchange)
-            return await self._read(exchange)
+                response = await self._write(exchange)
+            elif request.path == TRANSACTION:
+                response = await self._transact(exchange)
+            else:
+                response = await self._read(exchange)
+            if response.reason:
+                explain(self.recorder, exchange.span, response.body)
+            return response
 
         return serve
 

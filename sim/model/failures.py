@@ -4,13 +4,13 @@
     refused by an open circuit      503, with Retry-After       the callee answered 5xx        502
     refused by a bulkhead, shed     503                         refused or broken connection   502
     no healthy instance             503                         the callee answered 4xx        the same
-    no connection in the pool       503                         a certificate has expired      502
+    no connection in the pool       503                         no certificate, or expired     502
     a lock that did not come, a deadlock, a database that is read-only                         503
 """
 
 from __future__ import annotations
 
-from sim.errors import CallError, CertificateExpired, ConnectionReset, NoHealthyInstances
+from sim.errors import CallError, CertificateRefused, ConnectionReset, NoHealthyInstances
 from sim.model.messages import Answer, Response
 from sim.model.pool import PoolTimeout
 from sim.resilience.errors import (
@@ -39,7 +39,7 @@ _TABLE: tuple[tuple[type[BaseException], Reason, int], ...] = (
     (TimeoutError, Reason.TIMEOUT, 504),
     (NoHealthyInstances, Reason.UNAVAILABLE, 503),
     (ConnectionReset, Reason.RESET, 502),
-    (CertificateExpired, Reason.CERTIFICATE, 502),
+    (CertificateRefused, Reason.CERTIFICATE, 502),
     (ConnectionError, Reason.CONNECT, 502),
     (CallError, Reason.ERROR, 502),
 )

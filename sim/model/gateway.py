@@ -19,6 +19,7 @@ from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, compile_pattern
+from sim.model.spans import explain
 from sim.model.steps import CallTarget
 from sim.names import UrlPath
 from sim.resilience.policies import AnyPolicy
@@ -196,6 +197,7 @@ class Gateway(Node):
             for check in checks:
                 refusal = check(exchange, route.spec)
                 if refusal is not None:
+                    explain(instance.recorder, exchange.span, refusal.body)
                     return refusal
             return await route.serve(exchange)
 

@@ -50,7 +50,7 @@ def _size(spec: GatewaySpec, instance: Instance) -> Middleware | None:
 
     def check(exchange: Exchange, route: RouteSpec) -> Response | None:
         limit = route.max_request_size if route.max_request_size is not None else spec.max_request_size
-        return None if limit is None or exchange.request.size <= limit else Response(413, rejected=True)
+        return None if limit is None or exchange.request.size <= limit else Response(413, "too large", rejected=True)
 
     return check
 
@@ -65,8 +65,8 @@ def _auth(spec: GatewaySpec, instance: Instance) -> Middleware | None:
             return None
         scheme, _, token = exchange.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            return Response(401)
-        return None if token in tokens else Response(403)
+            return Response(401, "no token")
+        return None if token in tokens else Response(403, "unknown token")
 
     return check
 
@@ -106,7 +106,7 @@ class _Limiter:
         if bucket.try_acquire(now):
             return None
         self._instance.rejected += 1
-        return Response(429, rejected=True, retry_after=max(0.0, (1 - bucket.tokens(now)) / limit.rate))
+        return Response(429, "rate limit", rejected=True, retry_after=max(0.0, (1 - bucket.tokens(now)) / limit.rate))
 
 
 _KEYS: Mapping[str, Callable[[Exchange, RouteSpec], str]] = {

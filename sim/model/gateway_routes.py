@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sim.model.failures import pass_on
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import Target
+from sim.model.spans import explain
 from sim.model.steps import CallTarget
 from sim.resilience.deadline import deadline_at
 from sim.spec import Spec
@@ -55,6 +56,7 @@ class Route:
                 async with asyncio.timeout(self.spec.timeout):
                     return await self._answer(exchange)
             except TimeoutError:
+                explain(self.instance.recorder, exchange.span, "timeout of the route")
                 return Response(504)
 
     async def _answer(self, exchange: Exchange) -> Response:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from sim.errors import CertificateExpired, ConnectFailed
+from sim.errors import CertificateExpired, CertificateRefused
 from sim.model.network import Delay, Fail, Message, Verdict
 from sim.spec import Spec
 from sim.units import Duration, PositiveDuration
@@ -106,7 +106,7 @@ class Handshakes:
             return None
         round_trip = message.link.latency() + message.link.latency()
         if self.ours is None:
-            return Fail(lambda: ConnectFailed(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
+            return Fail(lambda: CertificateRefused(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
         for certificates, instance, judge in ((self.theirs, target, source), (self.ours, source, target)):
             if not certificates.valid(instance, now + judge.clock_offset):  # by the calendar of who looks at it
                 return Fail(lambda instance=instance: CertificateExpired(f"the certificate of {instance.name} has expired"), round_trip)  # type: ignore[misc]

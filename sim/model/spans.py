@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
     from sim.telemetry.recorder import Recorder
 
+MOST_EXPLAINED = 100_000  # spans; beyond it only their status tells
+WHY = "error.message"  # OpenTelemetry's attribute for it
 INTERNAL, OK, FAILED, ERROR = int(SpanKind.INTERNAL), int(Outcome.OK), int(Outcome.FAILED), int(Reason.ERROR)
 
 
@@ -33,6 +35,12 @@ def annotate(recorder: Recorder, span: int, attributes: Mapping[str, Any]) -> No
     """Add *attributes* to the recorded span."""
     if span and attributes and not recorder.sealed:
         recorder.attributes.setdefault(span, {}).update(attributes)
+
+
+def explain(recorder: Recorder, span: int, why: str) -> None:
+    """Say in the trace *why* the span was refused, where its status alone does not tell."""
+    if len(recorder.attributes) < MOST_EXPLAINED:
+        annotate(recorder, span, {WHY: why})
 
 
 class Span:

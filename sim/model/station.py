@@ -23,6 +23,7 @@ from sim.errors import ConnectFailed
 from sim.model.messages import Answer, Exchange, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.queues import QUEUES
+from sim.model.spans import explain
 from sim.resilience.deadline import set_deadline
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span
@@ -127,6 +128,8 @@ class Station:
         exchange.started = self.env._now
         exchange.operation = self.node.operation_of(exchange.request)
         self._record(exchange, response.status, REJECTED if response.rejected else FAILED)
+        if type(response.body) is str:
+            explain(self.recorder, exchange.span, response.body)
         self.answer(exchange, response)
 
     # being served

@@ -23,6 +23,7 @@ from sim.errors import CallError, ConnectFailed, ConnectionReset, NoHealthyInsta
 from sim.model.grpc_codes import HTTP_STATUS, Code
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST
+from sim.model.spans import explain
 from sim.model.transport import Transport
 from sim.model.transport_spec import ConnectionSpec
 from sim.resilience.deadline import from_grpc_timeout, to_grpc_timeout
@@ -85,7 +86,7 @@ class GrpcTransport(Transport):
         """One attempt as a stream."""
         client = self.client
         if self.connection is None:
-            return self._small(await client.attempt(request))
+            return self._small(request, await client.attempt(request))
         start, instance = self.env._now, None
         try:
             instance = self._choose(request)
@@ -95,14 +96,15 @@ class GrpcTransport(Transport):
             raise
         try:
             self._sending = connection
-            return self._small(await client.attempt(request, instance))
+            return self._small(request, await client.attempt(request, instance))
         finally:
             connection.free()
 
-    def _small(self, response: Response) -> Response:
+    def _small(self, request: Request, response: Response) -> Response:
         """*response*, if it is not too large to be taken; the work is done either way."""
         if response.size <= self.largest:
             return response
+        explain(self.client.recorder, request.span, TOO_LARGE)
         refusal = Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE)
         if self.client.raises:
             raise StatusError(refusal)

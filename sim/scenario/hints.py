@@ -96,6 +96,7 @@ def _overload(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
         there = workers(scenario.nodes()[node])
         if busy > there:
             rate = sum(number for operation, number in demand.calls.items() if operation.node == node)
-            offered = f"{node!r} is offered {rate:,.4g} requests/s that take {1000 * busy / rate:,.4g} ms each"
+            each = format_duration(float(f"{busy / rate:.4g}"))
+            offered = f"{node!r} is offered {rate:,.4g} requests/s that take {each} each"
             what = f"{offered}: {busy:,.4g} workers would be busy, and it has {there:,.0f}"
             yield Mistake(("services", node), what, "unless that is the point: more `instances` or `workers`, or less load", at_key=True)
