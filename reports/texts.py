@@ -96,6 +96,18 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
 }
 
 
+KINDS: dict[str, tuple[str, str]] = {  # of nodes, as a run records them
+    "workload": ("workload", "carga"),
+    "service": ("service", "servicio"),
+    "gateway": ("gateway", "pasarela"),
+    "database": ("database", "base de datos"),
+    "cache": ("cache", "caché"),
+    "broker": ("broker", "broker"),
+    "external": ("external", "externo"),
+    "registry": ("registry", "registro"),
+}
+
+
 @dataclass(frozen=True)
 class Words:
     """Texts, numbers and times in one language: `words("seed", seed=42)`."""
@@ -112,6 +124,10 @@ class Words:
     def pick(self, pair: tuple[str, str]) -> str:
         """The text of this language out of (English, Spanish)."""
         return pair[LANGUAGES.index(self.lang)]
+
+    def kind(self, name: str) -> str:
+        """What a node is."""
+        return self.pick(KINDS[name]) if name in KINDS else name
 
     def number(self, value: float, digits: int = 0) -> str:
         """`12,345.6`; in Spanish `12 345,6` with a thin space, and four digits stand together."""

@@ -36,7 +36,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, window: tuple
     if not found:
         raise NotApplicable("no call ended in this time")
     ax.set_axis_off()
-    plan = layout((edge.source, edge.target) for edge in found)
+    plan = layout({(edge.source, edge.target): edge.calls for edge in found}, asking(result))
     canvas = _Canvas(ax, look, plan, result)
     canvas.boxes()
     busiest = max(edge.rate for edge in found)
@@ -51,6 +51,11 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, window: tuple
     words = look.words
     heading(ax, look, title(look, "graph"), words.pick(FINDING).format(start=words.seconds(start), until=words.seconds(until)))
     signature(ax, look, result)
+
+
+def asking(result: RunResult) -> list[str]:
+    """Registries: they ask everybody how they are, and everybody asks them, which would be a circle through the whole graph."""
+    return [name for name, kind in zip(result.names.nodes, result.names.node_kinds, strict=True) if kind == "registry"]
 
 
 def worth_a_label(found: Sequence[Edge]) -> list[Edge]:
@@ -162,7 +167,7 @@ class _Canvas:
             self.ax.text(x, y - lift, text, ha="center", va="center", fontsize=size, fontweight="bold", linespacing=1.0, zorder=4)
             if beneath:
                 below = y + 0.62 * lines * size / self.up
-                self.ax.text(x, below, kind, ha="center", va="center", fontsize=small, color=theme.muted, zorder=4)
+                self.ax.text(x, below, self.look.words.kind(kind), ha="center", va="center", fontsize=small, color=theme.muted, zorder=4)
             self.taken.append((x - half, y - BOX / 2, x + half, y + BOX / 2))
 
     def fitted(self, text: str, half: float) -> tuple[str, float]:

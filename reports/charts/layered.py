@@ -6,7 +6,7 @@ longest way from a caller, a bend for each layer that an edge passes, order by t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,10 +27,13 @@ class Layout:
         return 1 + int(max(x for x, _ in self.nodes.values()))
 
 
-def layout(edges: Iterable[tuple[str, str]]) -> Layout:
-    """Lay out the graph of *edges* (source, target). Equal input gives equal places; cycles are allowed."""
-    wanted = list(dict.fromkeys(edge for edge in edges if edge[0] != edge[1]))
-    layer = layers_of(wanted)
+def layout(edges: Mapping[tuple[str, str], float], first: Collection[str] = ()) -> Layout:
+    """Lay out the graph of *edges* (source, target), each with its number of calls. Equal input gives equal places; circles are allowed.
+
+    The nodes *first* stand in the first layer, whoever calls them, and push nobody onward.
+    """
+    wanted = {edge: calls for edge, calls in edges.items() if edge[0] != edge[1]}
+    layer = layers_of(wanted, first)
     chains = {edge: _chain(edge, layer) for edge in wanted}
     columns = _columns(layer, chains)
     near = _neighbours(chains)
@@ -43,18 +46,21 @@ def layout(edges: Iterable[tuple[str, str]]) -> Layout:
     return Layout({name: places[name] for name in layer}, {edge: [places[name] for name in chain] for edge, chain in chains.items()})
 
 
-def layers_of(edges: list[tuple[str, str]]) -> dict[str, int]:
-    """The longest way from a node that nobody calls; nodes that call each other in a circle share a layer, then spread."""
+def layers_of(edges: Mapping[tuple[str, str], float], first: Collection[str]) -> dict[str, int]:
+    """The longest way from a node that nobody calls. Where calls go round in a circle, the edge with the fewest of them goes back."""
     import networkx as nx
 
-    graph = nx.DiGraph(edges)
-    whole = nx.condensation(graph)
-    layer: dict[str, int] = {}
-    for depth, generation in enumerate(nx.topological_generations(whole)):
-        for component in sorted(generation):
-            layer.update(dict.fromkeys(whole.nodes[component]["members"], depth))
-    first_seen = dict.fromkeys(name for edge in edges for name in edge)
-    return {name: layer[name] for name in first_seen}
+    whole = nx.DiGraph()
+    whole.add_nodes_from(name for edge in edges for name in edge)
+    whole.add_edges_from(edge for edge in edges if not set(edge) & set(first))
+    circle = {name: number for number, members in enumerate(nx.strongly_connected_components(whole)) for name in members}
+    onward = nx.DiGraph()
+    onward.add_nodes_from(whole)
+    for source, target in sorted(whole.edges, key=lambda edge: -edges[edge]):
+        if circle[source] != circle[target] or not nx.has_path(onward, target, source):
+            onward.add_edge(source, target)
+    layer = {name: depth for depth, generation in enumerate(nx.topological_generations(onward)) for name in generation}
+    return {name: layer[name] for name in whole}
 
 
 def _chain(edge: tuple[str, str], layer: dict[str, int]) -> list[str]:

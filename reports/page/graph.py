@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from reports.charts.graph import asking
 from reports.charts.layered import Layout, layout
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ class Drawing:
 
 def drawing(result: RunResult, calls: Sequence[Mapping[str, Any]]) -> Drawing | None:
     """Callers left, callees right. None if nobody called anybody; a node that calls itself has no line."""
-    pairs = [(str(edge["source"]), str(edge["target"])) for edge in calls if edge["source"] != edge["target"]]
+    pairs = {(str(edge["source"]), str(edge["target"])): sum(edge["calls"]) for edge in calls if edge["source"] != edge["target"]}
     if not pairs:
         return None
-    plan = layout(pairs)
+    plan = layout(pairs, asking(result))
     kinds = dict(zip(result.names.nodes, result.names.node_kinds, strict=True))
     lefts, widths = _columns(plan)
     top = min(y for route in plan.routes.values() for _, y in route)

@@ -79,7 +79,7 @@ def services(result: RunResult, texts: Texts) -> Table:
     for name, node in (result.summary.get("services") or {}).items():
         about, latency, busy = result.description.get(name, {}), node.get("latency_s") or {}, node.get("utilisation")
         rows.append([
-            _name(name), _name(str(about.get("kind", ""))), _count(len(_listed(about.get("instances"))), words),
+            _name(name), _name(words.kind(str(about.get("kind", "")))), _count(len(_listed(about.get("instances"))), words),
             _limit(about.get("workers"), words),
             _count(node.get("requests"), words), _success(node.get("success_ratio"), words), _seconds(latency.get("p50"), words),
             _seconds(latency.get("p99"), words), _share(busy, words, warn=0.7, bad=0.9), _mean(node.get("queue_mean"), words),

@@ -188,6 +188,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "trace id": ("Trace", "Traza"),
     "spent": ("On the critical path: {parts}.", "En la ruta crítica: {parts}."),
     "level": ("Level", "Nivel"),
+    "level debug": ("debug", "detalle"),
+    "level info": ("info", "info"),
+    "level warn": ("warn", "aviso"),
+    "level error": ("error", "error"),
     "who": ("Who", "Quién"),
     "message": ("Message", "Mensaje"),
     # tables

@@ -105,14 +105,27 @@ def test_an_edge_counts_calls_attempts_and_errors_after_the_warm_up(shop):
 
 def test_callers_stand_left_of_whom_they_call():
     """Layers go by the longest way; an edge that skips layers has a bend in each."""
-    plan = layout([("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("a", "d")])
+    plan = layout(dict.fromkeys([("a", "b"), ("b", "c"), ("a", "c"), ("c", "d"), ("a", "d")], 1))
     assert [plan.nodes[name][0] for name in "abcd"] == [0, 1, 2, 3]
     assert [len(plan.routes[edge]) for edge in (("a", "b"), ("a", "c"), ("a", "d"))] == [2, 3, 4]
 
 
+def test_in_a_circle_of_calls_the_least_used_edge_goes_back():
+    """Two services that call each other have layers of their own, the one that calls more before the other."""
+    plan = layout({("gateway", "orders"): 5, ("gateway", "users"): 5, ("users", "orders"): 1, ("orders", "users"): 4})
+    assert [plan.nodes[name][0] for name in ("gateway", "orders", "users")] == [0, 1, 2]
+
+
+def test_a_registry_pushes_nobody_onward():
+    """It asks everybody for their health and is asked by everybody; the others stand as if it were not there."""
+    calls = {("gateway", "registry"): 2, ("gateway", "orders"): 5, ("registry", "orders"): 9, ("orders", "registry"): 1, ("orders", "db"): 5}
+    plan = layout(calls, first=["registry"])
+    assert [plan.nodes[name][0] for name in ("registry", "gateway", "orders", "db")] == [0, 0, 1, 2]
+
+
 def test_boxes_in_one_layer_keep_apart_even_in_a_circle_of_calls():
     """No two boxes of a layer are nearer than one height, and a cycle has a layout too."""
-    plan = layout([("a", name) for name in "bcdefg"] + [("b", "h"), ("h", "b"), ("g", "h")])
+    plan = layout(dict.fromkeys([("a", name) for name in "bcdefg"] + [("b", "h"), ("h", "b"), ("g", "h")], 1))
     for layer in range(plan.layers):
         heights = sorted(y for x, y in plan.nodes.values() if x == layer)
         assert all(high - low >= 1 - 1e-9 for low, high in itertools.pairwise(heights))

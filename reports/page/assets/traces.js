@@ -98,7 +98,7 @@ function logTable(logs) {
   return el("details", {class: "logs", open: bad > 0}, el("summary", {}, `${T("logs")} (${number(logs.length)})`),
     el("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": T("logs")}, el("table", {},
       el("thead", {}, el("tr", {}, ...["time", "level", "who", "message"].map((key) => el("th", {scope: "col"}, T(key))))),
-      el("tbody", {}, ...logs.map((line) => el("tr", {class: `level-${line.level}`}, el("td", {}, milliseconds(line.at)), el("td", {}, line.level), el("td", {}, line.service),
+      el("tbody", {}, ...logs.map((line) => el("tr", {class: `level-${line.level}`}, el("td", {}, milliseconds(line.at)), el("td", {}, DATA.texts[`level ${line.level}`] ?? line.level), el("td", {}, line.service),
         el("td", {}, `${line.message} `, el("code", {}, Object.entries(line.fields).map(([key, value]) => `${key}=${typeof value === "object" ? JSON.stringify(value) : value}`).join(" ")))))))));
 }
 
