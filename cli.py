@@ -76,10 +76,12 @@ def kinds(
     markdown: Annotated[bool, typer.Option("--markdown", help="For documentation.")] = False,
 ) -> None:
     """Describe every kind that a scenario can name, with its fields and defaults."""
-    from sim.scenario.kinds import as_markdown, as_text, selected
+    from shutil import get_terminal_size
+
+    from sim.scenario.kinds import WIDTH, as_markdown, as_text, selected
 
     chosen = selected(group)
-    print(as_markdown(chosen) if markdown else as_text(chosen))
+    print(as_markdown(chosen) if markdown else as_text(chosen, get_terminal_size((WIDTH, 0)).columns))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 Loc = tuple[str | int, ...]
+MOST_KNOWN = 25  # names that one message lists
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A cure for an unknown *word*: the nearest known one, or all of them."""
+    """A cure for an unknown *word*: the nearest known one, or those that there are."""
     known = sorted(known)
     close = nearest(word, known)
     if close is not None:
         return f"did you mean {close!r}?"
-    return f"known: {', '.join(known)}" if known else ""
+    more = f" and {len(known) - MOST_KNOWN} more" if len(known) > MOST_KNOWN else ""
+    return f"known: {', '.join(known[:MOST_KNOWN])}{more}" if known else ""
 
 
 def shown(value: object) -> str:

@@ -6,19 +6,21 @@ A new table is a line in GROUPS; a new kind is a line in its own table and appea
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from sim.errors import InvalidInput
-from sim.mistakes import did_you_mean
+from sim.mistakes import nearest
 from sim.spec import Spec
 
 from .fields import FieldDoc, documented
+from .problems import wrapped
 
-WIDTH = 110
+WIDTH = 100  # columns, where no terminal says how wide it is
 
 
 @dataclass(frozen=True)
@@ -98,33 +100,56 @@ def selected(word: str | None) -> Selection:
         return {name: [group.describe(kind) for kind in group.kinds()] for name, group in GROUPS.items() if word in (None, name)}
     having = {name: group for name, group in GROUPS.items() if word in group.kinds()}
     if not having:
-        known = {*GROUPS, *(kind for group in GROUPS.values() for kind in group.kinds())}
-        raise InvalidInput(f"no group and no kind is called {word!r}\n    {did_you_mean(word, known)}")
+        raise InvalidInput("\n".join([f"no group and no kind is called {word!r}", *wrapped(_meant(word))]))
     return {name: [group.describe(word)] for name, group in having.items()}
 
 
-def as_text(selection: Selection) -> str:
-    """For a terminal."""
-    return "\n".join(line for name, kinds in selection.items() for line in _text_of(name, kinds))
+def _meant(word: str) -> str:
+    """What *word* may have been meant to be: the nearest kind, those with a part like it, or else one of the groups."""
+    kinds = sorted({kind for group in GROUPS.values() for kind in group.kinds()})
+    close = nearest(word, [*GROUPS, *kinds])
+    part = word.lower() if close else nearest(word.lower(), {part for kind in kinds for part in re.split("[._-]", kind)}) or word.lower()
+    like = dict.fromkeys([*filter(None, [close]), *(kind for kind in kinds if part in kind)])
+    if not like:
+        return f"there are the groups {', '.join(GROUPS)}"
+    return f"did you mean one of these? {', '.join(like)}" if len(like) > 1 else f"did you mean {next(iter(like))!r}?"
 
 
-def _text_of(name: str, kinds: list[KindDoc]) -> Iterator[str]:
+def as_text(selection: Selection, width: int = WIDTH) -> str:
+    """For a terminal of *width* columns."""
+    return "\n".join(line for name, kinds in selection.items() for line in _text_of(name, kinds, width))
+
+
+def _text_of(name: str, kinds: list[KindDoc], width: int) -> Iterator[str]:
     yield f"{name.upper()}  {GROUPS[name].title}"
     for kind in kinds:
         yield ""
-        yield f"  {kind.name}    {kind.how}"
+        yield from _filled(kind.how, width, f"  {kind.name}    ")
         for paragraph in kind.text.split("\n\n"):
-            words, width = " ".join(paragraph.split()), 10**4 if paragraph.startswith("`{") else WIDTH  # an example stays in one piece
-            yield from textwrap.wrap(words, width, initial_indent="    ", subsequent_indent="    ")
-        yield from ("    " + line for line in _columns([(field.name, field.type, _given(field)) for field in kind.fields]))
+            yield from _filled(" ".join(paragraph.split()), width, "    ")
+        yield from _tree(kind.fields, width)
     yield ""
 
 
-def _columns(rows: list[tuple[str, str, str]]) -> Iterator[str]:
-    name_width = max((len(name) for name, _, _ in rows), default=0)
-    type_width = max((len(words) for _, words, _ in rows), default=0)
-    for name, words, given in rows:
-        yield f"  {name:{name_width}}  {words:{type_width}}  {given}".rstrip()
+def _tree(fields: Sequence[FieldDoc], width: int) -> Iterator[str]:
+    """A line for each field, set in below the one that it is a part of: its type, and its default if there is room, else on lines below."""
+    names = [f"{'  ' * (3 + field.name.count('.'))}{field.name.rpartition('.')[2]}  " for field in fields]
+    type_at = min(max(map(len, names), default=0), width // 2)
+    default_at = type_at + min(max((len(field.type) for field in fields), default=0), max(width // 2 - 20, 8)) + 2
+    for name, field in zip(names, fields, strict=True):
+        told = f"{name:{type_at}}{field.type}"
+        whole = f"{told:{default_at - 2}}  {_given(field)}".rstrip()
+        if len(whole) <= width:
+            yield whole
+        else:
+            yield from _filled(field.type, width, f"{name:{type_at}}")
+            yield from _filled(_given(field), width, " " * type_at)
+
+
+def _filled(words: str, width: int, start: str) -> list[str]:
+    """*words* after *start*, on as many lines as it takes, set in as far as *start* is long, but by no more than half of the *width*."""
+    indent = " " * (len(start) if len(start) <= width // 2 else 4)
+    return textwrap.wrap(words, width, initial_indent=start, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _given(field: FieldDoc) -> str:

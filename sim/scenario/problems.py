@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class Problem:
         lines = [f"{place}: {'warning: ' if self.warning else ''}{self.what}"]
         if self.source_line is not None and self.source_line.strip():
             lines += [INDENT + line for line in pointed_at(self.source_line, self.col)]
-        lines += [INDENT + line for line in self.cure.splitlines() if line]
+        lines += [line for told in self.cure.splitlines() for line in wrapped(told)]
         return "\n".join(printable(line) for line in lines)
 
 
@@ -122,6 +123,11 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
     once = list(dict.fromkeys(problems))
     files = list(dict.fromkeys(problem.path for problem in once))
     return sorted(once, key=lambda problem: (files.index(problem.path), problem.line, problem.col))
+
+
+def wrapped(text: str) -> list[str]:
+    """*text* on lines that are set in and of a width that a terminal has; what it names is not broken."""
+    return textwrap.wrap(text, WIDEST, initial_indent=INDENT, subsequent_indent=2 * INDENT, break_long_words=False, break_on_hyphens=False)
 
 
 def pointed_at(line: str, col: int) -> tuple[str, str]:

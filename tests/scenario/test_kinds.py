@@ -114,10 +114,25 @@ def test_a_kind_is_found_by_its_name_in_every_group_that_has_it():
     assert list(selected("timeout")) == ["policies"]
 
 
-def test_an_unknown_kind_is_told_with_the_nearest():
-    """With a cure, like any other mistake."""
-    with pytest.raises(InvalidInput, match=r"did you mean 'policies'\?"):
-        selected("polices")
+@pytest.mark.parametrize(("word", "cure"), [
+    ("polices", "did you mean 'policies'?"), ("circut", "did you mean 'circuit_breaker'?"),
+    ("latency", "did you mean one of these? latency.p99, latency.max, latency.mean"), ("xyz", "there are the groups files, services, steps"),
+])
+def test_an_unknown_kind_is_told_with_what_it_may_mean(word, cure):
+    """The nearest name, those with a part like it, or the groups; never all kinds on one line."""
+    with pytest.raises(InvalidInput) as caught:
+        selected(word)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"no group and no kind is called {word!r}" and lines[1].strip().startswith(cure)
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_a_description_fits_the_terminal(width):
+    """Nothing is wider than the terminal, whatever it says; parts of a field are set in below it."""
+    text = as_text(selected(None), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert re.search(r"^      target +mapping .*\n(        .*\n)+      latency ", text, re.MULTILINE)
 
 
 PLANT = json_schema(Plant, "plant")
