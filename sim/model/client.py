@@ -149,6 +149,7 @@ class Client:
         self.watches_attempts = self.counts_load or self.multiplies
         self.raises = self.pipeline is not None  # an answer that says 'failed' is an error to what is around the attempts
         self.send: Send = self._attempt  # one attempt; kept, so that the pipeline composes once
+        self._compose: Callable[[], Send] | None = None
         self.transport = transport_for(self, use)
         self.pool = ConnectionPool(self, use.pool) if use.pool is not None else None
 
@@ -158,6 +159,11 @@ class Client:
         if not isinstance(self.balancer, Perception):
             self.balancer = Perception(self, self.balancer)
         self.balancer.knows_the_truth = False
+
+    def surround_with(self, compose: Callable[[Send], Send], raises: bool = False, multiplies: bool = False) -> None:
+        """As `surround`, with what *compose* makes of what is there; a new process composes it anew."""
+        self._compose = partial(compose, self.send)
+        self.surround(self._compose(), raises, multiplies)
 
     def surround(self, send: Send, raises: bool = False, multiplies: bool = False) -> None:
         """From now on *send* makes each attempt, inside the policies. *raises*: it wants answers that say 'failed' as errors; *multiplies*:
@@ -208,7 +214,7 @@ class Client:
 
     async def _attempt(self, request: Request, instance: Instance | None = None) -> Response:
         """One attempt at one instance (None: whom the balancer chooses); if it `raises`, an answer that says 'failed' is a StatusError."""
-        env = self.env
+        env, balancer = self.env, self.balancer
         now = env._now
         request.attempts = attempt = request.attempts + 1
         span = self.recorder.next_span() if self.multiplies else request.span
@@ -217,7 +223,7 @@ class Client:
             if len(hosts) == 1:
                 instance = hosts[0]
             else:
-                instance = self._pick(hosts, request, now) if self.multiplies else self.balancer.pick(hosts, now, self.rng, request.key)
+                instance = self._pick(hosts, request, now) if self.multiplies else balancer.pick(hosts, now, self.rng, request.key)
         if instance is None:
             self._write_attempt(request, span, attempt, now, int(Reason.UNAVAILABLE), FAILED)
             raise NoHealthyInstances(self.node.name)
@@ -239,22 +245,24 @@ class Client:
             elif delay != LOST:
                 self.loop.post(delay, instance.arrive, exchange)
         if self.counts_load:
-            self.balancer.started(instance, now)
+            balancer.started(instance, now)
         try:
             response = await answer
         except CancelledError as cancelled:
             if self.tells_departure and delay != LOST:
                 self._tell_departure(exchange, now + delay)
             limit = OWN_LIMITS.get(cancelled.args[0]) if cancelled.args else None  # too slow: the callee's failure
-            self._attempt_ended(exchange, now, limit or CANCELLED, FAILED, CallOutcome.CANCELLED if limit is None else CallOutcome.FAILURE)
+            self._attempt_ended(exchange, balancer, now, limit or CANCELLED, FAILED,
+                                CallOutcome.CANCELLED if limit is None else CallOutcome.FAILURE)
             raise
         except Exception as error:
-            self._attempt_ended(exchange, now, explain_failure(error).reason, FAILED, CallOutcome.FAILURE)
+            self._attempt_ended(exchange, balancer, now, explain_failure(error).reason, FAILED, CallOutcome.FAILURE)
             raise
         status = response.status
         bad = status >= 500 or status == 429
         if self.watches_attempts:
-            self._attempt_ended(exchange, now, status, FAILED if bad else OK, CallOutcome.FAILURE if bad else CallOutcome.SUCCESS)
+            self._attempt_ended(exchange, balancer, now, status, FAILED if bad else OK,
+                                CallOutcome.FAILURE if bad else CallOutcome.SUCCESS)
         if bad and self.raises:
             raise StatusError(response)
         return response
@@ -279,10 +287,11 @@ class Client:
             request.tried = (*tried, instance.name)
         return instance
 
-    def _attempt_ended(self, exchange: Exchange, start: float, status: int, outcome: int, judged: CallOutcome) -> None:
+    def _attempt_ended(self, exchange: Exchange, balancer: Balancer, start: float, status: int, outcome: int, judged: CallOutcome) -> None:
+        """*balancer* was told of the start."""
         if self.counts_load:
             now = self.env._now
-            self.balancer.finished(exchange.instance, now, now - start, judged)
+            balancer.finished(exchange.instance, now, now - start, judged)
         self._write_attempt(exchange.request, exchange.parent, exchange.attempt, start, status, outcome)
 
     def _write_attempt(self, request: Request, span: int, attempt: int, start: float, status: int, outcome: int) -> None:
@@ -312,6 +321,25 @@ class Client:
             self.balancer.started(instance, start)
             self.balancer.finished(instance, self.env._now, self.env._now - start, CallOutcome.FAILURE)
         self._write_attempt(request, self.recorder.next_span(), request.attempts, start, explain_failure(error).reason, FAILED)
+
+    # the life of its process
+
+    def process_ended(self) -> None:
+        """Its process is gone: what its policies kept open is over."""
+        for policy in self.pipeline.policies if self.pipeline is not None else ():
+            policy.process_ended(self.env._now)
+
+    def begin_anew(self) -> None:
+        """Its process was started again: policies, balancer and connections know nothing of the one before."""
+        if self.pipeline is not None:
+            self.pipeline = self.world.pipeline(self)
+        if self._compose is not None:
+            self.send = self._compose()
+        self.balancer = self.balancer.renewed(self.new_balancer)
+        if self.transport is not None:
+            self.transport.begin_anew()
+        if self.pool is not None:
+            self.pool.close()
 
     # called by the network
 

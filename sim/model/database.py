@@ -120,7 +120,7 @@ class Database(Node):
         self._read_only = 0  # who keeps it read-only
         self._readers: dict[Instance, Client] = {}
         self._projections: dict[str, Level] = {}
-        self._own: dict[Instance, dict[str | None, int]] = {}
+        self._own: dict[Instance, tuple[int, dict[str | None, int]]] = {}  # of which process, and what it knows
         self._lag = spec.replica_lag.sampler(world.streams[f"{name} replication"])
         self._primary_lost = 0  # how often; a failover is called off if the primary is back
 
@@ -171,8 +171,11 @@ class Database(Node):
         return self._readers[instance]
 
     def own_writes(self, instance: Instance) -> dict[str | None, int]:
-        """By row, the position of the last write that *instance* knows to be done; None: any row."""
-        return self._own.setdefault(instance, {})
+        """By row, the position of the last write that the process of *instance* knows to be done; None: any row."""
+        known = self._own.get(instance)
+        if known is None or known[0] != instance.process:
+            known = self._own[instance] = instance.process, {}
+        return known[1]
 
     # writes
 

@@ -163,6 +163,7 @@ class Gateway(Node):
                 self.routes.add(method, route.path, index)
         self.table = RouteTable(spec.routes)
         self._operations: dict[tuple[int, str], int] = {}
+        self._routes: dict[Instance, list[Route]] = {}
         self._no_route, self._health = world.recorder.operation("(no route)"), world.recorder.operation(f"GET {HEALTH}")
 
     def operation_of(self, request: Request) -> int:
@@ -183,7 +184,9 @@ class Gateway(Node):
         return path[len(prefix) :]
 
     def handler(self, instance: Instance) -> Handler:
-        routes = [Route(self, spec, instance) for spec in self.spec.routes]
+        if instance not in self._routes:
+            self._routes[instance] = [Route(self, spec, instance) for spec in self.spec.routes]
+        routes = self._routes[instance]
         checks = middleware(self.spec, instance)
         find = self.table.find
 
@@ -202,6 +205,11 @@ class Gateway(Node):
             return await route.serve(exchange)
 
         return serve
+
+    def boot(self, instance: Instance) -> None:
+        """A new process has counted nobody's requests yet."""
+        instance.set_handler(self.handler(instance))
+        super().boot(instance)
 
     def _nowhere(self, exchange: Exchange) -> Response:
         path = exchange.request.path

@@ -56,6 +56,7 @@ class Instance(Station):
         self._open = True  # started, and not yet told to stop
         self._unavailable = False
         self._starts = 0
+        self._had_a_process = False  # that was killed
         self._crashes = 0
         self._crashing: dict[str, None] = {}  # by what lets it crash
         self.clients: list[Client] = []
@@ -122,6 +123,9 @@ class Instance(Station):
         if not self.up:
             return
         self.up = False
+        self._had_a_process = True
+        for client in self.clients:
+            client.process_ended()
         self.node.killed(self)
         pause, self.pause_now = self.pause_now, None
         lost: dict[Exchange, None] = {}
@@ -180,6 +184,9 @@ class Instance(Station):
         self.accepting = self._open = False
         self._starts += 1
         self.door = self._new_door()
+        if self._had_a_process:
+            for client in self.clients:
+                client.begin_anew()
         self.loop.post(self.node.startup, self._ready, self._starts)
 
     def _ready(self, start: int) -> None:

@@ -31,7 +31,7 @@ from sim.units import PositiveDuration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sim.model.client import Client
+    from sim.model.client import Client, Send
     from sim.model.instance import Instance
     from sim.model.node import Node
     from sim.model.world import World
@@ -98,10 +98,13 @@ class Mesh:
             client.balance_through(lambda inner: Perception(client, inner, self.spec.outlier_detection))
         policies = self.spec.policies()
         if policies:
-            send = client.send
-            for policy in reversed(client.world.pipeline(client, policies, "mesh").policies):
-                send = partial(policy.__call__, send)
-            client.surround(send, raises=True, multiplies=self.spec.retry is not None)
+            client.surround_with(partial(_compose, client, policies), raises=True, multiplies=self.spec.retry is not None)
+
+
+def _compose(client: Client, policies: list[PolicySpec], send: Send) -> Send:
+    for policy in reversed(client.world.pipeline(client, policies, "mesh").policies):
+        send = partial(policy.__call__, send)
+    return send
 
 
 def dress(world: World, link: Link) -> None:

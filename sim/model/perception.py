@@ -6,7 +6,7 @@ answered badly. Balancers choose among hosts, and for them a host here is an ins
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,8 @@ class Perception(Balancer):
         super().__init__()
         self.client, self.inner = client, inner
         self.knows_the_truth = True
+        self._detection = detection
+        self._over = False
         self.now = 0.0
         self._of: Sequence[Any] = ()
         self._hosts: dict[str, SeenHost] = {}
@@ -85,10 +87,18 @@ class Perception(Balancer):
         if self._detector is not None and host.name in self._hosts:
             self._detector.record(host.name, outcome, now)
 
+    def renewed(self, fresh: Callable[[], Balancer]) -> Perception:
+        self._over = True
+        renewed = Perception(self.client, self.inner.renewed(fresh), self._detection)
+        renewed.knows_the_truth = self.knows_the_truth
+        return renewed
+
     # ejections
 
     def _tick(self) -> None:
         assert self._detector is not None, "only outlier detection ticks"
+        if self._over:
+            return
         self._detector.tick(self.client.env._now)
         self.client.loop.after(self._detector.interval, self._tick)
 

@@ -102,7 +102,7 @@ class ConnectionPool(Policy):
             turn.set_result(None)
 
     def close(self) -> None:
-        """All idle connections are gone, as after the database was restarted: the next calls open new ones."""
+        """All idle connections are gone, as after one end was restarted: the next calls open new ones."""
         self.opened = min(self.opened, self.in_use)
 
     async def _turn(self) -> None:

@@ -64,6 +64,9 @@ class ByVersion(Balancer):
     def finished(self, host: Host, now: float, latency: float, outcome: Outcome) -> None:
         self.balancer_of(version_of(host)).finished(host, now, latency, outcome)
 
+    def renewed(self, fresh: Callable[[], Balancer]) -> ByVersion:
+        return ByVersion(self._weights, fresh(), self._another)
+
 
 def split(node: Node, client: Client, now_serving: str) -> None:
     """From now on *client* goes by the weights that *node* has for its versions; *now_serving* is the one that it knows already."""

@@ -33,6 +33,9 @@ class Transport:
         self.loop, self.env = client.loop, client.env
         self.opened = 0
 
+    def begin_anew(self) -> None:
+        """Its process was started again: it has no connections."""
+
     async def open(self, instance: Instance) -> None:
         """Open a connection to *instance*; raise ConnectFailed, or what a rule of the link says."""
         spec = self.connection

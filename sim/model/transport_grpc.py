@@ -80,6 +80,14 @@ class GrpcTransport(Transport):
             client.node.watchers.append(self._instances_changed)
         client.surround(self.send)
 
+    def begin_anew(self) -> None:
+        for task in list(self._opening.values()):
+            task.cancel()
+        for connection in list(self.connections.values()):
+            self._close(connection)
+        self._failures.clear()
+        self._ping_after = self.keepalive.time if self.keepalive is not None else inf
+
     # a call
 
     async def send(self, request: Request) -> Response:

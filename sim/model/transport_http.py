@@ -61,7 +61,7 @@ class Pool:
             self.idle.append(now)
 
     def broken(self) -> None:
-        """The instance is gone, and all connections with it."""
+        """One end is gone, and all connections with it."""
         self.idle.clear()
         self.generation += 1
 
@@ -81,6 +81,10 @@ class HttpTransport(Transport):
         for instance, pool in list(self.pools.items()):
             if not instance.up:
                 pool.broken()
+
+    def begin_anew(self) -> None:
+        for pool in self.pools.values():
+            pool.broken()
 
     async def send(self, request: Request) -> Response:
         """One attempt over a connection."""

@@ -9,7 +9,7 @@ would be overrun and the checks are probably wrong. 0 never panics. Nobody left:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from random import Random
 from typing import Annotated, Any, Protocol, TypeVar
@@ -65,6 +65,10 @@ class Balancer:
 
     def finished(self, host: Host, now: float, latency: float, outcome: Outcome) -> None:
         """A call to *host* ended after *latency* seconds."""
+
+    def renewed(self, fresh: Callable[[], Balancer]) -> Balancer:
+        """What a new process of the caller has in its place: a *fresh* one; calls of the old process end with this one."""
+        return fresh()
 
 
 def usable(hosts: Sequence[H], exclude: Collection[Any] = (), panic: float = 0.0) -> Sequence[H]:

@@ -172,6 +172,9 @@ class CircuitBreaker(Policy):
         if self.options.sliding_window != before.sliding_window and self._open_to_all is not None:
             self._counts = self.options.sliding_window.start(self._origin)
 
+    def process_ended(self, now: float) -> None:
+        self._enter(CLOSED, now, "its process has ended")
+
     # transitions
 
     def _record_probe(self, permit: Permit, outcome: Outcome, now: float, duration: float | None) -> None:

@@ -72,6 +72,9 @@ class Policy:
         """Is a refusal by *by* this policy's own?"""
         return by is self
 
+    def process_ended(self, now: float) -> None:
+        """The process that it belongs to has ended: there is nothing any more that it keeps open."""
+
     def worst(self, inner: Worst) -> Worst:
         """What a call can cost at most when what is inside costs at most *inner*."""
         return inner
