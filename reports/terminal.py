@@ -135,10 +135,10 @@ class _Report:
         self.console.print(_text(f"  {words('verdict')}: ", (words(f"verdict {verdict}"), style)))
 
     def name_of(self, check: Mapping[str, Any]) -> str:
-        """A check's name; of a steady state's, the phase is told in the language of the summary."""
-        name, phase = str(check["name"]), check.get("phase")
+        """A check's title; of a steady state's, the phase is told in the language of the summary."""
+        title, phase = str(check["title"]), check.get("phase")
         mark = f" {phase} the faults"
-        return self.words(f"phase {phase}", name=name.replace(mark, "", 1)) if mark in name else name
+        return self.words(f"phase {phase}", name=title.replace(mark, "", 1)) if mark in title else title
 
     def faults(self) -> None:
         """When which fault was on, and where."""

@@ -53,7 +53,7 @@ def _probe(check: Mapping[str, Any]) -> dict[str, Any]:
     bound = check["bound"]
     limits = [bound, 1e308] if check["op"] == "at_least" else [-1e308, bound]
     tolerance = {"type": "range", "range": limits}
-    return {"type": "probe", "name": check["name"], "tolerance": tolerance, "provider": _provider("measured", check=check["name"])}
+    return {"type": "probe", "name": check["title"], "tolerance": tolerance, "provider": _provider("measured", check=check["title"])}
 
 
 def _action(fault: FaultInterval) -> dict[str, Any]:

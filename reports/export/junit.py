@@ -39,7 +39,7 @@ def junit(result: RunResult) -> str:
 
 def _case(suite: ET.Element, result: RunResult, check: Mapping[str, Any]) -> None:
     start, end = check.get("from_s") or 0.0, check.get("until_s") or result.duration
-    case = ET.SubElement(suite, "testcase", {"classname": _text(result.name), "name": _text(check["name"]), "time": f"{end - start:.3f}"})
+    case = ET.SubElement(suite, "testcase", {"classname": _text(result.name), "name": _text(check["title"]), "time": f"{end - start:.3f}"})
     if check["passed"]:
         return
     measured = check["measured"]

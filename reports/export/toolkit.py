@@ -9,7 +9,7 @@ from typing import Any
 
 def measured(check: str, directory: str = ".") -> float | None:
     """What *check* measured in the run in *directory*; the toolkit compares it with the probe's tolerance."""
-    return next((entry["measured"] for entry in _summary(directory)["checks"] if entry["name"] == check), None)
+    return next((entry["measured"] for entry in _summary(directory)["checks"] if entry["title"] == check), None)
 
 
 def happened(fault: str, directory: str = ".") -> list[dict[str, Any]]:

@@ -58,11 +58,11 @@ def checks(summary: Mapping[str, Any], words: Words) -> tuple[list[Steady], list
     steady: dict[tuple[str, str], Steady] = {}
     alone: list[Check] = []
     for entry in summary.get("checks") or []:
-        phase, name = str(entry.get("phase", "")), str(entry["name"])
+        phase, title = str(entry.get("phase", "")), str(entry["title"])
         mark = f" {phase} the faults"
         check = _check(entry, words)
-        if phase in PHASES and mark in name:
-            title = name.replace(mark, "", 1)
+        if phase in PHASES and mark in title:
+            title = title.replace(mark, "", 1)
             steady.setdefault((title, check.bound), Steady(title, check.about, check.bound, {}))
             steady[title, check.bound] = Steady(title, check.about, check.bound, {**steady[title, check.bound].phases, phase: check})
         else:
@@ -75,7 +75,7 @@ def _check(entry: Mapping[str, Any], words: Words) -> Check:
     until = entry.get("until_s")
     window = f"{_at(words, entry['from_s'])} – {words('to the end') if until is None else _at(words, until)}"
     about = " · ".join(part for part in (measure, of) if part)
-    return Check(str(entry["name"]), about, bool(entry["passed"]), words.measure(measure, entry["measured"]),
+    return Check(str(entry["title"]), about, bool(entry["passed"]), words.measure(measure, entry["measured"]),
                  words(str(entry["op"]), bound=words.measure(measure, entry["bound"])), window, str(entry.get("phase", "")))
 
 

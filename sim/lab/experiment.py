@@ -59,8 +59,8 @@ class Judge:
     def _steady(self) -> Iterator[dict[str, Any]]:
         for asked in self.scenario.steady_state:
             for phase in phases(self.intervals, self.scenario.warmup, self.end, asked.grace):
-                name = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
-                yield from self._entries(asked, name, measured(self.evidence, asked, phase.start, phase.until), phase)
+                title = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
+                yield from self._entries(asked, title, measured(self.evidence, asked, phase.start, phase.until), phase)
 
     def _windows(self) -> Iterator[dict[str, Any]]:
         for check in self.scenario.checks:
@@ -83,12 +83,13 @@ class Judge:
         return measured(self.evidence, check, window.start, window.until)
 
     @staticmethod
-    def _entries(asked: Asked, name: str, value: float | None, window: Phase) -> Iterator[dict[str, Any]]:
-        """One entry for each bound; what could not be measured has not held."""
+    def _entries(asked: Asked, title: str, value: float | None, window: Phase) -> Iterator[dict[str, Any]]:
+        """One entry for each bound; what could not be measured has not held. *name* is the scenario's word for it, *title* tells it from
+        the same condition in another phase, or with another bound."""
         bounds = list(asked.bounds())
         for key, bound in bounds:
             yield {
-                "name": name if len(bounds) == 1 else f"{name} ({key.replace('_', ' ')})",
+                "name": asked.title, "title": title if len(bounds) == 1 else f"{title} ({key.replace('_', ' ')})",
                 "passed": value is not None and within(value, key, bound), "measured": value, "op": key, "bound": bound,
                 "from_s": window.start, "until_s": window.until, "measure": asked.measure, "of": asked.of, "phase": window.name,
             }

@@ -30,7 +30,7 @@ OK = {"name": "ok", "measure": "success_ratio", "of": "users", "at_least": "99%"
 def judged(*faults, **more):
     """(verdict, {check: (passed, measured)})."""
     summary = run(scenario(faults, **more)).summary
-    return summary["verdict"], {check["name"]: (check["passed"], check["measured"]) for check in summary["checks"]}
+    return summary["verdict"], {check["title"]: (check["passed"], check["measured"]) for check in summary["checks"]}
 
 
 def test_a_system_that_shrugs_a_fault_off_passes():
@@ -83,6 +83,14 @@ def test_checks_are_judged_over_their_window():
     verdict, found = judged(abort(), checks=checks)
     assert verdict == "fail"
     assert found == {"bad": (False, 0.0), "good": (True, 1.0)}
+
+
+def test_a_condition_keeps_its_name_in_every_phase():
+    """The name is the scenario's own word, whatever the phase or the bound; the title tells the entries apart."""
+    load = {"name": "load", "measure": "offered", "of": "users", "at_least": "1/s", "at_most": "1000/s"}
+    summary = run(scenario([abort()], steady_state=[OK], checks=[load])).summary
+    assert [(check["name"], check["title"]) for check in summary["checks"]] == [
+        *(("ok", f"ok {phase} the faults") for phase in ("before", "during", "after")), ("load", "load (at least)"), ("load", "load (at most)")]
 
 
 def test_a_check_with_two_bounds_is_two_checks():

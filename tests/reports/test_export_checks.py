@@ -31,7 +31,7 @@ def test_a_failure_says_what_was_measured(suite):
 
 def test_characters_that_xml_forbids_are_replaced():
     """A bell in a name must not make the file unreadable."""
-    text = junit(shop(summary={"checks": [{**CHECKS[0], "name": "ding\a"}]}))
+    text = junit(shop(summary={"checks": [{**CHECKS[0], "title": "ding\a"}]}))
     assert ET.fromstring(text).find("testsuite/testcase").get("name") == "ding\ufffd"
 
 

@@ -248,7 +248,7 @@ def test_nothing_breaks_out(tmp_path):
     """Titles, names, messages and statuses from a run are text in the page, whatever they hold."""
     result = shop(title=EVIL, name=EVIL, variant=EVIL, digest=EVIL)
     log = {**result.logs[0], "message": EVIL}
-    check = {"name": EVIL, "passed": False, "measured": None, "op": "at_least", "bound": 1.0, "from_s": 0.0}
+    check = {"name": EVIL, "title": EVIL, "passed": False, "measured": None, "op": "at_least", "bound": 1.0, "from_s": 0.0}
     result = replace(
         result, names=replace(result.names, nodes=[*result.names.nodes[:2], EVIL, *result.names.nodes[3:]], operations=[EVIL]), logs=[log],
         attributes={2: {EVIL: EVIL}}, faults=[fault(EVIL, targets=(EVIL,))],
@@ -296,9 +296,9 @@ def test_checks_stand_by_phase():
     """A condition of the steady state is one row with its judgement in each phase; other checks stand alone."""
     entry = {"op": "at_most", "bound": 0.5, "measure": "latency.p99", "of": "shoppers", "from_s": 0.0, "until_s": 1.0}
     summary = {"checks": [
-        {**entry, "name": "fast before the faults", "phase": "before", "passed": True, "measured": 0.2},
-        {**entry, "name": "fast during the faults", "phase": "during", "passed": False, "measured": 0.9},
-        {**entry, "name": "recovers", "phase": "window", "passed": True, "measured": 0.1},
+        {**entry, "title": "fast before the faults", "phase": "before", "passed": True, "measured": 0.2},
+        {**entry, "title": "fast during the faults", "phase": "during", "passed": False, "measured": 0.9},
+        {**entry, "title": "recovers", "phase": "window", "passed": True, "measured": 0.1},
     ]}
     steady, alone = checks(summary, Words())
     assert [(row.name, row.bound, {phase: check.measured for phase, check in row.phases.items()}) for row in steady] == [

@@ -72,9 +72,9 @@ def summary():
                                                    "lag_max": 73}}}},
         "sagas": {"checkout": {"started": 9600, "completed": 9000, "compensated": 598, "stuck": 2}},
         "checks": [
-            {"name": "availability before the faults", "phase": "before", "measure": "success_ratio", "passed": True, "measured": 0.997, "op": "at_least", "bound": 0.99,
-             "from_s": 20.0, "until_s": 60.0},
-            {"name": "fast", "measure": "latency.p99", "passed": False, "measured": 1.24, "op": "at_most", "bound": 0.4, "from_s": 60.0,
+            {"name": "availability", "title": "availability before the faults", "phase": "before", "measure": "success_ratio",
+             "passed": True, "measured": 0.997, "op": "at_least", "bound": 0.99, "from_s": 20.0, "until_s": 60.0},
+            {"name": "fast", "title": "fast", "measure": "latency.p99", "passed": False, "measured": 1.24, "op": "at_most", "bound": 0.4, "from_s": 60.0,
              "until_s": None},
         ],
         "warnings": [{"name": "gray", "fault": "instance.slow", "why": "no request reached its targets"}],

@@ -31,4 +31,4 @@ def test_the_scenario_finds_the_bug_and_passes_without_it(name, check, variant, 
     """The steady state tells, by the check that is about it."""
     summary = result_of(name, variant).summary
     assert summary["verdict"] == verdict
-    assert next(one for one in summary["checks"] if one["name"] == check)["passed"] is (verdict == "pass")
+    assert next(one for one in summary["checks"] if one["title"] == check)["passed"] is (verdict == "pass")

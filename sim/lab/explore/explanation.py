@@ -27,7 +27,7 @@ class Onset:
 
 def told(bad: RunResult, good: RunResult, since: float) -> list[str]:
     """Lines for people: what broke, then how it spread, in the order of time."""
-    lines = [f"broken: {check['name']}: {_value(check['measured'])}, bound {check['op'].replace('_', ' ')} {_value(check['bound'])}"
+    lines = [f"broken: {check['title']}: {_value(check['measured'])}, bound {check['op'].replace('_', ' ')} {_value(check['bound'])}"
              for check in bad.summary["checks"] if not check["passed"]]
     spread = sorted(onsets(bad, good, since), key=lambda onset: (onset.at, onset.edge))
     return lines + [f"t={onset.at:.1f}s  {onset.edge} {onset.what}" for onset in spread]

@@ -37,7 +37,7 @@ def run_under(scenario: Scenario, plan: Plan, seed: int) -> RunResult:
 def judged(result: RunResult) -> Trial:
     """The trial that *result* was."""
     checks = result.summary["checks"]
-    broken = tuple(check["name"] for check in checks if not check["passed"])
+    broken = tuple(check["title"] for check in checks if not check["passed"])
     return Trial(broken, min((_room(check) for check in checks), default=1.0), result.summary["verdict"])
 
 
