@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reports.charts.spread import figure_at, mean_and_half_width
+from reports.charts.spread import figure_at, mean_and_half_width, t_975
 from reports.texts import Words
 from sim.errors import InvalidInput
 from sim.lab.compare import compare
 from sim.lab.sweep import Cell, combinations, sweep
-from sim.scenario.load import Loaded, load_scenario
+from sim.mistakes import did_you_mean
+from sim.scenario.documents import load_document
+from sim.scenario.load import load_scenario
+from sim.scenario.overrides import Patch, set_option, variant_names
+from sim.scenario.problems import Collected, Place, Source, refuse
 from sim.scenario.scenario import Scenario
 
 FIGURES = ("success_ratio", "goodput_rps", "latency_s.p50", "latency_s.p99")  # of every workload, where nothing else is asked for
@@ -33,10 +38,11 @@ class Given:
     seeds: int
     jobs: int
 
-    def load(self, variant: str | None = None, more: Sequence[str] = ()) -> Loaded:
-        """The scenario with *more* overrides."""
+    def load(self, variant: str | None = None, patches: Sequence[Patch] = ()) -> Scenario:
+        """The scenario with its overrides, and *patches* on top of them."""
         options = {"duration": self.duration} if self.duration is not None else {}
-        return load_scenario(self.path, plans=self.plans, variant=variant, overrides=[*self.overrides, *more], options=options)
+        loaded = load_scenario(self.path, plans=self.plans, variant=variant, overrides=self.overrides, options=options, patches=patches)
+        return loaded.scenario
 
     def seeds_of(self, scenario: Scenario) -> list[int]:
         """As many as asked for, from the first on."""
@@ -66,8 +72,9 @@ def parse_vary(texts: Sequence[str]) -> dict[str, list[str]]:
 def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequence[str], out: str | None) -> Iterator[str]:
     """Run the sweep, write table and charts; lines to print."""
     varied = parse_vary(vary)
-    base = given.load(variant).scenario
-    every = [(one, given.load(variant, [f"{path}={value}" for path, value in one.items()]).scenario) for one in combinations(varied)]
+    base = given.load(variant)
+    every = [(one, given.load(variant, [set_option(f"{path}={value}", "--vary ") for path, value in one.items()]))
+             for one in combinations(varied)]
     place = Path(out) if out is not None else Path("out") / f"sweep-{base.name}"
     identity = {"scenario": _hash([scenario for _, scenario in every]), "vary": varied, "seeds": given.seeds_of(base), "variant": variant}
     try:
@@ -83,7 +90,10 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     charts = _draw_sweep(place / "charts", cells, figures)
     yield from _sweep_table(cells, list(varied), figures)
     yield ""
-    yield f"{len(cells)} runs; table: {place / 'cells.csv'}; charts: {', '.join(charts) or 'none'}"
+    yield from few(given.seeds)
+    yield f"{len(cells)} runs"
+    yield from _listed("table", [str(place / "cells.csv")])
+    yield from _listed("charts", charts or ["none: no figure has values to draw"])
 
 
 def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
@@ -133,7 +143,8 @@ def _write_csv(path: Path, cells: Sequence[Cell], figures: Sequence[str]) -> Non
 
 def compared(given: Given, first: str, second: str, measures: Sequence[str], out: str | None) -> Iterator[str]:
     """Run both on the same seeds, write figures and charts; lines to print."""
-    sides = [_side(given, name) for name in (first, second)]
+    sides = _sides(given, first, second)
+    names = (first, second if second != first else f"{second} again")
     seeds = given.seeds_of(sides[0])
     runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter("runs"))
     figures = measures_of(sides[0], measures)
@@ -146,24 +157,43 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
             raise InvalidInput(f"--measure {error.args[0]}") from None
         gaps = [b - a for a, b in zip(*values, strict=True)]
         rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]), _meaning(gaps)])
-        data[figure] = {first: values[0], second: values[1], "difference": gaps}
+        data[figure] = {names[0]: values[0], names[1]: values[1], "difference": gaps}
     verdicts = [sum(result.summary["verdict"] == "pass" for result in side) for side in runs]
     rows.append(["runs that held all checks", *(f"{held} of {len(seeds)}" for held in verdicts), "", ""])
     place = Path(out) if out is not None else Path("out") / f"compare-{sides[0].name}-{_file(first)}-{_file(second)}"
-    charts = _draw_comparison(place, {first: runs[0], second: runs[1]}, data, seeds)
+    charts = _draw_comparison(place, dict(zip(names, runs, strict=True)), data, seeds)
     yield f"{sides[0].name}: {first} against {second}, {len(seeds)} pairs on the same seeds; means with 95 % intervals"
-    yield from _table(["", first, second, "difference", ""], rows)
+    yield from _table(["", *names, "difference", ""], rows)
     yield ""
-    yield f"figures: {place / 'comparison.json'}; charts: {', '.join(charts)}"
+    if sides[0] == sides[1]:
+        yield f"{first} and {second} are the same scenario: with the same seeds nothing can differ"
+    else:
+        yield from few(len(seeds))
+    yield from _listed("figures", [str(place / "comparison.json")])
+    yield from _listed("charts", charts or ["none: there is nothing to draw"])
+
+
+def _sides(given: Given, first: str, second: str) -> list[Scenario]:
+    """Both scenarios; raise InvalidFile with all that is wrong with either."""
+    wrong, sides = Collected(), []
+    for name in (first, second):
+        with wrong:
+            sides.append(_side(given, name))
+    wrong.refuse()
+    return sides
 
 
 def _side(given: Given, name: str) -> Scenario:
     """What A or B stands for: a file, a `key=value` override, `base`, or one of the variants."""
     if name.endswith((".yaml", ".yml")):
-        return Given(name, given.plans, given.overrides, given.duration, given.seed, given.seeds, given.jobs).load().scenario
+        return replace(given, path=name).load()
     if "=" in name:
-        return given.load(more=[name]).scenario
-    return given.load(None if name == "base" else name).scenario
+        return given.load(patches=[set_option(name, "")])
+    known = ["base", *variant_names(load_document(given.path))]
+    if name not in known:
+        refuse(Place(Source(name, (), is_file=False), 1, 1), f"neither `base` nor a variant of {given.path}",
+               f"{did_you_mean(name, known)}\nor compare with a PATH=VALUE, 'services.orders.workers=32', or with another file, other.yaml")
+    return given.load(None if name == "base" else name)
 
 
 def _draw_comparison(place: Path, groups: Mapping[str, Any], data: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
@@ -186,6 +216,23 @@ def _meaning(gaps: Sequence[float]) -> str:
 
 
 # both
+
+ENOUGH = 5  # runs; from here on an interval narrows slowly
+
+
+def few(seeds: int) -> Iterator[str]:
+    """What is to be thought of means over so few *seeds*, and how many would do. An interval is t / sqrt(n) standard deviations wide."""
+    if seeds == 1:
+        yield f"one run of each says nothing about chance: with --seeds {ENOUGH} or more there are intervals"
+    elif seeds < ENOUGH:
+        now, five, ten = (t_975(many - 1) / math.sqrt(many) for many in (seeds, ENOUGH, 2 * ENOUGH))
+        yield (f"{seeds} seeds say little: with as much spread, --seeds {ENOUGH} would make the intervals {now / five:.1f} times narrower, "
+               f"--seeds {2 * ENOUGH} {now / ten:.1f} times")
+
+
+def _listed(head: str, things: Sequence[str]) -> Iterator[str]:
+    """*things* below each other, after their *head*."""
+    yield from (f"{head + ':' if index == 0 else '':<9} {thing}" for index, thing in enumerate(things))
 
 
 def _spread(values: Sequence[float], figure: str, words: Words) -> str:

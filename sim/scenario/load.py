@@ -58,15 +58,16 @@ def load_scenario(
     variant: str | None = None,
     overrides: Iterable[str] = (),
     options: Mapping[str, str] | None = None,
+    patches: Iterable[Patch] = (),
     faults: bool = True,
 ) -> Loaded:
-    """The scenario at *path* with its *variant* applied, then *overrides* (PATH=VALUE), and the faults of *plans* added.
+    """The scenario at *path* with its *variant* applied, then *overrides* (PATH=VALUE) and *patches*, and the faults of *plans* added.
 
     *options* are overrides that have a name of their own on the command line: `{"duration": "30s"}` for `--duration 30s`.
     Without *faults* it has none. Raise InvalidFile with everything that is wrong.
     """
     wrong = Collected()
-    document = _patched(load_document(path), variant, overrides, options or {}, wrong)
+    document = _patched(load_document(path), variant, overrides, options or {}, patches, wrong)
     if is_plan(document):
         refuse(document.place(()), "this is a fault plan, not a scenario", f"give it with `--faults {document.path}` beside a scenario")
     added: list[Plan] = []
@@ -89,12 +90,13 @@ def read(
 ) -> Document:
     """The file at *path* with all patches applied, not validated yet; raise InvalidFile."""
     wrong = Collected()
-    document = _patched(load_document(path), variant, overrides, options or {}, wrong)
+    document = _patched(load_document(path), variant, overrides, options or {}, (), wrong)
     wrong.refuse()
     return document
 
 
-def _patched(document: Document, variant: str | None, overrides: Iterable[str], options: Mapping[str, str], wrong: Collected) -> Document:
+def _patched(document: Document, variant: str | None, overrides: Iterable[str], options: Mapping[str, str], more: Iterable[Patch],
+             wrong: Collected) -> Document:
     """*document* with every patch applied that can be; the others are told to *wrong*."""
     patches: list[Patch] = []
     if variant is not None:
@@ -106,7 +108,7 @@ def _patched(document: Document, variant: str | None, overrides: Iterable[str], 
     for key, text in options.items():
         with wrong:
             patches.append(option_patch(key, text))
-    for patch in patches:
+    for patch in [*patches, *more]:
         with wrong:
             document = patched(document, patch)
     return document

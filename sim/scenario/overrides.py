@@ -37,13 +37,13 @@ class Patch:
     place: Place
 
 
-def set_option(option: str) -> Patch:
-    """The patch that `--set OPTION` asks for; raise InvalidFile."""
-    source = Source(f"--set {option}", tuple(option.splitlines()) or ("",), is_file=False)
+def set_option(option: str, given: str = "--set ") -> Patch:
+    """The patch that *option*, PATH=VALUE, asks for; raise InvalidFile. *given* stands before it on the command line."""
+    source = Source(f"{given}{option}", tuple(option.splitlines()) or ("",), is_file=False)
     path, equals, text = option.partition("=")
     place = Place(source, 1, 1)
     if not equals or not path.strip():
-        refuse(place, "an override is PATH=VALUE", "for example --set 'services.orders.workers=32'")
+        refuse(place, "an override is PATH=VALUE", f"for example {given}'services.orders.workers=32'")
     value = parse(text, source, column=len(path) + 1)
     return Patch(path.strip(), value or Node(place), place)
 

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from reports.sweeping import few
+
 from .test_run import ROOT, folder, mesocosm  # noqa: F401 - a fixture
 
 SWEEP = ("sweep", "small.yaml", "--vary", "services.back.workers=1,2,4", "--vary", "workloads.users.rate=20/s,50/s", "--seeds", "2",
@@ -60,27 +62,41 @@ def test_the_table_has_a_row_for_each_combination_and_charts_are_drawn(folder): 
     assert list((folder / "s" / "charts").rglob("sweep.svg"))
 
 
-@pytest.mark.parametrize("arguments", [
-    ("sweep", "small.yaml", "--vary", "services.back.workers"),
-    ("sweep", "small.yaml", "--vary", "services.bakc.workers=1,2"),
-    ("sweep", "small.yaml", "--vary", "services.back.workers=1,x"),
-    ("sweep", "small.yaml", "--vary", "services.back.workers=1", "--duration", "5s", "--measure", "workloads.users.nothing"),
-    ("compare", "small.yaml", "base", "nothing"),
-    ("compare", "small.yaml", "base", "services.back.workers=x"),
+@pytest.mark.parametrize(("arguments", "told"), [
+    (("sweep", "small.yaml", "--vary", "services.back.workers"), "--vary 'services.back.workers': write PATH=VALUE,VALUE"),
+    (("sweep", "small.yaml", "--vary", "services.bakc.workers=1,2"), "--vary services.bakc.workers=1: there is no 'bakc' in 'services'"),
+    (("sweep", "small.yaml", "--vary", "services.back.workers=1,x"), "--vary services.back.workers=x: should be a whole number"),
+    (("sweep", "small.yaml", "--vary", "services.back.workers=1", "--duration", "5s", "--measure", "workloads.users.nothing"), "--measure "),
+    (("compare", "small.yaml", "base", "nothing"), "nothing: neither `base` nor a variant of small.yaml"),
+    (("compare", "small.yaml", "base", "nothing"), "or compare with a PATH=VALUE, 'services.orders.workers=32', or with another file"),
+    (("compare", "small.yaml", "baes", "services.back.workers=x"), "did you mean 'base'?"),
+    (("compare", "small.yaml", "baes", "services.back.workers=x"), "\nservices.back.workers=x: should be a whole number"),
+    (("compare", "small.yaml", "base", "smal.yaml"), "did you mean 'small.yaml'?"),
 ])
-def test_what_cannot_be_swept_or_compared_is_told(folder, arguments):  # noqa: F811
-    """Code 2, words, no traceback; before anything runs where that can be known."""
+def test_what_cannot_be_swept_or_compared_is_told(folder, arguments, told):  # noqa: F811
+    """Code 2, in the words in which it was asked for, both sides at once; before anything runs where that can be known."""
     done = mesocosm(*arguments, cwd=folder)
-    assert done.returncode == 2 and done.stderr.strip() and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert told in f"\n{done.stderr}"
 
 
 def test_a_comparison_pairs_its_runs(folder):  # noqa: F811
     """The same against itself differs nowhere; a service that takes ten times as long differs, and the figures lie in a file."""
     same = mesocosm("compare", "small.yaml", "base", "base", "--seeds", "3", "--duration", "10s", "--out", "same", cwd=folder)
     assert same.returncode == 0 and "differs" not in same.stdout
+    assert "base and base are the same scenario" in same.stdout and "seeds say little" not in same.stdout
+    assert os.path.exists(folder / "same" / "goodput" / "comparison.svg")
     slower = "services.back.endpoints.GET /=[{work: {exponential: 50ms}}]"
     done = mesocosm("compare", "small.yaml", "base", slower, "--seeds", "3", "--duration", "10s", "--out", "c", cwd=folder)
+    assert "3 seeds say little" in done.stdout and "are the same scenario" not in done.stdout
     line = next(line for line in done.stdout.splitlines() if "p50" in line)
     assert "differs" in line
     figures = json.loads((folder / "c" / "comparison.json").read_text())["figures"]["workloads.users.latency_s.p50"]
     assert all(gap > 0.02 for gap in figures["difference"]) and os.path.exists(folder / "c" / "goodput" / "comparison.svg")
+
+
+def test_few_seeds_are_said_to_say_little():
+    """One gives no interval, two a very wide one; how much more seeds would narrow it is Student's t over the root of their number."""
+    assert list(few(1)) == ["one run of each says nothing about chance: with --seeds 5 or more there are intervals"]
+    assert "--seeds 5 would make the intervals 7.2 times narrower, --seeds 10 12.6 times" in next(few(2))  # 12.706/√2, 2.776/√5, 2.262/√10
+    assert not list(few(5))
