@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from sim.distributions import TimeDistribution
 from sim.model.client import UseSpec
 from sim.model.door import with_codel
 from sim.model.instance import Instance
@@ -33,13 +34,14 @@ UNBOUNDED = 2**62
 
 
 class QueueSpec(Spec):
-    """The line in front of the workers; beyond *limit* a request is answered with 503.
+    """The line in front of the workers; beyond *limit* a request is answered with 503, and so is one that has waited for *max_wait*.
 
     `codel` is first come, first served, with CoDel at its end as `admission` has it by default; state it there to set it.
     """
 
     limit: int = Field(default=128, ge=0)
     order: Literal["fifo", "lifo", "priority", "codel"] = "fifo"
+    max_wait: TimeDistribution | None = None  # drawn for each; as HAProxy's `timeout queue`
 
 
 class CpuSpec(Spec):
@@ -103,7 +105,7 @@ class Node:
         self.index = world.recorder.node(name, spec.word)
         self.workers = spec.workers_each()
         line = spec.queue_spec()
-        self.queue_limit, self.queue_order = line.limit, line.order
+        self.queue_limit, self.queue_order, self.max_wait = line.limit, line.order, line.max_wait
         self.startup = spec.startup
         self.cores = spec.cores_each()
         self.admission = with_codel(spec.admission) if line.order == "codel" else spec.admission

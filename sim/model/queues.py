@@ -1,4 +1,4 @@
-"""In which order waiting requests get a worker: first come first served, newest first, or by priority."""
+"""The line in front of workers: first come first served, newest first, or by priority; and how long anybody stays in it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sim.model.messages import Exchange
+
+if TYPE_CHECKING:
+    from sim.kernel import SimLoop
+    from sim.kernel.timers import Timer
+    from sim.sampling import Sampler
 
 
 class Queue(Protocol):
@@ -84,6 +89,46 @@ class Priority:
         waiting = [entry[2] for entry in sorted(self._heap)]
         self._heap = []
         return waiting
+
+
+class Impatient:
+    """A *line* that everybody leaves who has waited in it for a time of his own, drawn from *patience* (seconds); *gone* is told."""
+
+    def __init__(self, line: Queue, loop: SimLoop, patience: Sampler, gone: Callable[[Exchange], None]) -> None:
+        self._line, self._loop, self._patience, self._gone = line, loop, patience, gone
+        self._timers: dict[Exchange, Timer] = {}
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def push(self, exchange: Exchange) -> None:
+        self._timers[exchange] = self._loop.after(self._patience(), self._give_up, exchange)
+        self._line.push(exchange)
+
+    def pop(self) -> Exchange:
+        exchange = self._line.pop()
+        self._timers.pop(exchange).cancel()
+        return exchange
+
+    def remove(self, exchange: Exchange) -> bool:
+        """Take *exchange* out of the line; False if it is not in it."""
+        timer = self._timers.pop(exchange, None)
+        if timer is None:
+            return False
+        timer.cancel()
+        return self._line.remove(exchange)
+
+    def drain(self) -> list[Exchange]:
+        """Take everybody out."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        return self._line.drain()
+
+    def _give_up(self, exchange: Exchange) -> None:
+        del self._timers[exchange]
+        self._line.remove(exchange)
+        self._gone(exchange)
 
 
 QUEUES: dict[str, Callable[[], Queue]] = {"fifo": Fifo, "lifo": Lifo, "priority": Priority, "codel": Fifo}

@@ -2,6 +2,7 @@
 
     arrives ──free worker──────────────▶ served ──▶ answer goes back over the link
        ├────queue not full──▶ waits ──▶ served
+       │                        └─ for max_wait ──▶ 503
        ├────queue full, or not admitted───────────▶ 503, 429
        └────instance down─────────────────────────▶ refused
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from sim.errors import ConnectFailed
 from sim.model.messages import Answer, Exchange, Response
 from sim.model.network import LOST, LinkFailed
-from sim.model.queues import QUEUES
+from sim.model.queues import QUEUES, Impatient
 from sim.model.spans import explain
 from sim.resilience.deadline import set_deadline
 from sim.telemetry.codes import Outcome, Reason, SpanKind
@@ -64,6 +65,8 @@ class Station:
         self.workers = node.workers
         self.queue_limit = node.queue_limit
         self.queue = QUEUES[node.queue_order]()
+        if node.max_wait is not None:
+            self.queue = Impatient(self.queue, self.loop, node.max_wait.sampler(world.streams[f"{name} max_wait"]), self.waited_too_long)
         self.busy = Level(now)
         self.waiting = Level(now)
         self.up = True
@@ -109,6 +112,12 @@ class Station:
             self.waiting.change(1, self.env._now)
         else:
             self._turned_away(exchange, Response(503, rejected=True, body="queue full"))
+
+    def waited_too_long(self, exchange: Exchange) -> None:
+        """Nobody had time for *exchange*, and it has left the line."""
+        self.waiting.change(-1, self.env._now)
+        self.shed["max_wait"] += 1
+        self._turned_away(exchange, Response(503, rejected=True, body="waited too long"))
 
     def _turned_away(self, exchange: Exchange, refusal: Response | None) -> bool:
         """Answer with *refusal*, if there is one."""

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sim.model.messages import Exchange, Request
 from sim.model.queues import QUEUES, Queue
-from tests.model.small_runs import at, ran
+from tests.model.small_runs import answers, at, ran
 
 
 def exchange(priority: int = 0) -> Exchange:
@@ -132,3 +132,22 @@ def test_a_call_keeps_the_priority_of_the_request_that_makes_it():
         return [result.names.workloads[row["workload"]] for row in sorted(result.requests.rows, key=lambda row: row["end"])]
 
     assert orders() == ["first", "urgent", "late"] and orders(priority=0) == ["first", "late", "urgent"]
+
+
+@pytest.mark.parametrize("order", ["fifo", "lifo", "priority"])
+def test_who_has_waited_long_enough_leaves_the_line_with_503(order):
+    """One worker takes 100 ms for each; who has waited for 150 ms goes, and who is served in time is never told to go."""
+    api = {"workers": 1, "queue": {"order": order, "max_wait": "150ms"}, "endpoints": {"GET /": [{"work": "100ms"}]}}
+    result = ran({"api": api}, {"users": at("0ms", "1ms", "2ms", "3ms")})
+    assert sorted(answers(result, "users")) == [("200", 102.0), ("200", 199.0 if order == "lifo" else 201.0),
+                                               *([("503", 152.0)] * 2)]
+    assert result.summary["services"]["api"]["admission"] == {"max_wait": 2}
+    assert result.summary["services"]["api"]["rejected"] == result.summary["requests"]["rejected"] == 2
+
+
+def test_who_was_in_line_when_the_instance_died_is_not_told_to_go():
+    """The line and its times end with the process; who comes to the next process has a time of its own."""
+    api = {"workers": 1, "queue": {"max_wait": "150ms"}, "endpoints": {"GET /": [{"work": "100ms"}]}}
+    kill = {"kind": "instance.kill", "target": {"service": "api"}, "schedule": {"at": "50ms", "for": "20ms"}}
+    result = ran({"api": api}, {"users": at("0ms", "10ms", "20ms", "80ms", "90ms", "95ms")}, faults=[kill])
+    assert [status for status, _ in answers(result, "users")] == ["reset", "reset", "reset", "200", "200", "503"]

@@ -30,6 +30,20 @@ def mm_c_k(servers: int, capacity: int, load: float) -> tuple[float, float]:
     return blocked, in_system / (load * (1 - blocked))
 
 
+def erlang_a(servers: int, load: float, impatience: float) -> tuple[float, float]:
+    """(share that waits, share that leaves the line) of M/M/c+M with unit service rate: who waits leaves at rate *impatience*.
+
+    By birth and death. Source: Garnett, Mandelbaum and Reiman, Designing a Call Center with Impatient Customers, 2002.
+    """
+    weights = [1.0]
+    while len(weights) <= servers or weights[-1] > 1e-15 * max(weights):
+        n = len(weights)
+        weights.append(weights[-1] * load / (min(n, servers) + max(0, n - servers) * impatience))
+    total = sum(weights)
+    queue = sum((n - servers) * weight for n, weight in enumerate(weights) if n > servers) / total
+    return sum(weights[servers:]) / total, impatience * queue / load
+
+
 def mva(users: int, think: float, demands: list[float]) -> tuple[float, float]:
     """(throughput, response time) of a closed network of single queues: exact mean value analysis. Source: Reiser and Lavenberg 1980."""
     queues = [0.0] * len(demands)

@@ -29,6 +29,35 @@ def test_v27_closed_network_against_mean_value_analysis(users):
     assert latency(result) == pytest.approx(response, rel=0.05)
 
 
+JACKSON = """
+name: jackson
+duration: 8000s
+warmup: 100s
+network: {default: {latency: 0ms}}
+services:
+  front:                                                # lets go of one station before it turns to the next
+    workers: 1000000
+    endpoints:
+      GET /: [{call: gateway GET /}, {call: front GET /svc}]
+      GET /svc: [{call: svc GET /}, {choose: [{weight: 1, do: []}, {weight: 1, do: [{call: front GET /db}]}]}]
+      GET /db: [{call: db GET /}, {choose: [{weight: 4, do: []}, {weight: 1, do: [{call: front GET /svc}]}]}]
+  gateway: {workers: 1, queue: {limit: 100000}, endpoints: {GET /: [{work: {exponential: 50ms}}]}}
+  svc: {workers: 1, queue: {limit: 100000}, endpoints: {GET /: [{work: {exponential: 83333us}}]}}
+  db: {workers: 1, queue: {limit: 100000}, endpoints: {GET /: [{work: {exponential: 125ms}}]}}
+workloads: {users: {executor: constant-arrival-rate, rate: 5/s, to: front, mix: [{send: GET /}]}}
+"""
+
+
+def test_v25_open_network_against_jackson():
+    """A request in two that svc has served goes to db, and one in five from there back to svc: each station is an M/M/1 of its own."""
+    result = simulate(JACKSON)
+    loads = {"gateway": 5 / 20, "svc": 5 / 0.9 / 12, "db": 5 / 0.9 / 2 / 8}
+    for station, load in loads.items():
+        assert of(result, "services", station, "utilisation") == pytest.approx(load, rel=0.02)
+        assert result.series(station, "busy").mean.mean() + result.series(station, "queue").mean.mean() == pytest.approx(load / (1 - load), rel=0.05)
+    assert latency(result) == pytest.approx(sum(load / (1 - load) for load in loads.values()) / 5, rel=0.03)
+
+
 FAN = """
 name: fan
 duration: 2000s

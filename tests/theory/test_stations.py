@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from .formulas import erlang_b, erlang_c, mm_c_k
+from .formulas import erlang_a, erlang_b, erlang_c, mm_c_k
 from .runs import latency, of, replicate, simulate, station
 
 
@@ -102,3 +102,33 @@ def test_waiting_is_exponential_in_its_tail():
     """M/M/1: the time in the system is exponential with rate 1-rho, so its p99 is ln(100)/(1-rho)."""
     mean, half = replicate(station(0.7, "{exponential: 1s}", duration=30_000, warmup=500), lambda result: latency(result, "p99"))
     assert mean == pytest.approx(math.log(100) / 0.3, abs=half + 0.6)
+
+
+@pytest.mark.parametrize(("servers", "load", "impatience"), [(1, 0.8, 0.5), (1, 1.2, 0.5), (10, 10.0, 1.0), (10, 12.0, 0.5)])
+def test_v19_who_waits_too_long_leaves_the_line(servers, load, impatience):
+    """Erlang-A, M/M/c+M: with patience in the line even an overloaded station settles."""
+    patience = f"queue: {{limit: 100000, max_wait: {{exponential: {1 / impatience}s}}}}"
+    text = station(load, "{exponential: 1s}", workers=servers, duration=60_000 / load, warmup=200)
+    result = simulate(text.replace("queue: {limit: 1000000}", patience))
+    waiting, leaving = erlang_a(servers, load, impatience)
+    counts, spans = of(result, "workloads", "users"), result.spans.of(2)
+    assert counts["rejected"] / counts["started"] == pytest.approx(leaving, abs=0.008)
+    assert float((spans.queued > 0).mean()) == pytest.approx(waiting, abs=0.015)
+    assert of(result, "services", "server", "utilisation") == pytest.approx(load * (1 - leaving) / servers, abs=0.015)
+
+
+@pytest.mark.parametrize("load", [0.8, 0.9])
+def test_v21_work_for_users_who_have_left_is_lost(load):
+    """Users wait for 5 service times, and their requests are served all the same: good is what ends before, 1 - exp(-5 (1 - rho))."""
+    text = station(load, "{exponential: 1s}", duration=60_000, warmup=500)
+    result = simulate(text.replace("to: server", "to: server, timeout: 5s"))
+    assert of(result, "workloads", "users", "success_ratio") == pytest.approx(1 - math.exp(-5 * (1 - load)), abs=0.03)
+    assert of(result, "services", "server", "utilisation") == pytest.approx(load, abs=0.015)
+
+
+def test_v21_beyond_capacity_nothing_is_answered_in_time():
+    """A line that grows for ever is all work for users who have left; where their leaving is told, it does not even grow."""
+    text = station(1.2, "{exponential: 1s}", duration=4_000, warmup=1_000).replace("to: server", "to: server, timeout: 5s")
+    told = text.replace("workers: 1", "workers: 1\n    on_caller_gone: cancel")
+    assert of(simulate(text), "workloads", "users", "success_ratio") < 0.01
+    assert of(simulate(told), "workloads", "users", "success_ratio") > 0.6
