@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sim.distributions import Constant, TimeDistribution
+from sim.errors import InvalidInput
 from sim.mistakes import Mistake, invalid
 from sim.model.broker_core import CoreGroup, route
 from sim.model.broker_log import StoredMessages
 from sim.model.broker_stream import StreamGroup
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
-from sim.model.messaging import MESSAGE_ID, Message
+from sim.model.messaging import MESSAGE_ID, Deliver, Message
 from sim.model.node import Handler, Node, NodeSpec
 from sim.model.spans import explain
 from sim.model.subjects import matches
@@ -113,15 +114,26 @@ class Broker(Node):
     # subscribers
 
     def subscribe(self, node: Node, pattern: str, subscription: Subscription) -> None:
-        """The instances of *node*, now and later, get what fits *pattern*."""
-        queue = subscription.group or node.name
+        """The instances of *node*, now and later, get what fits *pattern*. Raise InvalidInput for what only a stream could do."""
+        if not self.confirms and subscription.of_streams:
+            raise InvalidInput(f"{node.name} subscribes to {pattern!r} with `{subscription.of_streams[0]}`, which is of streams, "
+                               f"and {self.name} delivers at most once: write `delivery: at_least_once` there")
+        if subscription.deliver != "new":
+            self.stream.keep()
+        if subscription.start_after:
+            self.world.loop.after(subscription.start_after, self._subscribe, node, pattern, subscription)
+        else:
+            self._subscribe(node, pattern, subscription)
+
+    def _subscribe(self, node: Node, pattern: str, subscription: Subscription) -> None:
+        queue, deliver = subscription.group or node.name, subscription.deliver
 
         def members_changed() -> None:
             if subscription.everyone:
                 for instance in node.instances:
-                    self._group(instance.name, pattern).join([instance], subscription.prefetch)
+                    self._group(instance.name, pattern, deliver).join([instance], subscription.prefetch)
             else:
-                self._group(queue, pattern).join(node.instances, subscription.prefetch)
+                self._group(queue, pattern, deliver).join(node.instances, subscription.prefetch)
             for group in list(self.groups):
                 if group.pattern == pattern:
                     group.part_with(node.retired)
@@ -132,7 +144,8 @@ class Broker(Node):
         node.watchers.append(members_changed)
         members_changed()
 
-    def _group(self, queue: str, pattern: str) -> CoreGroup | StreamGroup:
+    def _group(self, queue: str, pattern: str, deliver: Deliver) -> CoreGroup | StreamGroup:
+        """The group of that name; a new one begins where *deliver* says."""
         for group in self.groups:
             if group.queue == queue and group.pattern == pattern:
                 return group
@@ -140,6 +153,9 @@ class Broker(Node):
         made = (StreamGroup if self.confirms else CoreGroup)(self, name, queue, pattern)
         self.groups.append(made)
         self._routes.clear()
+        if deliver != "new":
+            for message in self.stream.matching(pattern)[0 if deliver == "all" else -1 :]:
+                made.offer(message)
         return made
 
     def _close(self, group: CoreGroup | StreamGroup) -> None:

@@ -11,17 +11,22 @@ from __future__ import annotations
 from asyncio import CancelledError, Task, current_task
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim.model.client import UseSpec
 from sim.model.messages import Request, Response
 from sim.model.messaging import DELIVER, Delivery, Message
+from sim.model.network import LOST, LinkFailed
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
     from sim.model.broker import Broker
     from sim.model.client import Client
     from sim.model.instance import Instance
+
+
+PROGRESS = Response(0, size=40)  # bytes of a word without payload
 
 
 class Member:
@@ -131,6 +136,10 @@ class Group:
             self._next_member = (place + 1) % len(members)
         return best
 
+    def in_progress(self, given: Any) -> None:
+        """A member says that it is still at work on what it was *given*."""
+        raise NotImplementedError
+
     def hand_over(self, member: Member, message: Message, number: int, given: Any) -> None:
         """Send *message* to *member*, for the *number*-th time; `ended` is told how it went."""
         leader = self.broker.leader
@@ -153,7 +162,9 @@ class Group:
             client = member.clients[leader] = world.client(leader.node.name, leader, name, use, only=member.instance)
             leader.clients.append(client)
         request = Request(DELIVER, self.pattern, message.trace, message.parent, self.operation, message.headers, message.size,
-                          Delivery(message, number), message.key)
+                          key=message.key)
+        tell = partial(self._tell, client, member.instance, request, given) if self.broker.confirms else None
+        request.body = Delivery(message, number, tell)
         task = current_task()
         assert task is not None, "messages are carried by a task of their own"
         stale = self.loop.after(self.broker.spec.stale_after, task.cancel)
@@ -169,6 +180,15 @@ class Group:
             stale.cancel()
         member.outstanding -= 1
         self.ended(member, given, response)
+
+    def _tell(self, client: Client, instance: Instance, request: Request, given: Any) -> None:
+        """At a member: the word that it is at work goes to the broker, which may not be there any more."""
+        try:
+            delay = client.back.delay(instance, client.source, request, PROGRESS)
+        except LinkFailed:
+            return
+        if delay != LOST and instance.up:
+            self.loop.post(delay, self.in_progress, given)
 
     def break_off(self) -> None:
         """The broker is gone: nobody hears the answers to what is under way."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sim.model.messaging import Message
+from sim.model.subjects import matches
 
 if TYPE_CHECKING:
     from sim.kernel import SimLoop
@@ -24,8 +25,16 @@ class StoredMessages:
         self._ids: dict[str, tuple[int, float]] = {}  # sequence, and when it was stored
         self._ageing = False
         limits = spec.max_messages, spec.max_bytes, spec.max_age
-        # without limits nobody can see whether what all have handled is still there
+        # without limits nobody can see whether what all have handled is still there, unless somebody comes later and asks for it
         self._keeps = spec.retention == "limits" and any(limit is not None for limit in limits)
+
+    def keep(self) -> None:
+        """Somebody may come later and want what all others have handled."""
+        self._keeps = self.spec.retention == "limits"
+
+    def matching(self, pattern: str) -> list[Message]:
+        """What is there of *pattern*, oldest first."""
+        return [message for message in self.messages.values() if matches(pattern, message.subject)]
 
     def known(self, message_id: str, now: float) -> int | None:
         """The sequence under which that id was stored within the window."""

@@ -2,6 +2,7 @@
 
     waiting ──▶ with a member ──2xx──────────────▶ acknowledged
        ▲            ├──failed: a negative ack──▶ again, after redelivery_delay ─┐
+       │            ├──in progress──▶ ack_wait begins anew                      │
        │            ├──nothing within ack_wait─▶ again, at once ────────────────┤
        │            └──422: no use──▶ dead letter     more than max_deliver ────┼──▶ dead letter
        └────────────────────────────────────────────────────────────────────────┘
@@ -26,18 +27,20 @@ NO_USE = 422  # the status by which a handler says that it will never be able to
 
 
 class Entry:
-    """A message as one group has it: *deliveries* so far, and the *timer* that runs for its acknowledgement or its next try."""
+    """A message as one group has it: *deliveries* so far, and the *timer* that runs for its acknowledgement (then it is *awaited*) or for
+    its next try."""
 
-    __slots__ = ("deliveries", "group", "message", "settled", "timer")
+    __slots__ = ("awaited", "deliveries", "group", "message", "settled", "timer")
 
     def __init__(self, group: StreamGroup, message: Message) -> None:
         self.group, self.message = group, message
         self.deliveries = 0
-        self.settled = False
+        self.settled = self.awaited = False
         self.timer: Any = None
 
     def stop(self) -> None:
         """No timer runs any more."""
+        self.awaited = False
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -102,9 +105,15 @@ class StreamGroup(Group):
     def _wait_for_ack(self, entry: Entry) -> None:
         entry.stop()
         entry.timer = self.broker.later(self.broker.spec.ack_wait, self._no_ack, entry)
+        entry.awaited = True
+
+    def in_progress(self, given: tuple[Entry, int]) -> None:
+        entry, number = given
+        if entry.awaited and number == entry.deliveries and self.broker.working:
+            self._wait_for_ack(entry)
 
     def _no_ack(self, entry: Entry) -> None:
-        entry.timer = None
+        entry.timer, entry.awaited = None, False
         self.counts["ack_timeouts"] += 1
         self._try_again(entry, 0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from sim.model.messaging import Subscription
+from sim.model.messaging import Deliver, Subscription
 from sim.model.subjects import check_pattern
 
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
@@ -22,17 +22,21 @@ def route(method: str, path: str) -> Callable[[Method], Method]:
     return mark
 
 
-def subscribe(subject: str, *, group: str = "", everyone: bool = False, prefetch: int | None = None,
-              broker: str | None = None) -> Callable[[Method], Method]:
+def subscribe(subject: str, *, group: str = "", everyone: bool = False, prefetch: int | None = None, broker: str | None = None,
+              deliver: Deliver = "new", start_after: float = 0.0, in_progress: float | None = None) -> Callable[[Method], Method]:
     """The decorated method is handed each message (a Delivery) whose subject fits; `order.*` and `order.>` are patterns.
 
     The instances of the service share the messages, or each gets all (*everyone*). A message is acknowledged when the method returns;
     if it raises, or returns a Response that failed, a stream delivers it again; a Response of 422 says that no further try can help.
+
+    A group that comes *start_after* seconds into the run may want `all` that a stream has, or its `last` message (*deliver*). Who handles a
+    message for long says so every *in_progress* seconds, or by `Delivery.in_progress()`, and the stream goes on waiting.
     """
     check_pattern(subject)
+    subscription = Subscription(group, everyone, prefetch, broker, deliver, start_after, in_progress)
 
     def mark(function: Method) -> Method:
-        setattr(function, SUBSCRIPTIONS, {**getattr(function, SUBSCRIPTIONS, {}), subject: Subscription(group, everyone, prefetch, broker)})
+        setattr(function, SUBSCRIPTIONS, {**getattr(function, SUBSCRIPTIONS, {}), subject: subscription})
         return function
 
     return mark

@@ -8,10 +8,10 @@ Without a confirm the publisher goes on at once and never learns whether the mes
 
 from __future__ import annotations
 
-from asyncio import Future
+from asyncio import Future, sleep
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sim.errors import TargetNotFound
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Request, Response
@@ -34,18 +34,32 @@ DELIVER = "DELIVER"  # the method of a message's way from the broker to a subscr
 MESSAGE_ID = "nats-msg-id"  # the header by which a stream recognises what it has stored already
 
 
+Deliver = Literal["all", "new", "last"]
+
+
 @dataclass(frozen=True)
 class Subscription:
     """Who gets the messages that fit a pattern.
 
     All subscribers to it in the same *group* share them: each message goes to one instance. Without sharing (*everyone*) each
     instance gets all. *prefetch*: so many at a time for one instance, None as many as it has workers. *broker* None: the only one.
+
+    It begins *start_after* seconds into the run, and of a stream with what is published from then on (*deliver* `new`), with `all` that the
+    stream has, or with the `last` of that. While a message is handled the broker is told so every *in_progress* seconds (None: never).
     """
 
     group: str = ""  # "": named after the service
     everyone: bool = False
     prefetch: int | None = None
     broker: str | None = None
+    deliver: Deliver = "new"
+    start_after: float = 0.0
+    in_progress: float | None = None
+
+    @property
+    def of_streams(self) -> list[str]:
+        """What it asks for that only a stream has."""
+        return [name for name, asked in (("deliver", self.deliver != "new"), ("in_progress", self.in_progress is not None)) if asked]
 
 
 class Message:
@@ -67,12 +81,12 @@ class Message:
 
 
 class Delivery:
-    """A message as a subscriber gets it; *number* is 1 the first time."""
+    """A message as a subscriber gets it; *number* is 1 the first time. *tell* sends word that it is being worked on."""
 
-    __slots__ = ("_message", "number")
+    __slots__ = ("_message", "_tell", "number")
 
-    def __init__(self, message: Message, number: int) -> None:
-        self._message = message
+    def __init__(self, message: Message, number: int, tell: Callable[[], None] | None = None) -> None:
+        self._message, self._tell = message, tell
         self.number = number
 
     @property
@@ -104,6 +118,15 @@ class Delivery:
     def redelivered(self) -> bool:
         """Somebody has had it before, and may have handled it."""
         return self.number > 1
+
+    def in_progress(self) -> None:
+        """Tell the stream that this takes longer: its `ack_wait` begins anew, when the word has got there.
+
+        Raise RuntimeError where nobody waits for an acknowledgement.
+        """
+        if self._tell is None:
+            raise RuntimeError(f"{self.subject!r} was delivered at most once: nobody waits for its acknowledgement")
+        self._tell()
 
     @property
     def poisoned(self) -> bool:
@@ -187,17 +210,30 @@ def broker_of(world: World, name: str | None) -> Broker:
     return brokers[0]
 
 
-async def consume(exchange: Exchange, instance: Instance, handle: Callable[[Exchange], Awaitable[Response | None]]) -> Response | None:
-    """Let *handle* do what *instance* does with the message in *exchange*; it is recorded as a CONSUMER span of the broker's."""
+async def consume(exchange: Exchange, instance: Instance, handle: Callable[[Exchange], Awaitable[Response | None]],
+                  every: float | None = None) -> Response | None:
+    """Let *handle* do what *instance* does with the message in *exchange*; it is recorded as a CONSUMER span of the broker's.
+
+    Meanwhile the broker is told *every* so many seconds that it is in progress.
+    """
     recorder, env, request = instance.recorder, instance.env, exchange.request
     exchange.operation = request.operation
     span, start, status = recorder.next_span(), env._now, ERROR
+    telling = instance.loop.create_task(_keep_telling(request.body, every), name=f"{instance.name} in progress") if every else None
     try:
         response = Answer(500) if request.body.poisoned else await handle(exchange)
         status = response.status if response is not None else 200
         return response
     finally:
+        if telling is not None:
+            telling.cancel()
         recorder.write_span(pack_span(
             span, exchange.span, request.trace, start, env._now, 0.0, instance.node.index, exchange.client.caller_index,
             recorder.operation(f"process {request.path}"), instance.index, status, request.body.number, CONSUMER,
             OK if 0 < status < 400 else FAILED))
+
+
+async def _keep_telling(delivery: Delivery, every: float) -> None:
+    while True:
+        await sleep(every)
+        delivery.in_progress()

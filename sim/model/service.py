@@ -172,7 +172,8 @@ class Service(Node):
 
         async def nowhere(exchange: Exchange) -> Response | None:
             if exchange.request.method == DELIVER:
-                return await consume(exchange, instance, consumers[exchange.request.path])
+                pattern = exchange.request.path
+                return await consume(exchange, instance, consumers[pattern], self.spec.subscribe[pattern].in_progress)
             if exchange.request.path == HEALTH:
                 exchange.operation = health
                 return await check_health(exchange)

@@ -164,6 +164,7 @@ class CodeService(Node):
         find_endpoint, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
         work = self.spec.work.sampler(instance.stream("work")) if self.spec.work is not None else None
 
+        subscriptions = self.subscriptions()
         consumers = {pattern: Endpoint(0, attribute, None) for pattern, _, attribute in subscriptions_of(self.service_class)}
 
         async def consumed(exchange: Exchange) -> Response:
@@ -174,7 +175,7 @@ class CodeService(Node):
             endpoint = find_endpoint(request.method, request.path)
             if endpoint is None:
                 if request.method == DELIVER:
-                    return await consume(exchange, instance, consumed)
+                    return await consume(exchange, instance, consumed, subscriptions[request.path].in_progress)
                 exchange.operation = other
                 return NOT_ALLOWED if self.routes.methods_of(request.path) else NOT_FOUND
             exchange.operation = endpoint.operation

@@ -13,13 +13,18 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from sim.model.messaging import Subscription
+from sim.model.messaging import Deliver, Subscription
 from sim.model.steps import AnyStep
 from sim.spec import Mistake, Spec, invalid
+from sim.units import Duration, PositiveDuration
 
 
 class SubscriptionSpec(Spec):
-    """Steps for each message. The instances form a queue group, named after the service, unless *everyone* is to get each message."""
+    """Steps for each message. The instances form a queue group, named after the service, unless *everyone* is to get each message.
+
+    A group that comes *start_after* into the run gets what is published from then on (`deliver: new`), or of a stream `all` that it has, or
+    the `last` of that. Every *in_progress* it says that it is still at work, so that the stream goes on waiting for its acknowledgement.
+    """
 
     shorthand: ClassVar[str] = "do"
     do: list[AnyStep]
@@ -27,6 +32,9 @@ class SubscriptionSpec(Spec):
     everyone: bool = False
     prefetch: int | None = Field(default=None, ge=1)  # messages at a time for one instance; None: its workers
     at: str | None = None  # the broker; None: the only one
+    deliver: Deliver = "new"
+    start_after: Duration = 0.0
+    in_progress: PositiveDuration | None = None
 
     @model_validator(mode="after")
     def _shared_or_not(self) -> SubscriptionSpec:
@@ -37,4 +45,4 @@ class SubscriptionSpec(Spec):
 
     def subscription(self) -> Subscription:
         """What the broker needs to know."""
-        return Subscription(self.group or "", self.everyone, self.prefetch, self.at)
+        return Subscription(self.group or "", self.everyone, self.prefetch, self.at, self.deliver, self.start_after, self.in_progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, cast
 
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
@@ -10,11 +11,15 @@ from sim.model.paths import Target
 from sim.model.steps import Publish
 from sim.model.subscriptions import SubscriptionSpec
 from sim.scenario.scenario import Scenario
+from sim.units import format_duration
 
 from .calls import Directory, Reference, references
 from .discovery import wrong_discovery
 from .platform import wrong_platform
 from .walk import written
+
+if TYPE_CHECKING:
+    from sim.model.broker import BrokerSpec
 
 
 def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mistake]:
@@ -54,6 +59,21 @@ def _messages(spec: NodeSpec, loc: Loc, directory: Directory) -> Iterator[Mistak
             key = "at" if isinstance(part, SubscriptionSpec) else "to"
             what = f"there are {len(brokers)} brokers, and this does not say which" if brokers else "there is no broker"
             yield Mistake(place, what, f"add `{key}: {brokers[0]}`" if brokers else "add a service of `kind: broker`")
+        elif isinstance(part, SubscriptionSpec):
+            name = part.at or brokers[0]
+            yield from _subscription(part, place, name, cast("BrokerSpec", directory.nodes[name]))
+
+
+def _subscription(part: SubscriptionSpec, place: Loc, name: str, broker: BrokerSpec) -> Iterator[Mistake]:
+    """What *part* asks of the *broker* must be something that it does."""
+    if broker.delivery == "at_most_once":
+        for key in part.subscription().of_streams:
+            yield Mistake((*place, key), f"`{key}` is of streams, and {name!r} delivers at most once",
+                          f"write `delivery: at_least_once` at {name}, or remove it", at_key=True)
+    elif part.in_progress is not None and part.in_progress >= broker.ack_wait:
+        waits = format_duration(broker.ack_wait)
+        yield Mistake((*place, "in_progress"), f"{name!r} waits {waits} for an acknowledgement: the first word would come too late",
+                      f"say so more often than every {waits}")
 
 
 def _broker(part: SubscriptionSpec | Publish) -> str | None:

@@ -1,7 +1,8 @@
 """What is done to a broker and what is seen, in one form for the real server and for ours.
 
-A message of a stream is written as what its consumer does at each delivery: `ack`, `nak`, `term`, or `hush` (nothing, so that the time to
-acknowledge runs out); after the last word it is `ack`.
+A message of a stream is written as what its consumer does at each delivery: `ack`, `nak`, `term`, `hush` (nothing, so that the time to
+acknowledge runs out), `say` (that it is in progress, and then nothing), or `long` (it says so twice, and then `ack`); after the last word
+it is `ack`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 ACK_WAIT = 0.8  # seconds
 NAK_DELAY = 0.4
+PART = 0.5  # seconds between two words of who is at work for long
 
 
 @dataclass(frozen=True)
@@ -74,4 +76,6 @@ STREAMS = {
     "no use": Stream(("ack", "term", "nak term", "ack")),
     "few may be pending": Stream(("hush", "hush", "ack", "ack"), max_ack_pending=2),
     "shared": Stream(("ack",) * 20, members=3, for_seconds=1.0),
+    "work in progress is waited for": Stream(("long",), for_seconds=3.0),
+    "a word begins the wait anew and is no acknowledgement": Stream(("say",), for_seconds=2.5),
 }

@@ -11,7 +11,7 @@ from itertools import chain
 import pytest
 
 from sim.model.messaging import Publisher
-from tests.conformance.broker_scripts import ACK_WAIT, CORE, NAK_DELAY, STREAMS, Core, Seen, Stream
+from tests.conformance.broker_scripts import ACK_WAIT, CORE, NAK_DELAY, PART, STREAMS, Core, Seen, Stream
 from tests.conformance.nats_server import executable, running
 from tests.model.platform_world import platform
 
@@ -152,6 +152,15 @@ async def real_stream(address: str, name: str, script: Stream) -> Seen:
                     await message.nak(delay=NAK_DELAY)
                 case "term":
                     await message.term()
+                case "say":
+                    await asyncio.sleep(PART)
+                    await message.in_progress()
+                case "long":
+                    for _ in range(2):
+                        await asyncio.sleep(PART)
+                        await message.in_progress()
+                    await asyncio.sleep(PART)
+                    await message.ack()
 
     await asyncio.gather(*(member() for _ in range(script.members)))
     await connection.close()

@@ -180,6 +180,42 @@ def test_a_late_acknowledgement_counts(server):
     assert really(server, "late", real) == got == [1, 2]
 
 
+@pytest.mark.parametrize(("deliver", "limits", "got"), [
+    ("all", {}, [0, 1, 2, 3, 4]), ("last", {}, [2, 3, 4]), ("new", {}, [3, 4]), ("all", {"max_messages": 2}, [1, 2, 3, 4])])
+def test_who_comes_later_gets_what_there_is_of_what_it_wants(server, deliver, limits, got):
+    """Three messages before it comes and two after: all that are there, the last and on, or only what is new."""
+
+    async def real(stream, name):
+        for body in range(3):
+            await stream.publish(f"{name}.work", str(body).encode())
+        config = nats.js.api.ConsumerConfig(deliver_policy=nats.js.api.DeliverPolicy(deliver))
+        pull = await stream.pull_subscribe(f"{name}.work", durable="work", config=config)
+        found = []
+        for body in (None, 3, 4):
+            if body is not None:
+                await stream.publish(f"{name}.work", str(body).encode())
+            while True:
+                try:
+                    (message,) = await pull.fetch(1, timeout=0.2)
+                except TimeoutError:
+                    break
+                found.append(int(message.data))
+                await message.ack_sync()
+        return found
+
+    services = simulated(**limits)
+    services["work"] = {"subscribe": {"work": {"do": [], "deliver": deliver, "start_after": "1s"}}}
+    with platform(services) as lab:
+        publish(lab, *range(3))
+        lab.run(0.9)
+        ours = handled(lab)
+        with lab.instance("work-0").intercepted(lambda exchange, proceed: (ours.append(exchange.request.body.json), proceed(exchange))):
+            publish(lab, 3, 4)
+            lab.run(1)
+    config = {"max_msgs": limits["max_messages"]} if limits else {}
+    assert really(server, f"later-{deliver}-{len(limits)}", real, **config) == ours == got
+
+
 def test_a_subscriber_that_is_too_slow_loses_what_its_buffer_cannot_hold(server):
     """It handles the first message for a while; ten more fit, and of the other nineteen it hears nothing."""
 
