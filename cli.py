@@ -176,17 +176,19 @@ def report(
 def plot(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")],
     charts: Annotated[list[str] | None, typer.Argument(metavar="CHART...", help="Which; without one, they are listed.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Draw every chart that the run has something for.")] = False,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to; default DIR/charts.")] = None,
     theme: Annotated[str, typer.Option(metavar="light|dark")] = "light",
     lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
 ) -> None:
-    """Draw charts of a finished run."""
+    """Draw charts of a finished run, or list them."""
+    from reports.charts import OF_A_RUN
     from reports.plotting import listed, plotted
 
     one_of("--theme", theme, ("light", "dark"))
     one_of("--lang", lang, ("en", "es"))
-    lines = plotted(folder, charts, out, theme, lang) if charts else listed(lang)
-    for line in lines:
+    names = OF_A_RUN if every else charts
+    for line in plotted(folder, names, out, theme, lang) if names else listed(folder, lang):
         print(line)
 
 

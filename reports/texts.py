@@ -80,6 +80,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
         "{simulated} simulados en {wall} ({speed} veces el tiempo real)"),
     "folder": ("results", "resultados"),
     "page": ("report", "informe"),
+    "draw some": ("{command} --all draws them all; {command} {some} draws these",
+                  "{command} --all las dibuja todas; {command} {some}, esas dos"),
     # progress
     "progress": ("{at} of {duration} simulated", "{at} de {duration} simulados"),
     "elapsed": ("{wall} elapsed", "{wall} transcurridos"),
