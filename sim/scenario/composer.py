@@ -3,11 +3,15 @@
 The rules are those of YAML 1.2's core schema (see `nodes`), with merge keys. Keys are the text as it is written. Duplicate keys,
 a second document, unknown tags and characters that no editor shows are mistakes. What a person cannot have meant is refused:
 more than 64 levels, or more than 200,000 values with all aliases unfolded.
+
+One thing is read that YAML does not allow: a path with a parameter inside brackets, `{send: GET /orders/{id}}`. Whatever is YAML
+means what it always means.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -20,6 +24,9 @@ from .syntax import explain
 MOST_VALUES = 200_000
 DEEPEST = 64
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, production 1
+_PARAMETER = re.compile(r"(?<=/)\{[^{}\n]*\}")  # of a path, as in /orders/{id}
+_MASK = str.maketrans("{}", "\ue000\ue001")  # characters that belong to nobody, one for one, so that all places stay true
+_UNMASK = str.maketrans("\ue000\ue001", "{}")
 _TAG = "tag:yaml.org,2002:"
 _SCALARS: dict[str, tuple[type, ...]] = {"null": (type(None),), "bool": (bool,), "int": (int,), "float": (float, int)}
 
@@ -30,37 +37,51 @@ def parse(text: str, source: Source, column: int = 0) -> Node | None:
     if forbidden:
         what = "a binary file" if forbidden[0] == "\0" else f"a character that no editor shows: U+{ord(forbidden[0]):04X}"
         refuse(position(text, forbidden.start(), source), what, "a scenario is text: remove it, or write an escape in double quotes")
-    builder = _Builder(text, source, column)
+    with suppress(yaml.MarkedYAMLError):
+        return _Builder(text, source, column).root()
+    builder = _Builder(_PARAMETER.sub(lambda found: found[0].translate(_MASK), text), source, column, masked=True)
     try:
-        root = builder.document()
+        return builder.root()
     except yaml.MarkedYAMLError as error:
         line, col, what, cure = explain(error, source.lines)
-        builder.problems.append(problem_at(Place(source, line, col + column), what, cure))
-    except InvalidFile as refused:
-        builder.problems += refused.problems
-    if builder.problems:
-        raise InvalidFile(builder.problems)
-    return root
+        raise InvalidFile([*builder.problems, problem_at(Place(source, line, col + column), what, cure)]) from None
 
 
 class _Builder:
-    """Makes nodes of libyaml's events. Collects mistakes it can go on after; raises InvalidFile for a limit."""
+    """Makes nodes of libyaml's events. Collects mistakes it can go on after. *masked*: brackets of parameters stand masked in *text*."""
 
-    def __init__(self, text: str, source: Source, column: int) -> None:
+    def __init__(self, text: str, source: Source, column: int, masked: bool = False) -> None:
         self.parser = CParser(text)
         self.source = source
         self.column = column
+        self.masked = masked
         self.problems: list[Problem] = []
         self.anchors: dict[str, Node | None] = {}  # None: not finished yet
         self.values = 0
 
+    def root(self) -> Node | None:
+        """Of the document; raise InvalidFile with all mistakes, or MarkedYAMLError where libyaml cannot read on."""
+        try:
+            root = self.document()
+        except InvalidFile as refused:
+            self.problems += refused.problems
+        if self.problems:
+            raise InvalidFile(self.problems)
+        return root
+
+    def next(self) -> Any:
+        event = self.parser.get_event()
+        if self.masked and isinstance(event, yaml.ScalarEvent):
+            event.value = event.value.translate(_UNMASK)
+        return event
+
     def document(self) -> Node | None:
-        self.parser.get_event()  # start of the stream
-        if isinstance(self.parser.get_event(), yaml.StreamEndEvent):
+        self.next()  # start of the stream
+        if isinstance(self.next(), yaml.StreamEndEvent):
             return None
-        root = self.node(self.parser.get_event(), 1)
-        self.parser.get_event()  # end of the document
-        following = self.parser.get_event()
+        root = self.node(self.next(), 1)
+        self.next()  # end of the document
+        following = self.next()
         if not isinstance(following, yaml.StreamEndEvent):
             self.wrong(self.at(following), "a second document begins here", "one file holds one document: split it at '---'")
         return root
@@ -101,10 +122,10 @@ class _Builder:
         self.check_tag(event, place, "map")
         node = Node(place, entries={})
         merged: list[Node] = []
-        while not isinstance(found := self.parser.get_event(), yaml.MappingEndEvent):
+        while not isinstance(found := self.next(), yaml.MappingEndEvent):
             key_place = self.at(found)
             key = self.key(found, key_place, depth)
-            value = self.node(self.parser.get_event(), depth + 1)
+            value = self.node(self.next(), depth + 1)
             _grow(node, value)
             if key == "<<":
                 merged += self.merge_sources(value, key_place)
@@ -143,7 +164,7 @@ class _Builder:
         self.check_tag(event, place, "seq")
         node = Node(place, items=[])
         assert node.items is not None
-        while not isinstance(found := self.parser.get_event(), yaml.SequenceEndEvent):
+        while not isinstance(found := self.next(), yaml.SequenceEndEvent):
             node.items.append(self.node(found, depth + 1))
             _grow(node, node.items[-1])
         return node

@@ -57,6 +57,24 @@ def test_keys_are_the_text_as_it_is_written(load):
     assert list(load("on: 1\n404: 2\ntrue: 3\n'': 4\n").data) == ["on", "404", "true", ""]
 
 
+@pytest.mark.parametrize(("text", "value"), [
+    ("[{weight: 70, send: GET /api/products/{zipf:1000}}, {send: GET /b}]", [{"weight": 70, "send": "GET /api/products/{zipf:1000}"}, {"send": "GET /b"}]),
+    ("[GET /orders/{id}/items/{n}, '/a/{b}', {GET /c/{d}: 1}]", ["GET /orders/{id}/items/{n}", "/a/{b}", {"GET /c/{d}": 1}]),
+    ("{send: GET /orders/{id}}  # not /{this}", {"send": "GET /orders/{id}"}),
+])
+def test_a_path_with_a_parameter_needs_no_quotes_inside_brackets(load, text, value):
+    """YAML itself would end the path before the bracket."""
+    assert load(f"key: {text}\n").data["key"] == value
+
+
+def test_places_and_mistakes_beside_such_a_path_are_true(load):
+    """Columns count what is written; another mistake of the same file is told as ever."""
+    text = "a: {send: GET /orders/{id}, weight: 3}\n"
+    assert load(text).place(("a", "weight")).col == text.index("3") + 1
+    (problem,) = problems(load, text + "b: [1, 2\n")
+    assert (problem.place.line, problem.what) == (2, "this '[' is not closed")
+
+
 def test_every_value_and_key_knows_its_place(load):
     """Lines and columns count from 1; a key and its value have places of their own."""
     document = load("name: a\nservices:\n  orders:\n    workers: 16\n    steps: [{work: 5ms}]\n")
