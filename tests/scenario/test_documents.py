@@ -72,7 +72,7 @@ def test_places_and_mistakes_beside_such_a_path_are_true(load):
     text = "a: {send: GET /orders/{id}, weight: 3}\n"
     assert load(text).place(("a", "weight")).col == text.index("3") + 1
     (problem,) = problems(load, text + "b: [1, 2\n")
-    assert (problem.place.line, problem.what) == (2, "this '[' is not closed")
+    assert (problem.line, problem.what) == (2, "this '[' is not closed")
 
 
 def test_every_value_and_key_knows_its_place(load):
