@@ -13,8 +13,12 @@ from pydantic import Field, model_validator
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
 from sim.faults.nodes import NodeFault
+from sim.faults.releases import Releases
+from sim.faults.system import System
+from sim.model.analysis import AnalysisSpec
 from sim.model.config import ConfigUpdatesSpec
-from sim.model.versions import Behaviour, behave
+from sim.model.deployment import AnyStrategy, DeploymentSpec
+from sim.model.versions import Behaviour, VersionSpec, behave
 from sim.spec import Mistake, Spec, invalid
 from sim.units import Share
 
@@ -41,20 +45,72 @@ class Badness(Spec):
 
     def behaviour(self) -> Behaviour:
         """As instances know it."""
-        return Behaviour.model_construct(speed=self.speed, error_rate=self.error_rate, error_status=self.error_status, crashes=self.crashes)
+        return self.version("")
+
+    def version(self, name: str) -> VersionSpec:
+        """As a deployment knows it."""
+        return VersionSpec.model_construct(
+            name=name, speed=self.speed, error_rate=self.error_rate, error_status=self.error_status, crashes=self.crashes)
 
 
 class DeployBadVersion(Badness, InstanceFault):
-    """A bad version runs on the instances that are picked: on all of them, or on a share like a canary (`mode: fixed-percent`). Where all
-    are meant, those that are added later have it too. When the fault ends the version before is back, and runs at once.
+    """A bad version of a service. Where the whole of a service is meant and it has a `deployment`, the version is deployed in that way, or
+    in that of *strategy* and *analysis*: it comes bit by bit, an analysis may take it back, and when the fault ends it is rolled back, or
+    the version before is deployed. Of several at once the last one counts.
+
+    Otherwise it runs at once on the instances that are picked: on a share of them like a canary (`mode: fixed-percent`), or on all of
+    them, also those that are added later; and the version before is back at once.
 
     `{kind: deploy.bad_version, target: {service: orders, mode: fixed-percent, value: 34%}, schedule: {at: 60s, for: 30s}, error_rate: 20%}`
     """
 
     kind: Literal["deploy.bad_version"] = "deploy.bad_version"
+    strategy: AnyStrategy | None = None
+    analysis: AnalysisSpec | None = None
+
+    @model_validator(mode="after")
+    def _of_a_whole_service(self) -> DeployBadVersion:
+        for key in ("strategy", "analysis"):
+            if getattr(self, key) is not None and not self._whole_service:
+                raise invalid(Mistake((key,), "only a whole service can be deployed", "write `target: {service: ...}` without `mode`",
+                                      at_key=True))
+        return self
+
+    @property
+    def _whole_service(self) -> bool:
+        return self.target.service is not None and self.target.mode == "all"
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
+        spec = self._deployment(at)
+        with self._in_place(at) if spec is None else self._deployed(at, spec):
+            yield
+
+    def _deployment(self, at: Injection) -> DeploymentSpec | None:
+        """How it is deployed, if it is."""
+        if not self._whole_service:
+            return None
+        own: DeploymentSpec | None = getattr(at.world.node(self.target.service or "").spec, "deployment", None)
+        if own is None and self.strategy is None:
+            return None
+        changes = {"strategy": self.strategy, "analysis": self.analysis}
+        here = {key: value for key, value in changes.items() if value is not None}
+        version = self.version(at.name)
+        return (own or DeploymentSpec.model_construct(version=version)).model_copy(update={"version": version, **here})
+
+    @contextmanager
+    def _deployed(self, at: Injection, spec: DeploymentSpec) -> Iterator[None]:
+        node = at.world.node(self.target.service or "")
+        at.targets.append(node.name)
+        releases = at.shared.of(node, "releases", partial(Releases, node))
+        releases.lay(at, spec)
+        try:
+            yield
+        finally:
+            releases.lift(at)
+
+    @contextmanager
+    def _in_place(self, at: Injection) -> Iterator[None]:
         with super().active(at), ExitStack() as later:
             if self.target.mode == "all":
 
@@ -74,6 +130,20 @@ class DeployBadVersion(Badness, InstanceFault):
             undo()
             if self.crashes:
                 at.revive(instance)
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        yield from super().mistakes(system)
+        spec = system.services.get(self.target.service or "")
+        if spec is None:
+            return
+        for key in ("strategy", "analysis"):
+            if getattr(self, key) is not None and spec.word != "service":
+                yield Mistake((key,), f"a {spec.word} is not deployed", f"remove `{key}`", at_key=True)
+        if self.analysis is not None and self.strategy is None and getattr(spec, "deployment", None) is None:
+            yield Mistake(("analysis",), "what nobody deploys, nobody judges", "add `strategy: {canary: {}}`", at_key=True)
+
+    def missed(self, at: Injection) -> str:
+        return "another deployment was under way while it was on"
 
 
 class ConfigBad(Badness, NodeFault):

@@ -145,21 +145,31 @@ class Deployment:
         self.node, self.spec = node, spec
         self.version: VersionSpec | None = spec.version  # what is brought in now
         self.before: VersionSpec | None = node.version
+        self.name = spec.version.name  # as events call it
         self.wanted = 0
         self.state = "planned"
+        self._undoing = False
         self._task: Task[None] | None = None
         self._analysis = Analysis(spec.analysis) if spec.analysis is not None else None
         self._bad: str | None = None
         self._change: Future[None] | None = None
+
+    @classmethod
+    def back_to(cls, version: VersionSpec | None, node: Node, spec: DeploymentSpec) -> Deployment:
+        """Bring back a *version* that is known to be good, in the way of *spec*: nothing is judged."""
+        back = cls(node, spec.model_copy(update={"analysis": None}))
+        back.version, back.name = version, name_of(version)
+        return back
 
     # how it goes
 
     def begin(self) -> None:
         """Start now."""
         loop = self.node.world.loop
-        self._task = loop.create_task(self._run(), name=f"{self.node.name} deployment")
+        self._task = loop.create_task(self.run(), name=f"{self.node.name} deployment")
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """From its start to its end, which `state` tells: done, rolled_back or refused."""
         node = self.node
         if node.deployment is not None and node.deployment.state == "running":
             self._tell("refused", reason="another deployment is under way")
@@ -176,7 +186,7 @@ class Deployment:
             self._tell("done")
         except RolledBack as error:
             self._tell("rolling_back", reason=str(error))
-            self._bad = None
+            self._bad, self._undoing = None, True
             await self.spec.strategy.undo(self)
             self.state = "rolled_back"
             self._tell("rolled_back")
@@ -189,11 +199,12 @@ class Deployment:
 
     def roll_back(self, reason: str = "as asked") -> None:
         """Go back to the version before, if it is not done yet."""
-        self._bad = reason
-        self._changed()
+        if not self._undoing:
+            self._bad = reason
+            self._changed()
 
     def _tell(self, what: str, **fields: Any) -> None:
-        self.node.world.recorder.event(f"deployment.{what}", node=self.node.name, version=self.spec.version.name, **fields)
+        self.node.world.recorder.event(f"deployment.{what}", node=self.node.name, version=self.name, **fields)
 
     async def _look(self) -> None:
         assert self._analysis is not None, "only an analysis looks"

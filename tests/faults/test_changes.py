@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
+
+from sim.errors import InvalidInput
 
 from .small import AFTER, BASE, DURING, measure, ran
 
@@ -64,3 +67,115 @@ def test_a_configuration_travels_as_the_service_says():
     assert all(8 <= at <= 10 for at in applied[3:])
     assert web(result, window=(6.1, 7.9)) == 0
     assert web(result, window=(10.1, 11.9)) == 1
+
+
+ROLLING = {"rolling": {"max_surge": 1, "max_unavailable": 0}}
+LATER = {"at": "1h", "version": {"name": "v2"}, "strategy": ROLLING}  # the service's own deployment, which never comes
+
+
+def deployed(*faults, **deployment):
+    """The small world for 30 s; `back` takes half a second to start and is deployed one by one. What happened to it, by time."""
+    result = ran(*faults, duration="30s", services__back__startup="500ms", services__back__deployment={**LATER, **deployment})
+    told = [(round(event["at"], 1), event["kind"].partition(".")[2], event["version"])
+            for event in result.events if event["kind"].startswith("deployment.")]
+    return result, told
+
+
+def out(name="bad", at="4s", length="10s", **fields):
+    return bad(name=name, schedule={"at": at, "for": length}, **{"error_rate": "50%", **fields})
+
+
+def test_a_service_with_a_deployment_gets_its_bad_version_that_way():
+    """One instance each half second, so that the share of failures grows; when the fault ends the version before comes the same way."""
+    result, told = deployed(out())
+    assert told == [(4.0, "started", "bad"), (5.5, "done", "bad"), (14.0, "started", ""), (15.5, "done", "")]
+    assert 0.6 < web(result, window=(4.5, 5.5)) < 1
+    assert web(result, window=(6, 14)) == pytest.approx(0.5, abs=0.06)
+    assert 0.5 < web(result, window=(14, 15.5)) < 1
+    assert web(result, window=(17, 29)) == 1
+    assert web(result, "latency.mean", (17, 29)) == pytest.approx(BASE["web"])
+    assert result.faults[0].targets == ("back",)
+    assert not result.summary["warnings"]
+
+
+def test_it_is_rolled_back_if_the_fault_ends_before_it_is_done():
+    """0.7 s after the start one instance of three is new."""
+    result, told = deployed(out(length="700ms"))
+    assert [(what, version) for _, what, version in told] == [("started", "bad"), ("rolling_back", "bad"), ("rolled_back", "bad")]
+    assert told[1][0] == 4.7
+    assert web(result, window=(6, 29)) == 1
+
+
+def test_an_analysis_takes_it_back_while_the_fault_is_on():
+    """A canary of a quarter of the calls shows a half of them failing, and is gone before the others are touched."""
+    result, told = deployed(out(length="20s"), strategy={"canary": {"steps": ["25%", "50%"], "interval": "5s"}}, analysis={"error_rate": "5%"})
+    assert [what for _, what, _ in told] == ["started", "shifted", "rolling_back", "shifted", "rolled_back"]
+    assert web(result, window=(4, 8)) > 0.9
+    assert web(result, window=(8, 29)) == 1
+
+
+def test_strategy_and_analysis_of_the_fault_go_before_those_of_the_service():
+    """Also where the service has none."""
+    for own in ({}, {"services__back__deployment": None}):
+        result = ran(out(strategy={"blue_green": {"keep": "10s"}}, analysis={"error_rate": "5%"}), duration="30s", **own)
+        assert [event["strategy"] for event in result.events if event["kind"] == "deployment.started"] == ["BlueGreen"]
+        assert [event["kind"] for event in result.events if "roll" in event["kind"]] == ["deployment.rolling_back", "deployment.rolled_back"]
+        assert web(result, window=(8, 29)) == 1
+
+
+@pytest.mark.parametrize(("windows", "wanted"), [
+    ((("4s", "10s"), ("7s", "3s")), [1, 0.5, 0.0, 0.5, 1]),  # the second within the first
+    ((("4s", "6s"), ("7s", "7s")), [1, 0.5, 0.0, 0.0, 1]),  # one after the other
+    ((("4s", "3200ms"), ("7s", "7s")), [1, 0.5, 0.0, 0.0, 1]),  # the first ends while the second comes
+])
+def test_deployed_versions_stack_and_unstack_in_any_order(windows, wanted):
+    """The last of those that are on counts, one half of whose requests fail, or all; in the end there is none."""
+    one, two = (out(name=name, at=at, length=length, error_rate=share)
+                for name, share, (at, length) in zip(("one", "two"), ("50%", "100%"), windows, strict=True))
+    result, told = deployed(one, two)
+    found = [web(result, window=window) for window in ((2, 4), (6, 7), (9.5, 10), (12.5, 14), (18, 29))]
+    assert found == pytest.approx(wanted, abs=0.12)
+    assert told[-1][1] in ("done", "rolled_back")
+    assert {event["version"] for event in result.events if event["kind"] == "deployment.done"} <= {"one", "two", ""}
+
+
+def test_a_version_that_crashes_is_stuck_in_a_rolling_deployment():
+    """No old instance goes for it, nobody notices, and it is taken back."""
+    result, told = deployed(out(error_rate="0%", crashes=True))
+    assert [what for _, what, _ in told] == ["started", "rolling_back", "rolled_back"]
+    assert web(result, window=(4, 29)) == 1
+
+
+def test_while_the_service_deploys_something_else_it_waits():
+    """The service's own deployment takes from 4 to 10 s; the bad version comes then, and goes back to the new one."""
+    own = {"at": "3s", "strategy": {"blue_green": {"preview": "6s", "keep": "100ms"}}}
+    _, told = deployed(out(at="4s", length="10s", strategy=ROLLING), **own)
+    assert [(what, version) for _, what, version in told if what in ("started", "done")] == [
+        ("started", "v2"), ("done", "v2"), ("started", "bad"), ("done", "bad"), ("started", "v2"), ("done", "v2")]
+    (warning,) = deployed(out(at="4s", length="2s"), **own)[0].summary["warnings"]
+    assert "another deployment" in warning["why"]
+
+
+def test_on_to_the_end_of_the_run_it_stays():
+    """Nothing is taken back after the end."""
+    _, told = deployed(bad(name="bad", error_rate="50%", schedule={"at": "4s"}))
+    assert [what for _, what, _ in told] == ["started", "done"]
+
+
+def test_instances_that_are_picked_are_changed_in_place_whatever_the_service_has():
+    """As before: at once, and back at once."""
+    result, told = deployed({**out(error_rate="100%"), "target": {**BACK, "mode": "one"}})
+    assert told == []
+    assert web(result, window=(4.1, 13.9)) == pytest.approx(2 / 3, abs=0.02)
+    assert web(result, window=(14.1, 29)) == 1
+
+
+@pytest.mark.parametrize(("fault", "what"), [
+    (bad(error_rate="5%", strategy=ROLLING) | {"target": {**BACK, "mode": "one"}}, "only a whole service can be deployed"),
+    (bad(error_rate="5%", analysis={"error_rate": "5%"}), "what nobody deploys, nobody judges"),
+    (bad(error_rate="5%", strategy=ROLLING) | {"target": {"service": "db"}}, "a database is not deployed"),
+])
+def test_what_cannot_be_deployed_is_a_mistake(fault, what):
+    """With place and cure."""
+    with pytest.raises((InvalidInput, ValidationError), match=what):
+        ran(fault)
