@@ -89,7 +89,7 @@ class DbLock(InstanceFault):
 
     @model_validator(mode="after")
     def _rows_of_a_key(self) -> DbLock:
-        if self.key is None and "rows" in self.written():
+        if self.key is None and self.rows != 1:
             raise invalid(Mistake(("rows",), "`rows` counts those that `key` draws", "add `key: {zipf: 1000}`, or write `share: 20%`",
                                   at_key=True))
         return self

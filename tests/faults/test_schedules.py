@@ -113,3 +113,16 @@ def test_written_out_and_read_again_it_is_the_same(schedule):
     target = {"to": {"service": "b", "mode": "fixed-percent", "value": "50%"}}
     fault = FAULT.validate_python({**DELAY, "schedule": schedule, "target": target})
     assert FAULT.validate_python(FAULT.dump_python(fault, mode="json")) == fault
+
+
+@pytest.mark.parametrize("fault", [
+    {"kind": "db.lock", "target": {"service": "b"}}, {"kind": "db.lock", "target": {"service": "b"}, "key": {"zipf": {"items": 9}}, "rows": 3},
+    {"kind": "db.lock", "target": {"service": "b"}, "key": 17, "wait_timeout": "1s"},
+    {"kind": "deploy.bad_version", "target": {"service": "b"}, "speed": 0.5, "strategy": {"canary": {"steps": ["25%"]}},
+     "analysis": {"error_rate": "5%"}},
+    {"kind": "network.duplicate", "target": {"link": "a->b", "direction": "both", "match": {"path": "/x"}}, "correlation": "10%"},
+])
+def test_faults_written_out_and_read_again_are_the_same(fault):
+    """With all their defaults."""
+    found = FAULT.validate_python(fault)
+    assert FAULT.validate_python(FAULT.dump_python(found, mode="json")) == found
