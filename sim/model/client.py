@@ -23,7 +23,7 @@ from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.perception import Perception
 from sim.model.pool import ConnectionPool, PoolSpec
-from sim.model.transport_spec import ConnectionSpec, KeepaliveSpec, wrong_for
+from sim.model.transport_spec import CONNECTIONS_OF, ConnectionSpec, KeepaliveSpec, wrong_for
 from sim.resilience.balancer import AnyBalancer, Balancer
 from sim.resilience.breaker_states import State
 from sim.resilience.deadline import current_deadline
@@ -71,6 +71,14 @@ class UseSpec(Spec):
         if wrong:
             raise invalid(*wrong)
         return self
+
+    def by(self, protocol: Literal["http", "grpc"]) -> UseSpec:
+        """The same by *protocol*, without what only the other one has."""
+        if protocol == self.protocol:
+            return self
+        unsaid = {name: ConnectionSpec.model_fields[name].default for name in CONNECTIONS_OF[self.protocol]}
+        connection = None if self.connection is None else self.connection.model_copy(update=unsaid)
+        return self.model_copy(update={"protocol": protocol, "connection": connection, "keepalive": None, "max_message_size": None})
 
 
 class Edge:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Sequence
 from contextvars import Context
 from functools import partial
 from math import inf, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sim.errors import ConnectionReset
 from sim.model.client import Client, UseSpec
@@ -60,7 +60,7 @@ class Instance(Station):
         self._crashes = 0
         self._crashing: dict[str, None] = {}  # by what lets it crash
         self.clients: list[Client] = []
-        self._clients: dict[str, Client] = {}
+        self._clients: dict[tuple[str, str], Client] = {}  # by callee and protocol
         self._streams: Counter[str] = Counter()
         self._context.run(PLACE.set, Place(self, None, 0, 0))
         self.config = node.spec.config_of(version)
@@ -73,15 +73,16 @@ class Instance(Station):
             self.version = version.name
             behave(self, version, "version")
 
-    def client(self, callee: str, policies: Sequence[PolicySpec] = ()) -> Client:
-        """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool. A caller with
-        *policies* of its own (a gateway's route) gets a client of its own."""
+    def client(self, callee: str, policies: Sequence[PolicySpec] = (), protocol: Literal["http", "grpc"] | None = None) -> Client:
+        """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool, and one more for calls
+        by another *protocol*. A caller with *policies* of its own (a gateway's route) gets a client of its own."""
         use = self.node.spec.uses.get(callee) or UseSpec()
         if policies:
             return self._new_client(callee, use.model_copy(update={"policies": [*policies, *use.policies]}))
-        if callee not in self._clients:
-            self._clients[callee] = self._new_client(callee, use)
-        return self._clients[callee]
+        way = (callee, protocol or use.protocol)
+        if way not in self._clients:
+            self._clients[way] = self._new_client(callee, use if protocol is None else use.by(protocol))
+        return self._clients[way]
 
     def client_apart(self, callee: str) -> Client:
         """A way of its own to *callee*, with policies and a pool of its own."""

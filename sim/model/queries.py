@@ -42,6 +42,7 @@ class Query(Step):
     """
 
     shorthand: ClassVar[str] = "database"
+    beside: ClassVar[tuple[str, ...]] = ("statement", "time", "key", "for_update", "consistency", "transaction")
     database: str
     statement: Literal["read", "write"] = "read"
     time: TimeDistribution | None = None

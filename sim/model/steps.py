@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
@@ -122,11 +122,16 @@ class Sleep(Step):
 
 
 class Call(Step):
-    """Call another service, under the policies that `uses` states for it. A failed call ends the endpoint, unless it is *optional*."""
+    """Call another service, under the policies that `uses` states for it. A failed call ends the endpoint, unless it is *optional*.
+
+    By another *protocol* than `uses` states it has connections, and policies, of its own.
+    """
 
     shorthand: ClassVar[str] = "to"
+    beside: ClassVar[tuple[str, ...]] = ("optional", "protocol", "key", "size", "priority")
     to: CallTarget
     optional: bool = False
+    protocol: Literal["http", "grpc"] | None = None  # None: as `uses` states
     key: AnyKeys | None = None  # for balancers that hash
     size: Size = MESSAGE_SIZE
     priority: int | None = None  # None: as the request at hand
@@ -135,7 +140,7 @@ class Call(Step):
         yield self.to
 
     def build(self, instance: Instance) -> Act:
-        client = instance.client(self.to.node)
+        client = instance.client(self.to.node, protocol=self.protocol)
         path = template(self.to.path, instance.stream(f"path {self.to.path}"))
         draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
         operation = instance.recorder.operation(self.to.operation)

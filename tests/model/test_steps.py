@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from sim.model.client import UseSpec
 from sim.model.steps import AnyStep
 from sim.telemetry.codes import Outcome, SpanKind
 from tests.model.small_runs import answers, at, of_users, ran, spans, users
@@ -66,6 +67,31 @@ def test_an_optional_call_that_fails_degrades_the_answer():
     """The endpoint goes on, and what it answers counts as degraded."""
     result = does({"call": {"to": "bad", "optional": True}}, {"work": "5ms"})
     assert answers(result) == [("200", 25.0)] and of_users(result)["degraded"] == 1
+
+
+@pytest.mark.parametrize("call", [{"call": "bad", "optional": True}, {"call": {"to": "bad"}, "optional": True}])
+def test_the_options_of_a_call_may_stand_beside_it(call):
+    """As a quorum may stand beside its branches."""
+    assert of_users(does(call))["degraded"] == 1
+
+
+@pytest.mark.parametrize(("protocol", "worked_for"), [(None, 0.3), ("http", 0.3), ("grpc", 0.05)])
+def test_one_call_may_go_by_another_protocol(protocol, worked_for):
+    """gRPC tells the far side that its caller has left after 50 ms; the others of the same dependency go by http, which does not."""
+    chosen = {"protocol": protocol} if protocol is not None else {}
+    result = does({"call": "slow", "optional": True, **chosen}, {"call": "back"}, uses={"slow": {"policies": [{"timeout": "50ms"}]}})
+    assert answers(result) == [("200", 60.0)]
+    assert result.summary["services"]["slow"]["busy_mean"] * 2 == pytest.approx(worked_for)
+
+
+def test_by_another_protocol_what_only_the_first_one_has_is_left_out():
+    """Connections keep their handshake; streams, keepalive and the largest message are of gRPC alone."""
+    use = UseSpec.model_validate({"protocol": "grpc", "keepalive": {"time": "5s"}, "max_message_size": "1KiB",
+                                  "connection": {"tls": True, "max_streams": 5}})
+    other = use.by("http")
+    assert (other.protocol, other.keepalive, other.max_message_size) == ("http", None, None)
+    assert other.connection is not None and other.connection.tls and other.connection.written() == {"tls"}
+    assert use.by("grpc") is use
 
 
 def test_what_is_degraded_stays_degraded_all_the_way_up():
