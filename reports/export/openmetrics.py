@@ -95,4 +95,4 @@ def _braces(labels: str) -> str:
 
 def _number(value: float) -> str:
     """At most nine digits: a sum of a million latencies needs no more, and the file is a third smaller."""
-    return f"{value:.9g}"
+    return f"{value:.9g}" if value == value else "NaN"

@@ -82,9 +82,10 @@ class Session:
 
 
 def describe(world: World) -> dict[str, dict[str, Any]]:
-    """Of each node what charts need to know: kind, instances, capacity."""
+    """Of each node what charts need to know: kind, instances, capacity; and since when (seconds) it has what it has not answered."""
     return {
         name: {"kind": node.spec.word, "instances": [instance.name for instance in node.ever], "workers": node.workers,
-               "queue_limit": node.queue_limit, "zones": sorted({instance.zone for instance in node.ever if instance.zone})}
+               "queue_limit": node.queue_limit, "zones": sorted({instance.zone for instance in node.ever if instance.zone}),
+               "open": sorted(arrived for instance in node.ever for arrived in instance.taken())}
         for name, node in world.nodes.items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +24,7 @@ class Queue(Protocol):
     def remove(self, exchange: Exchange) -> bool: ...
     def drain(self) -> list[Exchange]: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Exchange]: ...
 
 
 class Fifo:
@@ -36,6 +37,9 @@ class Fifo:
 
     def __len__(self) -> int:
         return len(self.waiting)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self.waiting)
 
     def remove(self, exchange: Exchange) -> bool:
         """Take *exchange* out of the line; False if it is not in it."""
@@ -70,6 +74,9 @@ class Priority:
     def __len__(self) -> int:
         return len(self._heap)
 
+    def __iter__(self) -> Iterator[Exchange]:
+        return (entry[2] for entry in self._heap)
+
     def push(self, exchange: Exchange) -> None:
         heapq.heappush(self._heap, (-exchange.request.priority, next(self._number), exchange))
 
@@ -100,6 +107,9 @@ class Impatient:
 
     def __len__(self) -> int:
         return len(self._line)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self._line)
 
     def push(self, exchange: Exchange) -> None:
         self._timers[exchange] = self._loop.after(self._patience(), self._give_up, exchange)

@@ -85,6 +85,10 @@ class Station:
         self._hooks: list[Hook] = []
         self._wraps: list[Wrap] = []
 
+    def taken(self) -> list[float]:
+        """When each request came that it has and has not answered (seconds), in order."""
+        return sorted([exchange.arrived for exchange in (*self.serving, *self.queue)])
+
     def emptied(self) -> None:
         """It is to end, and serves nobody any more."""
         raise NotImplementedError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sim.errors import TargetNotFound
 from sim.model.client import Client, Edge, Source, UseSpec
@@ -17,7 +17,7 @@ from sim.model.node import UNBOUNDED
 from sim.model.one_instance import OneInstance
 from sim.resilience.events import Event
 from sim.resilience.pipeline import Pipeline
-from sim.resilience.policy import PolicyParts, PolicySpec
+from sim.resilience.policy import Policy, PolicyParts, PolicySpec
 from sim.spec import did_you_mean
 from sim.streams import Streams
 from sim.telemetry.recorder import Recorder
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 REGISTRY = "registry"  # the name of its node
 MOST_GAUGED_INSTANCES = 256  # beyond it only whole nodes are sampled
+
+
+class Way(NamedTuple):
+    """From one instance of a caller to a callee."""
+
+    caller: str
+    source: str
+    callee: str
 
 
 class World:
@@ -49,6 +57,8 @@ class World:
         self.meshed = any(spec.mesh is not None for spec in services.values())
         self._link_watchers: list[Callable[[Link], None]] = []
         self._instance_watchers: list[Callable[[Instance], object]] = []
+        self._readable: dict[Way, dict[tuple[Client, str], list[Policy]]] = {}
+        self._gauged = False
         self.nodes: dict[str, Node] = {}
         for name, spec in services.items():
             self.nodes[name] = spec.build(name, self)
@@ -135,6 +145,7 @@ class World:
         policies = [spec.build(parts) for spec in (client.policies if specs is None else specs)]
         if specs is None:
             edge.policies = [policy.word for policy in policies]
+        self._show(client, layer, policies)
         return Pipeline(f"{edge.name}.{layer}" if layer else edge.name, policies, rng=client.rng, on_event=listen)
 
     # what happens
@@ -181,7 +192,29 @@ class World:
         """The instances of *node* have gauges of their own, which start each sampling step anew."""
         return self._few and len(node.instances) > 1
 
+    def _show(self, client: Client, layer: str, policies: list[Policy]) -> None:
+        """What can be read off *policies* is sampled: for each caller and callee the highest there is, if it has several ways there."""
+        readable = [policy for policy in policies if policy.readings(self.loop.time())]
+        if readable:
+            way = Way(client.caller, client.source.name, client.node.name)
+            if way not in self._readable and self._gauged:
+                self._gauge_policies(way, readable)
+            self._readable.setdefault(way, {})[client, layer] = readable
+
+    def _gauge_policies(self, way: Way, policies: list[Policy]) -> None:
+        if self._few:
+            source = way.source if way.source != way.caller else ""
+            for measure in dict.fromkeys(name for policy in policies for name in policy.readings(self.loop.time())):
+                self.recorder.reading(way.caller, source, f"{measure} {way.callee}", partial(self._highest, way, measure))
+
+    def _highest(self, way: Way, measure: str, now: float) -> float | None:
+        found = [policy.readings(now).get(measure) for policies in self._readable[way].values() for policy in policies]
+        return max((value for value in found if value is not None), default=None)
+
     def _gauge_levels(self) -> None:
+        self._gauged = True
+        for way, of_clients in self._readable.items():
+            self._gauge_policies(way, [policy for policies in of_clients.values() for policy in policies])
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
                 integral, peak = _sum_of(node, level, resets=not self._each(node))

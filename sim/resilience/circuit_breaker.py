@@ -112,6 +112,13 @@ class CircuitBreaker(Policy):
         """Counts and rates; while OPEN as they stood at opening, cleared on entering HALF_OPEN and CLOSED."""
         if self.options.automatic_transition:
             self.tick(now)
+        return self._measured(now)
+
+    def readings(self, now: float) -> dict[str, float | None]:
+        found = self._measured(now)
+        return {"failure_rate": found.failure_rate, "slow_call_rate": found.slow_call_rate}
+
+    def _measured(self, now: float) -> BreakerMetrics:
         if self.state is CLOSED or self.state is METRICS_ONLY:
             self._counts.advance(now)
         calls, failed, slow = self._counts.sums

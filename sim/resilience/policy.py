@@ -72,6 +72,10 @@ class Policy:
         """Is a refusal by *by* this policy's own?"""
         return by is self
 
+    def readings(self, now: float) -> dict[str, float | None]:
+        """What can be read off it at any time, by name; None for what is not known. To look changes nothing."""
+        return {}
+
     def process_ended(self, now: float) -> None:
         """The process that it belongs to has ended: there is nothing any more that it keeps open."""
 

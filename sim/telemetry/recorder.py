@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from itertools import count
+from math import nan
 from typing import Any
 
 from sim.telemetry.columns import REQUEST, SAMPLE, SPAN, Rows, pack_sample
@@ -107,6 +108,19 @@ class Recorder:
             if now > at:
                 yield pack_sample(now, index, (area - before) / (now - at), peak())
             before, at = area, now
+
+        self._probes.append(probe)
+
+    def reading(self, node: str, instance: str, measure: str, read: Callable[[float], float | None]) -> None:
+        """Sample what *read(now)* says at the moment; NaN stands for nothing (None)."""
+        index = len(self._gauges)
+        self._parts += 1
+        self._gauges.append((node, instance, measure))
+
+        def probe(now: float) -> Iterator[bytes]:
+            found = read(now)
+            value = nan if found is None else found
+            yield pack_sample(now, index, value, value)
 
         self._probes.append(probe)
 

@@ -123,7 +123,7 @@ class RunResult:
     digest: str
     wall_s: float
     scenario: Mapping[str, Any] = field(default_factory=dict)  # resolved, as plain data
-    description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by node: kind, instances, workers, queue limit, zones
+    description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by node: see sim.lab.session.describe
 
     @cached_property
     def _gauge_rows(self) -> dict[tuple[str, str, str], Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reports.export.counting import CLIENT_LIBRARY_BOUNDS, Labelled, counts, histograms, under_way
-from reports.export.openmetrics import Family
+from reports.export.openmetrics import Family, labels_text
 from reports.export.semantics import split_operation
 from sim.telemetry.codes import status_text
 
@@ -31,8 +31,23 @@ def families(measured: Measured) -> Iterator[Family]:
                  histograms(grid, served.by(["node", "operation"], duration), served.ends, served.durations, bounds),
                  unit="seconds", bounds=bounds)
     yield Family("active_connections", "gauge", "Requests that a service has taken and not answered yet.",
-                 under_way(grid, served.by(["node"], lambda node: {"service": nodes[node]}), served.rows["start"], served.ends))
+                 _active(measured))
     yield Family("errors", "counter", "Errors that a service answered, and its calls that got no answer.", _errors(measured))
+
+
+def _active(measured: Measured) -> Iterator[tuple[str, Any]]:
+    """Requests that have ended, by their spans; and those that are still open as the run ends."""
+    import numpy as np
+
+    served, grid, nodes = measured.served, measured.grid, measured.names.nodes
+    ended = under_way(grid, served.by(["node"], lambda node: {"service": nodes[node]}), served.rows["start"], served.ends)
+    active = dict(ended)
+    for name, about in measured.result.description.items():
+        since = np.array(about.get("open", ()), dtype=float)
+        if len(since):
+            labels = labels_text({"service": name})
+            active[labels] = active.get(labels, 0) + np.searchsorted(since, grid.times, side="right")
+    yield from active.items()
 
 
 def _errors(measured: Measured) -> Iterator[tuple[str, Any]]:

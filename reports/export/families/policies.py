@@ -19,6 +19,7 @@ from .measured import Measured, SpanRows
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
+SAME = 1e-9  # seconds; two times that are closer are the same
 STATES = ("closed", "open", "half_open", "disabled", "forced_open", "metrics_only")
 GOOD = (Outcome.OK, Outcome.DEGRADED)
 Policies = list[tuple[str, Mapping[str, Any]]]
@@ -44,6 +45,9 @@ def families(measured: Measured) -> Iterator[Family]:
     breaker, bulkhead = "resilience4j_circuitbreaker", "resilience4j_bulkhead"
     yield Family(f"{breaker}_state", "gauge", "1 for the state that the breaker is in.", _states(measured, breakers))
     yield Family(f"{breaker}_calls_seconds", "summary", "Calls let through.", _let_through(measured, breakers), unit="seconds")
+    for measure in ("failure_rate", "slow_call_rate"):
+        yield Family(f"{breaker}_{measure}", "gauge", f"The {measure.replace('_', ' ')} in percent; -1 while there were too few calls.",
+                     _rates(measured, measure, breakers))
     yield Family(f"{breaker}_not_permitted_calls", "counter", "Calls that a breaker refused.", refused)
     yield Family("resilience4j_retry_calls", "counter", "Calls by how they ended, with or without a retry.", _retries(measured, retries))
     yield Family("resilience4j_timelimiter_calls", "counter", "Attempts that took longer than they were allowed.", too_long)
@@ -80,6 +84,20 @@ def _states(measured: Measured, edges: set[tuple[str, str]]) -> Iterator[tuple[s
         for index, state in enumerate(STATES):
             labels = {"job": names.nodes[node], "instance": who, "name": edge, "state": state}
             yield labels_text(labels), (states == index).astype(int)
+
+
+def _rates(measured: Measured, measure: str, edges: set[tuple[str, str]]) -> Iterator[tuple[str, Any]]:
+    """What was read off the breakers last."""
+    import numpy as np
+
+    for node, instance, its in measured.names.gauges:
+        word, _, callee = its.partition(" ")
+        sampled = measured.result.series(node, its, instance) if word == measure and (node, callee) in edges else None
+        if sampled is not None and len(sampled.at):
+            last = np.searchsorted(sampled.at, measured.grid.times + SAME, side="right") - 1
+            known = (last >= 0) & ~np.isnan(sampled.mean[last])
+            labels = {"job": node, "instance": instance or node, "name": f"{node}->{callee}"}
+            yield labels_text(labels), np.where(known, 100 * sampled.mean[last], -1.0)
 
 
 def _edge_labels(measured: Measured, node: int, peer: int) -> dict[str, Any]:
