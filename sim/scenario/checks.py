@@ -58,9 +58,7 @@ def check_files(paths: Sequence[str]) -> Report:
                 plans.append(document)
             else:
                 scenarios += _check_scenario(document, report)
-    for plan in plans:
-        with report.wrong:
-            _check_plan(plan, scenarios, report)
+    _check_plans(plans, scenarios, report)
     return report
 
 
@@ -100,13 +98,20 @@ def _changed(document: Document, variant: str, misread: bool) -> Document:
         raise
 
 
-def _check_plan(document: Document, scenarios: list[Scenario], report: Report) -> None:
-    plan = validated(document, FaultPlan)
-    against = ""
-    if len(scenarios) == 1:
-        refuse_any(fault_problems(scenarios[0], [(document, plan.faults)]))
-        against = f", its targets found in {scenarios[0].name!r}"
-    report.sound.append(f"{document.path}: a sound fault plan: {counted(plan.faults, 'faults')}{against}")
+def _check_plans(documents: Sequence[Document], scenarios: Sequence[Scenario], report: Report) -> None:
+    """Each plan by itself, since two may be meant to be run one or the other; but a fault may come after one of any of these files."""
+    plans: list[Plan] = []
+    for document in documents:
+        with report.wrong:
+            plans.append((document, validated(document, FaultPlan).faults))
+    everything = [fault for faults in (*(faults for _, faults in plans), *(scenario.faults for scenario in scenarios)) for fault in faults]
+    for document, faults in plans:
+        with report.wrong:
+            against = ""
+            if len(scenarios) == 1:
+                refuse_any(fault_problems(scenarios[0], [(document, faults)], beside=everything))
+                against = f", its targets found in {scenarios[0].name!r}"
+            report.sound.append(f"{document.path}: a sound fault plan: {counted(faults, 'faults')}{against}")
 
 
 def sound(document: Document) -> Scenario:
@@ -133,10 +138,10 @@ def problems_of(scenario: Scenario, document: Document, plans: Sequence[Plan] = 
     return _placed(absurd(scenario, flow), document) or _placed(doubtful(scenario, flow), document, warning=True)
 
 
-def fault_problems(scenario: Scenario, plans: Sequence[Plan]) -> list[Problem]:
-    """What in the faults of several files does not fit *scenario*, or each other."""
+def fault_problems(scenario: Scenario, plans: Sequence[Plan], beside: Iterable[Fault] = ()) -> list[Problem]:
+    """What in the faults of several files does not fit *scenario*, or each other; they may come after others *beside* them."""
     faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
-    names = [fault.name for _, _, fault in faults if fault.name is not None]
+    names = {fault.name: None for fault in (*(fault for _, _, fault in faults), *beside) if fault.name is not None}
     system = System(scenario.services, scenario.workloads, scenario.network.zones, names, scenario.registry is not None)
     problems = []
     for mistake in check_fault_plan([fault for _, _, fault in faults], system):
