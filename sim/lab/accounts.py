@@ -36,9 +36,10 @@ class CallAccount:
     counts: Counter[str]  # of policy events
     opened: int  # times that a breaker opened
     open_s: float  # seconds that breakers were open
+    under_way: int  # calls that have begun and not ended
 
 
-NO_CALLS = CallAccount(Counter(), 0, 0.0)
+NO_CALLS = CallAccount(Counter(), 0, 0.0, 0)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def account_of(node: Node, now: float) -> Account:
 
 def call_account_of(edge: Edge, now: float) -> CallAccount:
     """The state of *edge*'s counts at *now*."""
-    return CallAccount(Counter(edge.counts), edge.opened, edge.open_seconds(now))
+    return CallAccount(Counter(edge.counts), edge.opened, edge.open_seconds(now), edge.started - edge.finished)
 
 
 def books(world: World, loads: Mapping[str, Load]) -> Books:

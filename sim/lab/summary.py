@@ -107,7 +107,7 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
 
 
 def call_figures(spans: Table, before: CallAccount, after: CallAccount) -> dict[str, Any]:
-    """One entry of `calls`: what was called, and what policies did, between two accounts."""
+    """One entry of `calls`: calls that ended, and what policies did, between two accounts; `unfinished` are under way at the later one."""
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
     counts = after.counts - before.counts
@@ -116,6 +116,7 @@ def call_figures(spans: Table, before: CallAccount, after: CallAccount) -> dict[
     return {
         "calls": calls,
         "attempts": attempts,
+        "unfinished": after.under_way,
         "amplification": ratio(attempts, calls),
         "success_ratio": ratio(good, calls),
         "timeouts": counts["timeout.timeout"] + counts["deadline.deadline_exceeded"],

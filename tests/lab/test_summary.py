@@ -159,6 +159,14 @@ def test_queues_and_drops_of_the_warm_up_do_not_count():
     assert warm["services"]["api"]["queue_mean"] == 0.0 and warm["workloads"]["users"]["offered_rps"] == 0.0
 
 
+def test_calls_without_an_end_are_told():
+    """Three callers hang on a service that never answers: none of their calls has ended, and none is lost."""
+    services = {"front": {"endpoints": {"GET /": [{"call": "deaf"}]}}, "deaf": {"endpoints": {"GET /": [{"sleep": "1h"}]}}}
+    summary = ran(services, {"users": at("1s", "2s", "3s", to="front")}, "5s").summary
+    assert [(call["calls"], call["unfinished"]) for call in (summary["calls"]["front->deaf"], summary["calls"]["users->front"])] == [(0, 3)] * 2
+    assert summary["requests"]["unfinished"] == 3
+
+
 def test_what_never_happened_has_no_value():
     """A service that is never called, a workload that never sends: zeros where something is counted, null where something is averaged."""
     result = ran({"api": {"endpoints": {"GET /": [{"call": "never"}]}}, "never": {"endpoints": {"GET /": []}}},
