@@ -13,6 +13,7 @@ from sim.faults.injection import Injection
 from sim.faults.nodes import NodeFault
 from sim.faults.system import System
 from sim.model.broker import Broker
+from sim.model.broker_groups import Group
 from sim.model.messaging import Message
 from sim.model.subjects import matches
 from sim.spec import Mistake, invalid
@@ -59,7 +60,7 @@ class BrokerSlowConsumer(BrokerFault):
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        groups = [group for group in self.broker(at).groups if self.consumer in (None, group.name, group.queue)]
+        groups = [group for group in self.broker(at).groups if self._means(group)]
         at.targets[:] = [f"{self.target.service}->{group.name}" for group in groups]
         at.hits = len(groups)
         with ExitStack() as slowed:
@@ -67,6 +68,16 @@ class BrokerSlowConsumer(BrokerFault):
                 slowed.enter_context(at.layer(group, "extra", lambda strength: self.delay * strength, base=lambda: 0.0,
                                               apply=partial(setattr, group, "extra"), combine=sum))
             yield
+
+    def _means(self, group: Group) -> bool:
+        return self.consumer in (None, group.name, group.queue) or any(member.node.name == self.consumer for member in group.members)
+
+    def mistakes(self, system: System) -> Iterator[Mistake]:
+        yield from super().mistakes(system)
+        known = {name for service, spec in system.services.items() for group in getattr(spec, "subscribe", {}).values()
+                 for name in (service, group.group or service)}
+        if self.consumer is not None and not any(spec.has_user_code() for spec in system.services.values()):  # which may subscribe too
+            yield from system.unknown(("consumer",), "consumer", self.consumer, known)
 
 
 class BrokerRedeliver(BrokerFault):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import model_validator
+
 from sim.errors import ConnectFailed
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
@@ -13,7 +15,7 @@ from sim.faults.network import LinkFault, chance
 from sim.faults.system import System
 from sim.faults.targets import Side
 from sim.model.network import Fail, Link, Message, Rule, Verdict
-from sim.spec import Mistake
+from sim.spec import Mistake, invalid
 from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
@@ -59,6 +61,12 @@ class RegistryStale(RegistryFault):
     severity: ClassVar[str] = "lag"
     kind: Literal["registry.stale"] = "registry.stale"
     lag: PositiveDuration | None = None
+
+    @model_validator(mode="after")
+    def _grows(self) -> RegistryStale:
+        if self.ramp is not None and self.lag is None:
+            raise invalid(Mistake(("ramp",), "what stands still cannot do so more or less", "add a `lag`, or remove the ramp"))
+        return self
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:

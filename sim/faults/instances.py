@@ -2,20 +2,23 @@
 
                   queued                 in service              new requests      answers on their way back
     kill          connection reset       connection reset        refused           arrive
+    ... grace     served, then reset     served, then reset      refused           arrive
     unavailable   served                 served                  refused           arrive
     pause         wait                   stand still, end late   wait unanswered   arrive; those not yet sent wait
     slow          served, later          the rest of it slower   served, slower    arrive
 
-A killed instance comes back empty, after its start-up time. Faults of one kind on one instance are counted: the last one to end
-lets it go. An instance that was restarted is a new process: a pause that was laid on the old one is over.
+A killed instance comes back empty, after its start-up time, and its breakers, budgets, pools and balancers begin anew. Faults of one kind
+on one instance are counted: the last one to end lets it go. An instance that was restarted is a new process: a pause that was laid on the
+old one is over.
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -76,17 +79,19 @@ def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -
 class InstanceKill(InstanceFault):
     """The process is gone at once, and with it all that it was doing.
 
-    It starts again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks,
-    picks from those that live.
+    With *grace* it is told so long before: it signs off, refuses what is new, and goes as soon as it has finished what it has. It starts
+    again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks, picks from those
+    that live.
 
     `{kind: instance.kill, target: {service: orders, mode: one}, schedule: {every: 45s, from: 1m, max: 3}, restart_after: 8s}`
     """
 
     kind: Literal["instance.kill"] = "instance.kill"
     restart_after: Duration | None = None
+    grace: Duration = 0.0
 
     def own_length(self) -> float | None:
-        return self.restart_after
+        return None if self.restart_after is None else self.grace + self.restart_after
 
     def length_field(self) -> str:
         return "restart_after"
@@ -96,7 +101,24 @@ class InstanceKill(InstanceFault):
         return everyone if self.target.mode == "all" else [instance for instance in everyone if instance.up]
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        return at.killed(instance)
+        return self._told_before(instance, at) if self.grace else at.killed(instance)
+
+    @contextmanager
+    def _told_before(self, instance: Instance, at: Injection) -> Iterator[None]:
+        terminating = at.hold(instance, "terminating", partial(instance.set_terminating, True), partial(instance.set_terminating, False))
+        with terminating, ExitStack() as killed:
+            end = cache(lambda: killed.enter_context(at.killed(instance)))
+            with at.running(self._end_in_time(instance, at, end)):
+                yield
+            end()  # what was told to end does end
+
+    async def _end_in_time(self, instance: Instance, at: Injection, end: Callable[[], None]) -> None:
+        """When it has finished, or when its time is over."""
+        loop = at.world.loop
+        until = loop.time() + self.grace
+        while instance.serving and loop.time() < until:
+            await asyncio.wait([exchange.task for exchange in instance.serving], timeout=until - loop.time())
+        end()
 
 
 class InstanceSlow(InstanceFault):

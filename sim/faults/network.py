@@ -6,9 +6,11 @@ fault begins or ends is not touched any more: it left under the rules of its own
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from statistics import NormalDist
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -82,9 +84,10 @@ def names_of_way(way: tuple[Side, Side]) -> list[str]:
 
 
 class NetworkDelay(LinkFault):
-    """Every message takes *latency* longer, give or take a *jitter* that is uniform, as netem's is.
+    """Every message takes *latency* longer, give or take a *jitter* that is uniform, as netem's is without a `distribution`.
 
-    *correlation* is that of the jitter of a message with the one before it. Only the given *probability* of messages is delayed.
+    `normal`: the jitter is the standard deviation; `pareto`: most messages are a little sooner and a few much later, up to four times the
+    jitter. *correlation* is that of the jitter of a message with the one before it. Only the given *probability* of messages is delayed.
 
     `{kind: network.delay, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, latency: 500ms, jitter: 50ms}`
     """
@@ -93,20 +96,38 @@ class NetworkDelay(LinkFault):
     kind: Literal["network.delay"] = "network.delay"
     latency: Duration
     jitter: Duration = 0.0
+    distribution: Literal["uniform", "normal", "pareto"] = "uniform"
     correlation: Share = 0.0
     probability: Share = 1.0
 
     def rule(self, link: Link, at: Injection) -> Rule:
-        draw = correlated(at, self.correlation)
+        draw, shape = correlated(at, self.correlation), JITTERS[self.distribution]
         latency, jitter, probability = self.latency, self.jitter, self.probability
 
         def delay(message: Message) -> Verdict:
             if not at.happens(probability):
                 return None
-            seconds = latency + jitter * (2 * draw() - 1) if jitter else latency
+            seconds = latency + jitter * shape(draw()) if jitter else latency
             return Delay(max(0.0, seconds) * at.strength)
 
         return delay
+
+
+def _uniform(share: float) -> float:
+    return 2 * share - 1
+
+
+def _normal(share: float) -> float:
+    return max(-WIDEST, min(WIDEST, NormalDist().inv_cdf(max(share, 2**-53))))
+
+
+def _pareto(share: float) -> float:
+    """Pareto with a shape of 3, its mean moved to 0. Source: NIST Net's table, which tc-netem ships (iproute2, netem/pareto.c)."""
+    return min(WIDEST, (math.pow(1 - share, -1 / 3) - 1.5) * 4 / 3)
+
+
+WIDEST = 4.0  # jitters; netem's tables end there
+JITTERS: dict[str, Callable[[float], float]] = {"uniform": _uniform, "normal": _normal, "pareto": _pareto}  # of a number of 0..1
 
 
 class NetworkPartition(LinkFault):

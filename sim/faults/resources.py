@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -39,6 +38,7 @@ class ResourceCpu(InstanceFault):
 
 class ResourcePool(InstanceFault):
     """Workers, or a database's connections, are gone: a share *taken* of them at once, or so many each second that leak away (*leak*).
+    With *of* it is the connections that the instances keep to that database, in their `pool`.
 
     Who holds one keeps it. When the fault ends all come back, as after a restart of whoever held them.
 
@@ -47,6 +47,7 @@ class ResourcePool(InstanceFault):
 
     severity: ClassVar[str] = "taken"
     kind: Literal["resource.pool"] = "resource.pool"
+    of: str | None = None
     taken: Share = 0.0
     leak: Rate = 0.0
 
@@ -54,11 +55,23 @@ class ResourcePool(InstanceFault):
     def _something_goes(self) -> ResourcePool:
         if not self.taken and not self.leak:
             raise invalid(Mistake((), "nothing is taken from the pool", "add `taken: 80%`, or `leak: 1/s`"))
+        if self.ramp is not None and not self.taken:
+            raise invalid(Mistake(("ramp",), "what leaks grows by itself; a ramp is of what is `taken`", "remove the ramp"))
         return self
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
-        layers = at.shared.layers(instance, "workers", lambda: float(instance.workers), partial(_resize, instance), _what_is_left)
+        with ExitStack() as parts:
+            if self.of is None:
+                parts.enter_context(self._drained(instance, at, float(instance.workers), instance.resize))
+            for pool in [client.pool for client in instance.clients if client.node.name == self.of and client.pool is not None]:
+                parts.enter_context(self._drained(pool, at, float(pool.size), pool.resize))
+            yield
+
+    @contextmanager
+    def _drained(self, pool: object, at: Injection, size: float, resize: Callable[[int], None]) -> Iterator[None]:
+        """Take from *pool*, which has *size*."""
+        layers = at.shared.layers(pool, "pool", lambda: size, lambda left: resize(max(0, int(left))), _what_is_left)
         size = layers.base
         taken = leaked = 0.0
 
@@ -87,13 +100,12 @@ class ResourcePool(InstanceFault):
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
         spec = system.services.get(self.target.service or "")
-        if spec is not None and spec.workers_each() >= UNBOUNDED:
+        if spec is not None and self.of is None and spec.workers_each() >= UNBOUNDED:
             yield Mistake(("target", "service"), f"{self.target.service!r} has no pool that could run dry",
                           "aim at a service or a database")
-
-
-def _resize(instance: Instance, workers: float) -> None:
-    instance.resize(max(0, int(workers)))
+        if spec is not None and self.of is not None:
+            pooled = [name for name, use in spec.uses.items() if use.pool is not None]
+            yield from system.unknown(("of",), f"pool of {self.target.service!r} to", self.of, pooled)
 
 
 def _what_is_left(layers: list[float]) -> float:

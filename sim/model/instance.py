@@ -55,6 +55,7 @@ class Instance(Station):
         self._lingers = False  # draining, and not yet to end
         self._open = True  # started, and not yet told to stop
         self._unavailable = False
+        self.terminating = False  # it was told to end
         self._starts = 0
         self._had_a_process = False  # that was killed
         self._crashes = 0
@@ -219,7 +220,7 @@ class Instance(Station):
             self.start()
 
     def _changed(self) -> None:
-        self.accepting = self._open and not self._unavailable
+        self.accepting = self._open and not self._unavailable and not self.terminating
         healthy = self.up and self.accepting and not self.draining
         if healthy and not self.healthy:
             self.since = self.env._now
@@ -234,6 +235,11 @@ class Instance(Station):
     def set_unavailable(self, unavailable: bool) -> None:
         """Refuse new requests whatever else is said, or no longer so; what it has goes on."""
         self._unavailable = unavailable
+        self._changed()
+
+    def set_terminating(self, terminating: bool) -> None:
+        """It is told to end, as by SIGTERM: it signs off, refuses what is new and finishes what it has; or it was not meant."""
+        self.terminating = terminating
         self._changed()
 
     # slow, and standing still

@@ -134,7 +134,7 @@ class Registry(Node):
                 if agent is not None and not instance.up:
                     agent.end()
                     del self._agents[instance]
-                elif agent is not None and instance.draining and not agent.leaving:
+                elif agent is not None and (instance.draining or instance.terminating) and not agent.leaving:
                     agent.leave()
         for view in self._views_from.get(node.name, ()):
             view.mind()

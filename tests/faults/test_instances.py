@@ -52,6 +52,22 @@ def test_a_killed_instance_starts_empty_after_its_start_up_time():
     assert set(statuses[1:30]) == {Reason.UNAVAILABLE}
 
 
+def test_told_before_it_finishes_what_it_has_and_goes():
+    """In service and queued are served, in flight is refused, and as soon as it has finished it is gone: at 2.05 s, for 2 s."""
+    kill = {"kind": "instance.kill", "target": {"service": "api"}, "schedule": {"at": "500ms"}, "grace": "3s", "restart_after": "1s"}
+    answers, result = single(kill, at=("0s", "100ms", "460ms", "3s", "4600ms"))
+    assert answers == [(200, 1.1), (200, 2.1), (Reason.CONNECT, 0.56), (Reason.UNAVAILABLE, 3.0), (200, 5.7)]
+    assert [(fault.start, fault.until) for fault in result.faults] == [(0.5, 4.5)]
+
+
+def test_what_it_has_not_finished_when_its_time_is_over_is_reset():
+    """0.3 s are too short for the rest of a second; the schedule may also end it before that."""
+    kill = {"kind": "instance.kill", "target": {"service": "api"}, "schedule": {"at": "500ms"}, "grace": "300ms", "restart_after": "1s"}
+    assert single(kill, at=("0s", "100ms"))[0] == [(Reason.RESET, 0.85), (Reason.RESET, 0.85)]
+    short = {**fault("instance.kill", "500ms", "200ms", grace="3s")}
+    assert single(short, at=("0s", "1s"))[0] == [(Reason.RESET, 0.75), (200, 2.1)]
+
+
 def test_unavailable_it_refuses_what_is_new_and_finishes_what_it_has():
     """In service and queued are served as usual; in flight is refused; afterwards all is as before."""
     answers, _ = single(fault("instance.unavailable", "500ms", "2s"), at=("0s", "100ms", "460ms", "1s", "2600ms"))
@@ -159,6 +175,22 @@ def test_memory_that_leaks_makes_longer_and_longer_pauses_and_ends_in_a_kill():
     assert [event["at"] for event in result.events if event["kind"] == "memory.oom"] == [pytest.approx(7.0)]
     ups = [(event["at"], event["reachable"]) for event in result.events if event["kind"] == "instances" and event["at"] > 0]
     assert ups == [(pytest.approx(7.0), 0), (pytest.approx(8.0), 1)]
+
+
+def test_connections_that_a_caller_leaks_are_exhausted_and_come_back():
+    """A pool of 8 connections to a database leaks 2/s: after 4 s every call waits for one, and is refused after 1 s; then it is whole."""
+    times = [f"{n * 100}ms" for n in range(100)]
+    result = run(Scenario.model_validate({
+        "name": "leak", "duration": "12s", "network": {"default": {"latency": "1ms"}},
+        "services": {"api": {"uses": {"db": {"pool": {"size": 8, "max_wait": "1s"}}}, "endpoints": {"GET /": [{"query": "db"}]}},
+                     "db": {"kind": "database"}},
+        "workloads": {"one": {"executor": "trace", "at": times, "to": "api", "mix": [{"send": "GET /"}]}},
+        "faults": [fault("resource.pool", "1s", "6s", leak="2/s", of="db")],
+    }))
+    ends = [(row[3], row[6]) for row in sorted(result.requests.rows.tolist(), key=lambda row: row[3])]
+    refused = [start for start, status in ends if status != 200]
+    assert (min(refused), max(refused)) == (pytest.approx(5.0, abs=0.11), pytest.approx(6.0, abs=0.11))  # those who still wait at 7 s are served
+    assert result.summary["databases"]["db"]["pool_timeouts"] == len(refused)
 
 
 def test_a_pool_that_leaks_is_exhausted_at_capacity_over_rate():

@@ -32,7 +32,8 @@ LENGTH = st.sampled_from(["100ms", "700ms", "1500ms"])
 SHARE = st.sampled_from(["1%", "30%", "100%"])
 TIME = st.sampled_from(["0ms", "20ms", "700ms"])
 FIELDS = {  # of each kind: how its fields are drawn
-    "network.delay": {"target": LINKS, "latency": TIME, "jitter": TIME, "correlation": SHARE},
+    "network.delay": {"target": LINKS, "latency": TIME, "jitter": TIME, "correlation": SHARE,
+                      "distribution": st.sampled_from(["uniform", "normal", "pareto"])},
     "network.loss": {"target": LINKS, "loss": SHARE, "transport": st.sampled_from(["tcp", "datagram"]), "correlation": SHARE},
     "network.partition": {"target": LINKS, "how": st.sampled_from(["drop", "reject"])},
     "network.reset": {"target": LINKS, "probability": SHARE, "after": TIME},
@@ -40,7 +41,7 @@ FIELDS = {  # of each kind: how its fields are drawn
     "network.duplicate": {"target": LINKS, "probability": SHARE, "correlation": SHARE},
     "network.corrupt": {"target": LINKS, "corrupt": SHARE},
     "network.reorder": {"target": LINKS, "latency": TIME, "probability": SHARE, "gap": st.integers(1, 3)},
-    "instance.kill": {"target": INSTANCES},
+    "instance.kill": {"target": INSTANCES, "grace": TIME},
     "instance.unavailable": {"target": INSTANCES},
     "instance.pause": {"target": INSTANCES},
     "instance.slow": {"target": INSTANCES, "factor": st.sampled_from([0.5, 7.0, 1000.0])},
@@ -185,6 +186,9 @@ def test_two_thousand_faults_run_side_by_side():
     ({"kind": "db.slow", "factor": 2, "target": {"service": "back"}}, ("target",), "'back' is a service", "db"),
     ({"kind": "cache.flush", "target": {"service": "db"}}, ("target", "service"), "no cache 'db'", "cache"),
     ({"kind": "resource.pool", "taken": "50%", "target": {"service": "cache"}}, ("target", "service"), "no pool", "database"),
+    ({"kind": "resource.pool", "taken": "50%", "target": {"service": "front"}, "of": "dbb"}, ("of",), "no pool of 'front' to 'dbb'", "no pool"),
+    ({"kind": "broker.slow_consumer", "target": {"service": "events"}, "delay": "1s", "consumer": "raeder"}, ("consumer",), "'raeder'",
+     "did you mean 'reader'?"),
     ({"kind": "zone.outage", "zone": "q"}, ("zone",), "no zone 'q'", "known: a, b"),
     ({"kind": "cache.down", "target": {"service": "cache"}, "schedule": {"after": "x"}}, ("schedule", "after"), "no fault 'x'", "known:"),
 ])

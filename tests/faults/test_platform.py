@@ -141,6 +141,13 @@ def test_without_a_fault_of_the_registry_a_dead_instance_is_found_out():
     assert success(result, 6.2, 7.9) == 1
 
 
+def test_one_that_is_told_before_it_is_killed_signs_off():
+    """The registry and its watchers know at once, where a kill without warning is found out by two failed checks."""
+    result = found({**KILL, "grace": "1s"})
+    assert success(result, 4.0, 7.9) > 0.99
+    assert success(result, 9.0, 15.9) == 1
+
+
 @pytest.mark.parametrize("fault", [{"kind": "registry.down"}, {"kind": "registry.stale"}, {"kind": "registry.stale", "lag": "30s"}])
 def test_callers_of_a_registry_that_is_gone_or_behind_go_on_with_what_they_knew(fault):
     """The dead instance is called until it is back."""

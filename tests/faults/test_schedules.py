@@ -94,6 +94,8 @@ DELAY = {"kind": "network.delay", "target": {"link": "a->b"}, "latency": "1s"}
     ({"kind": "http.abort", "target": {"service": "a", "match": {"method": "post"}}}, ("target", "match", "method"), "no method"),
     ({"kind": "http.abort", "target": {"service": "a", "link": "b->a"}}, ("target", "link"), "names its service"),
     ({"kind": "resource.pool", "target": {"service": "a"}}, (), "nothing is taken"),
+    ({"kind": "resource.pool", "target": {"service": "a"}, "leak": "1/s", "ramp": {"up": "1s"}}, ("ramp",), "grows by itself"),
+    ({"kind": "registry.stale", "ramp": {"up": "1s"}}, ("ramp",), "stands still"),
 ])
 def test_what_a_plan_cannot_mean_is_refused_with_its_place(fault, place, what):
     """Each mistake says where and what."""
