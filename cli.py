@@ -3,8 +3,6 @@
 Nothing heavy is imported before a command needs it, so that `--help` and `check` answer at once.
 """
 
-from __future__ import annotations
-
 import errno
 import gc
 import os

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from sim.mistakes import Loc, Mistake, did_you_mean, invalid, mistakes, nearest, shown
 
 __all__ = [
-    "ByKind", "Kinds", "LateTable", "Mistake", "OneKey", "Spec",
+    "ByKind", "Kinds", "LateTable", "Mistake", "OneKey", "SharedSpec", "Spec",
     "did_you_mean", "invalid", "mistakes", "nearest", "shown", "word_in",
 ]
 
@@ -68,6 +68,15 @@ class Spec(BaseModel):
             body.clear()
             body["anyOf"] = [mapping["properties"][cls.shorthand], mapping]
         return schema
+
+
+class SharedSpec(Spec):
+    """A part of many others, such as every kind of node. It is prepared at once, and those others take it as it is.
+
+    The rest waits until a file names it, and prepares with it all that it is made of.
+    """
+
+    model_config = ConfigDict(defer_build=False)
 
 
 S = TypeVar("S", bound=Spec)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sim.faults.fault import Fault
+from sim.faults.fault import Fault, names_of
 from sim.faults.injection import RAMP_STEPS, Injection, Shared, Surgeable
 from sim.faults.schedule import WholeRun, Window
 from sim.telemetry.result import FaultInterval
@@ -162,14 +162,3 @@ async def _sleep_until(loop: SimLoop, when: float) -> None:
             await come
         finally:
             timer.cancel()
-
-
-def names_of(faults: Sequence[Fault]) -> list[str]:
-    """The faults' names; one without a name is called after its kind, and a second one of a name has a number."""
-    used: dict[str, int] = {}
-    names = []
-    for fault in faults:
-        name = fault.name or fault.kind
-        used[name] = used.get(name, 0) + 1
-        names.append(name if used[name] == 1 else f"{name}#{used[name]}")
-    return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
@@ -64,3 +64,14 @@ class Fault(Spec):
     def missed(self, at: Injection) -> str:
         """Why the fault changed nothing, for a warning."""
         return "it met nothing while it was on"
+
+
+def names_of(faults: Sequence[Fault]) -> list[str]:
+    """The faults' names; one without a name is called after its kind, and a second one of a name has a number."""
+    used: dict[str, int] = {}
+    names = []
+    for fault in faults:
+        name = fault.name or fault.kind
+        used[name] = used.get(name, 0) + 1
+        names.append(name if used[name] == 1 else f"{name}#{used[name]}")
+    return names

@@ -32,7 +32,7 @@ from sim.resilience.outcomes import Outcome as CallOutcome
 from sim.resilience.outlier_detection import OutlierDetectionSpec
 from sim.resilience.policies import AnyPolicy
 from sim.resilience.round_robin import RoundRobinSpec
-from sim.spec import Spec, invalid
+from sim.spec import SharedSpec, invalid
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span
 from sim.units import Size
@@ -52,7 +52,7 @@ DEPARTURE = Request("", "", size=40)  # bytes: a segment that says the end of a 
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 
 
-class UseSpec(Spec):
+class UseSpec(SharedSpec):
     """How a service calls one of its dependencies; *policies* outermost first."""
 
     protocol: Literal["http", "grpc"] = "http"

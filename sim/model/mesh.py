@@ -25,7 +25,7 @@ from sim.resilience.outlier_detection import OutlierDetectionSpec
 from sim.resilience.policy import PolicySpec
 from sim.resilience.retry import RetrySpec
 from sim.resilience.timeout import TimeoutSpec
-from sim.spec import Spec
+from sim.spec import SharedSpec, Spec
 from sim.units import PositiveDuration
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class SidecarSpec(Spec):
     latency: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.0005))
 
 
-class MeshSpec(Spec):
+class MeshSpec(SharedSpec):
     """A *sidecar* at each instance, with *mtls* to other sidecars. Only callers in *allow* are let in (none given: all are).
 
     Callers that have a sidecar too give a call *timeout* altogether and *per_try_timeout* for an attempt, try again by *retry*, and

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from sim.mistakes import Mistake, invalid
 from sim.names import UrlPath
-from sim.spec import Spec
+from sim.spec import SharedSpec, Spec
 from sim.units import PositiveDuration
 
 PORT = 8080
@@ -45,7 +45,7 @@ class CheckSpec(Spec):
         return self
 
 
-class RegistrationSpec(Spec):
+class RegistrationSpec(SharedSpec):
     """How the instances register: with *tags* that callers may ask for, a *port*, and a *check* of their own instead of the registry's."""
 
     tags: list[Tag] = []

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from sim.spec import OneKey, Spec
+from sim.spec import OneKey, SharedSpec, Spec
 from sim.units import Duration, PositiveDuration
 
 from .codel import CoDel
@@ -82,7 +82,7 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-class AdmissionSpec(Spec):
+class AdmissionSpec(SharedSpec):
     """Who is let in: `load_shedder` is one or a list of codel, priority and drop_expired; the `rate_limiter` does not let anyone wait."""
 
     load_shedder: Annotated[list[AnyShedder], BeforeValidator(_as_list)] = Field(default_factory=list)

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sim.errors import InvalidInput
-from sim.faults.driver import names_of
-from sim.faults.fault import Fault
+from sim.faults.fault import Fault, names_of
 from sim.faults.system import System, check_fault_plan
 from sim.mistakes import Mistake
 from sim.scenario.measures import EDGE, SERVICE, WORKLOAD, measure_mistakes

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from sim.spec import ByKind
-from sim.workload.closed_load import ConstantVus, RampingVus
-from sim.workload.open_load import ConstantArrivalRate, RampingArrivalRate
-from sim.workload.traces import Trace
+from sim.spec import ByKind, LateTable
 from sim.workload.workload import WorkloadSpec
+
+EXECUTORS: Mapping[str, type[WorkloadSpec]] = LateTable({
+    "constant-arrival-rate": ("sim.workload.open_load", "ConstantArrivalRate"),
+    "ramping-arrival-rate": ("sim.workload.open_load", "RampingArrivalRate"),
+    "constant-vus": ("sim.workload.closed_load", "ConstantVus"),
+    "ramping-vus": ("sim.workload.closed_load", "RampingVus"),
+    "trace": ("sim.workload.traces", "Trace"),
+})
 
 AnyWorkload = Annotated[
     WorkloadSpec, ByKind("workload", lambda: EXECUTORS, default="constant-arrival-rate", group="executors", key="executor")]
-
-EXECUTORS: dict[str, type[WorkloadSpec]] = {
-    "constant-arrival-rate": ConstantArrivalRate,
-    "ramping-arrival-rate": RampingArrivalRate,
-    "constant-vus": ConstantVus,
-    "ramping-vus": RampingVus,
-    "trace": Trace,
-}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
@@ -13,9 +13,11 @@ from sim.model.paths import template
 from sim.model.steps import CallTarget
 from sim.spec import Spec
 from sim.streams import Streams
-from sim.telemetry.recorder import Recorder
 from sim.units import Size
 from sim.workload.bodies import body_maker, check_body
+
+if TYPE_CHECKING:
+    from sim.telemetry.recorder import Recorder
 
 
 class SendSpec(Spec):
