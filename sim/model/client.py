@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import Field, model_validator
 
 from sim.errors import NoHealthyInstances, StatusError
+from sim.model.all_instances import AllInstances
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
@@ -146,6 +147,8 @@ class Client:
         self.rng = world.streams[f"client {source.name}>{node.name}"]
         self.new_balancer = partial(use.balancer.build, source.zone or None)
         self.balancer = self.new_balancer()
+        if self.balancer.counts_missing:
+            self.discovered = AllInstances(node)
         if use.outlier_detection is not None:
             self.balancer = Perception(self, self.balancer, use.outlier_detection)
         self.counts_load = type(self.balancer).started is not Balancer.started or type(self.balancer).finished is not Balancer.finished

@@ -51,6 +51,11 @@ class Balancer:
             raise ValueError("the panic threshold is a share between 0 and 1")
         self.panic = panic
 
+    @property
+    def counts_missing(self) -> bool:
+        """It matters to it how many hosts there are that cannot be used: hand them in too."""
+        return self.panic > 0
+
     def pick(self, hosts: Sequence[H], now: float, rng: Random, key: Any = None, exclude: Collection[Any] = ()) -> H | None:
         """The host for the next call; None if there is none. *exclude* holds hosts or their names, *key* is what hashing goes by."""
         pool = usable(hosts, exclude, self.panic)

@@ -45,6 +45,10 @@ class ZoneAware(Balancer):
         self._hosts: Sequence[Any] = ()
         self._levels: list[tuple[list[Any], Balancer]] = []
 
+    @property
+    def counts_missing(self) -> bool:
+        return True
+
     def pick(self, hosts: Sequence[H], now: float, rng: Random, key: Any = None, exclude: Collection[Any] = ()) -> H | None:
         """A host of this zone, if it can carry the call; see above."""
         if hosts != self._hosts:
