@@ -54,7 +54,7 @@ def perform(asked: Asked, loaded: Loaded, out: Path, on_sample: Callable[[Progre
     """Run, and write the folder."""
     from sim.lab.run import run
 
-    result = run(loaded.scenario, asked.seed, variant=asked.variant, on_sample=on_sample)
+    result = run(loaded.scenario, asked.seed, on_sample=on_sample)
     save(asked, result, out)
     return result
 
@@ -88,5 +88,5 @@ def replay(directory: str) -> str | None:
     place = Path(directory)
     about = folder.read_manifest(place)
     loaded = load_scenario(place / "scenario.resolved.yaml")
-    result = run(loaded.scenario, about["seed"], variant=about["variant"])
+    result = run(loaded.scenario, about["seed"])
     return None if result.digest == about["digest"] else first_difference(folder.read(place), result)

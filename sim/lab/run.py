@@ -22,8 +22,8 @@ from sim.telemetry.result import RunResult
 SAMPLES = 600  # of every gauge in a run
 
 
-def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = None,
-        on_sample: Callable[[Progress], None] | None = None, on_end: Callable[[World], None] | None = None) -> RunResult:
+def run(scenario: Scenario, seed: int | None = None, *, on_sample: Callable[[Progress], None] | None = None,
+        on_end: Callable[[World], None] | None = None) -> RunResult:
     """Run *scenario* and return what it left. The same scenario and *seed* (default: the scenario's) give the same digest.
 
     Ctrl-C ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
@@ -32,7 +32,7 @@ def run(scenario: Scenario, seed: int | None = None, *, variant: str | None = No
     """
     refuse_unsound(scenario)
     with _fewer_collections():
-        return _run(scenario, scenario.seed if seed is None else seed, variant, on_sample, on_end)
+        return _run(scenario, scenario.seed if seed is None else seed, on_sample, on_end)
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def machine_of(scenario: Scenario, loop: SimLoop) -> Iterator[None]:
         yield
 
 
-def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable[[Progress], None] | None,
+def _run(scenario: Scenario, seed: int, on_sample: Callable[[Progress], None] | None,
          on_end: Callable[[World], None] | None) -> RunResult:
     with SimLoop(seed) as loop, machine_of(scenario, loop):
         session = Session(scenario, seed, loop)
@@ -68,7 +68,7 @@ def _run(scenario: Scenario, seed: int, variant: str | None, on_sample: Callable
         if on_end is not None:
             on_end(session.world)
         verdict = "interrupted" if interrupt.asked else "aborted" if stopped is not None else ""
-        return session.end(variant=variant, verdict=verdict, stopped=stopped)
+        return session.end(verdict=verdict, stopped=stopped)
 
 
 def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt: Interrupt,

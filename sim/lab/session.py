@@ -46,7 +46,7 @@ class Session:
                 instance.waiting.forget_peaks()
         self._opening = books(self.world, self.loads)
 
-    def end(self, *, variant: str | None = None, verdict: str = "", stopped: dict[str, Any] | None = None) -> RunResult:
+    def end(self, *, verdict: str = "", stopped: dict[str, Any] | None = None) -> RunResult:
         """Seal the recorder, check the books, and reckon. Where the run was cut short, *verdict* says how and *stopped* by what."""
         world, scenario, now = self.world, self.scenario, self.loop.time()
         warnings = self.driver.warn()
@@ -64,7 +64,7 @@ class Session:
         wall = perf_counter() - self._began
         digest = world.recorder.digest()
         summary: dict[str, Any] = {
-            "schema": SCHEMA, "scenario": scenario.name, "variant": variant, "seed": self.seed, "digest": digest,
+            "schema": SCHEMA, "scenario": scenario.name, "variant": scenario.variant, "seed": self.seed, "digest": digest,
             "verdict": verdict or verdict_of(checks),
             "simulated_s": now, "warmup_s": scenario.warmup, "wall_s": wall, "events": self.loop.steps, **figures,
             "checks": checks, "warnings": warnings, "aborted": stopped,
@@ -74,7 +74,7 @@ class Session:
             ],
         }
         return RunResult(
-            name=scenario.name, title=scenario.title, variant=variant, seed=self.seed, duration=now, warmup=scenario.warmup,
+            name=scenario.name, title=scenario.title, variant=scenario.variant, seed=self.seed, duration=now, warmup=scenario.warmup,
             names=world.recorder.names(), requests=requests, spans=spans, samples=samples, events=world.recorder.events,
             logs=world.recorder.logs, attributes=world.recorder.attributes, faults=faults, summary=summary, digest=digest, wall_s=wall,
             scenario=scenario.model_dump(mode="json", by_alias=True, exclude_none=True), description=describe(world),

@@ -28,9 +28,12 @@ class Loaded:
     warnings: tuple[Problem, ...] = ()
 
 
-def load(path: FilePath) -> Scenario:
-    """The scenario in the file at *path*; raise InvalidFile with everything that is wrong with it."""
-    return load_scenario(path).scenario
+def load(path: FilePath, *, faults: Iterable[FilePath] = (), variant: str | None = None, overrides: Iterable[str] = ()) -> Scenario:
+    """The scenario in the file at *path*; raise InvalidFile with everything that is wrong with it.
+
+    As on the command line, *faults* are fault plans to lay over it, *variant* names one of its variants, and *overrides* are PATH=VALUE.
+    """
+    return load_scenario(path, plans=faults, variant=variant, overrides=overrides).scenario
 
 
 def loads(text: str, name: str = "<text>") -> Scenario:
@@ -82,7 +85,7 @@ def load_scenario(
         wrong.problems += problems_of(scenario, document, added)
     wrong.refuse()
     every = [*scenario.faults, *(fault for _, plan in added for fault in plan)] if faults else []
-    return Loaded(scenario.model_copy(update={"faults": every}), document, tuple(wrong.problems))
+    return Loaded(scenario.model_copy(update={"faults": every}).as_variant(variant), document, tuple(wrong.problems))
 
 
 def read(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from sim.faults.faults import AnyFault
 from sim.model.network import NetworkSpec
@@ -49,6 +49,7 @@ class Scenario(Spec):
     abort_if: list[AbortIf] = []
     faults: list[AnyFault] = []
     variants: dict[str, dict[str, Any]] = {}
+    _variant: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _one_registry(self) -> Scenario:
@@ -57,6 +58,17 @@ class Scenario(Spec):
             raise invalid(Mistake(("services", "registry"), what, "give the service another name",
                                   at_key=True))
         return self
+
+    @property
+    def variant(self) -> str | None:
+        """The name of the one of its variants that this is."""
+        return self._variant
+
+    def as_variant(self, name: str | None) -> Scenario:
+        """The same, called the variant *name*, which has been applied."""
+        named = self.model_copy()
+        named._variant = name
+        return named
 
     def nodes(self) -> dict[str, NodeSpec]:
         """The services by name."""

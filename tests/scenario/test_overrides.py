@@ -4,12 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from sim import load, run
 from sim.scenario.load import load_scenario, read
 from sim.scenario.problems import InvalidFile
 
 SHOP = Path(__file__).parent / "shop.yaml"
 POST_ORDERS = ["services", "orders", "endpoints", "POST /orders"]
 POLICIES = ["services", "orders", "uses", "payments", "policies"]
+TWO = """
+name: two
+duration: 20s
+services:
+  api: {endpoints: {GET /: [{work: 10ms}]}}
+workloads:
+  users: {executor: constant-arrival-rate, rate: 10/s, to: api, mix: [{send: GET /}]}
+variants:
+  slow: {services.api.endpoints.GET /: [{work: 50ms}]}
+"""
 
 
 @pytest.mark.parametrize(
@@ -107,6 +118,17 @@ def test_a_variant_changes_the_scenario_and_an_override_changes_the_variant():
     both = load_scenario(SHOP, variant="naive", overrides=["services.orders.uses.payments.policies.timeout=9s"]).scenario
     assert (len(plain), len(naive)) == (4, 1)
     assert both.services["orders"].uses["payments"].policies[0].duration == 9
+
+
+def test_a_variant_is_loaded_run_and_named(tmp_path):
+    """What `load` is asked for is applied, and stands in the summary: the variant, options and fault plans, as on the command line."""
+    (tmp_path / "two.yaml").write_text(TWO)
+    (tmp_path / "plan.yaml").write_text("name: plan\nfaults: [{name: late, kind: network.delay, target: {link: users->api}, latency: 1s}]")
+    plain = run(load(tmp_path / "two.yaml")).summary
+    slow = run(load(tmp_path / "two.yaml", variant="slow", overrides=["duration=6s"], faults=[tmp_path / "plan.yaml"])).summary
+    assert (plain["variant"], plain["services"]["api"]["latency_s"]["p50"], plain["faults"]) == (None, pytest.approx(0.01), [])
+    assert (slow["variant"], slow["services"]["api"]["latency_s"]["p50"], slow["simulated_s"]) == ("slow", pytest.approx(0.05), 6.0)
+    assert [fault["name"] for fault in slow["faults"]] == ["late"]
 
 
 def test_an_unknown_variant_is_told_with_the_known_ones():
