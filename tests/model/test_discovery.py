@@ -6,6 +6,7 @@ import pytest
 
 from sim import loads
 from sim.scenario.problems import InvalidFile
+from sim.telemetry.codes import Reason
 from tests.model.platform_world import platform
 from tests.model.small_runs import of_users, ran, users
 
@@ -94,6 +95,29 @@ def test_users_go_on_with_what_they_knew_while_the_registry_is_down():
     result = ran({"back": back()}, users_of("back", discovery="registry"), "30s", registry={"check": CHECK}, faults=[down, KILL])
     late = result.requests.status[result.requests.start >= 10]
     assert (late == 200).mean() == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_who_asks_for_all_that_are_registered_goes_on_calling_the_dead():
+    """`passing_only: false`: found out or not, one call in three fails until the registry strikes the dead one off."""
+    registry = {"check": CHECK, "passing_only": False, "deregister_critical_after": "10s", "reap_interval": "1s"}
+    result = ran({"back": back()}, users_of("back", discovery="registry"), "40s", registry=registry, faults=[KILL])
+    requests = result.requests
+    failed = requests.start[requests.status != 200]
+    (gone,) = [event["at"] for event in result.events if event["kind"] == "registry.deregistered"]
+    assert 22 <= gone <= 25
+    assert failed.min() >= 10 and failed.max() <= gone + 0.01
+    assert len(failed) == pytest.approx(10 * (gone - 10), abs=2)
+
+
+def test_a_warning_is_not_passing():
+    """Health that answers 429 is a warning: callers that want who is passing leave it out, and others do not."""
+    warns = {"GET /": [], "GET /health": [{"fail": {"share": "100%", "status": 429}}]}
+    check = {**CHECK, "failures_before_warning": 1}
+    for passing_only, status in ((True, int(Reason.UNAVAILABLE)), (False, 200)):
+        result = ran({"back": back(endpoints=warns)}, users_of("back", discovery="registry"), "10s",
+                     registry={"check": check, "passing_only": passing_only})
+        assert {event["status"] for event in result.events if event["kind"] == "registry.status"} == {"warning"}
+        assert set(result.requests.status[result.requests.start > 5]) == {status}
 
 
 REGISTRY = "registry: {check: {interval: 2s}}\n"
