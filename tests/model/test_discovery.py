@@ -117,7 +117,8 @@ def test_a_warning_is_not_passing():
         result = ran({"back": back(endpoints=warns)}, users_of("back", discovery="registry"), "10s",
                      registry={"check": check, "passing_only": passing_only})
         assert {event["status"] for event in result.events if event["kind"] == "registry.status"} == {"warning"}
-        assert set(result.requests.status[result.requests.start > 5]) == {status}
+        requests = result.requests.finished
+        assert set(requests.status[requests.start > 5]) == {status}
 
 
 REGISTRY = "registry: {check: {interval: 2s}}\n"
