@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .outbox import Outbox
     from .outcomes import Outcome
     from .outlier_detection import OutlierDetector
+    from .permits import Permit
     from .pipeline import Pipeline
     from .policies import POLICIES, AnyPolicy
     from .policy import Policy, PolicyParts, PolicySpec
@@ -106,6 +107,7 @@ _HOMES = {  # module: its public names
     "outbox": "Outbox",
     "outcomes": "Outcome",
     "outlier_detection": "OutlierDetector",
+    "permits": "Permit",
     "pipeline": "Pipeline",
     "policies": "POLICIES AnyPolicy",
     "policy": "Policy PolicyParts PolicySpec",
@@ -181,6 +183,7 @@ __all__ = [
     "Outcome",
     "OutlierDetector",
     "PeakEwma",
+    "Permit",
     "Pipeline",
     "Policy",
     "PolicyParts",

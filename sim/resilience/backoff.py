@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import AfterValidator, Field
 
 from sim.spec import ByKind, Spec
-from sim.units import Duration, PositiveDuration, parse_duration, parse_share
+from sim.units import Duration, parse_duration, parse_share
 
 LONGEST = 1e9  # seconds, about 32 years; nothing waits longer, so that no delay overflows
 
@@ -210,7 +210,7 @@ class ExponentialSpec(BackoffSpec):
     """*initial*, then *multiplier* times as long each time; full jitter unless said otherwise."""
 
     kind: Literal["exponential"] = "exponential"
-    initial: PositiveDuration = 0.1
+    initial: Duration = 0.1
     multiplier: Annotated[float, Field(ge=1, strict=False)] = 2.0
     jitter: JitterName = "full"
 
@@ -222,7 +222,7 @@ class FibonacciSpec(BackoffSpec):
     """*initial* times 1, 2, 3, 5, 8 and so on."""
 
     kind: Literal["fibonacci"] = "fibonacci"
-    initial: PositiveDuration
+    initial: Duration
 
     def build(self) -> Backoff:
         return Fibonacci(self.initial, self.max, self.jitter)
@@ -232,7 +232,7 @@ class DecorrelatedSpec(BackoffSpec):
     """Anywhere between *initial* and three times the delay before."""
 
     kind: Literal["decorrelated"] = "decorrelated"
-    initial: PositiveDuration
+    initial: Duration
 
     def build(self) -> Backoff:
         return Decorrelated(self.initial, self.max, self.jitter)

@@ -22,6 +22,7 @@ from sim.units import Duration
 
 from .errors import BulkheadFull
 from .events import Listener
+from .permits import Permit
 from .policy import SAME, Policy, PolicyParts, PolicySpec, Proceed, Worst
 
 
@@ -34,13 +35,6 @@ class BulkheadSpec(PolicySpec):
 
     def build(self, parts: PolicyParts) -> Bulkhead:
         return Bulkhead(self.max_concurrent_calls, self.max_queued_calls, self.max_wait_duration)
-
-
-@dataclass(eq=False, slots=True)
-class Permit:
-    """A slot that is held until `Bulkhead.leave`."""
-
-    held: bool = True
 
 
 @dataclass(eq=False, slots=True)

@@ -29,7 +29,7 @@ from .events import FailureRateExceeded, Listener, Reset, SlowCallRateExceeded, 
 from .failures import Errors, matcher
 from .outcomes import Outcome
 from .policy import SAME, Policy, Proceed, refused_inside
-from .probes import Permit, Probes
+from .probes import BreakerPermit, Probes
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN, DISABLED, METRICS_ONLY = State
 SUCCESS, FAILURE, IGNORED, CANCELLED = Outcome
@@ -63,7 +63,7 @@ class CircuitBreaker(Policy):
         self._counts = self.options.sliding_window.start(now)
         self._probes = Probes(self.options, 0)
         self._announced = [False, False]  # the failure rate, the slow call rate
-        self._open_to_all: Permit | None = Permit(0)  # one for everybody, as it holds nothing of a single call
+        self._open_to_all: BreakerPermit | None = BreakerPermit(0)  # one for everybody, as it holds nothing of a single call
 
     def _apply_options(self) -> None:
         window = self.options.sliding_window
@@ -75,7 +75,7 @@ class CircuitBreaker(Policy):
 
     # what it decides
 
-    def try_acquire(self, now: float) -> Permit | None:
+    def try_acquire(self, now: float) -> BreakerPermit | None:
         """A permit for one call, to be handed to `record` or `release` when it has ended; None: refused."""
         if self._open_to_all is not None:
             return self._open_to_all
@@ -85,7 +85,7 @@ class CircuitBreaker(Policy):
             self._not_permitted += 1
         return permit
 
-    def record(self, permit: Permit, outcome: Outcome, now: float, duration: float | None = None) -> None:
+    def record(self, permit: BreakerPermit, outcome: Outcome, now: float, duration: float | None = None) -> None:
         """The call ended at *now* after *duration* seconds. An answer to a call of an earlier state does not count."""
         if permit is self._open_to_all:
             if (outcome is SUCCESS or outcome is FAILURE) and self.state is not DISABLED:
@@ -97,7 +97,7 @@ class CircuitBreaker(Policy):
         elif self.state is HALF_OPEN:
             self._record_probe(permit, outcome, now, duration)
 
-    def release(self, permit: Permit, now: float) -> None:
+    def release(self, permit: BreakerPermit, now: float) -> None:
         """The call taught nothing."""
         self.record(permit, IGNORED, now)
 
@@ -184,7 +184,7 @@ class CircuitBreaker(Policy):
 
     # transitions
 
-    def _record_probe(self, permit: Permit, outcome: Outcome, now: float, duration: float | None) -> None:
+    def _record_probe(self, permit: BreakerPermit, outcome: Outcome, now: float, duration: float | None) -> None:
         self.tick(now)
         if self.state is not HALF_OPEN or not self._probes.give_back(permit, now) or outcome is IGNORED or outcome is CANCELLED:
             return
@@ -227,7 +227,7 @@ class CircuitBreaker(Policy):
             return
         self.state, self._until = state, until
         self.generation += 1
-        self._open_to_all = Permit(self.generation) if state in (CLOSED, DISABLED, METRICS_ONLY) else None
+        self._open_to_all = BreakerPermit(self.generation) if state in (CLOSED, DISABLED, METRICS_ONLY) else None
         if state in (CLOSED, HALF_OPEN, METRICS_ONLY):
             self._forget(now)
         if self.on_event is not None:
@@ -274,7 +274,7 @@ class CircuitBreaker(Policy):
             self._set_alarm()
         return result
 
-    def _failed(self, permit: Permit, error: BaseException, proceed: Proceed, started: float, now: float) -> None:
+    def _failed(self, permit: BreakerPermit, error: BaseException, proceed: Proceed, started: float, now: float) -> None:
         outcome = self._classify(error, proceed)
         if outcome is FAILURE and permit.generation == self.generation:
             self.last_failure = error

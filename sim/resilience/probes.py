@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from math import inf
 
 from .breaker_options import BreakerOptions
+from .permits import Permit
 from .policy import SAME
 from .windows import LastCalls
 
 
 @dataclass(eq=False, slots=True)
-class Permit:
-    """The right to make one call in one *generation* of the breaker; that of a probe ends at *expires_at* (seconds)."""
+class BreakerPermit(Permit):
+    """For a call in one *generation* of the breaker; that of a probe ends at *expires_at* (seconds)."""
 
     generation: int
     expires_at: float = inf
@@ -32,19 +33,19 @@ class Probes:
         self.permitted = options.permitted_number_of_calls_in_half_open_state
         self.concurrent = options.half_open_max_concurrent or self.permitted
         self.counts = LastCalls(options.success_threshold or self.permitted)
-        self._out: dict[Permit, None] = {}  # in the order in which they went out
+        self._out: dict[BreakerPermit, None] = {}  # in the order in which they went out
 
-    def try_acquire(self, now: float) -> Permit | None:
+    def try_acquire(self, now: float) -> BreakerPermit | None:
         """A permit for one probe, or None."""
         self._end_leases(now)
         out = len(self._out)
         if out >= self.concurrent or (self.options.success_threshold is None and out + self.counts.sums[0] >= self.permitted):
             return None
-        permit = Permit(self.generation, now + self.options.probe_lease)
+        permit = BreakerPermit(self.generation, now + self.options.probe_lease)
         self._out[permit] = None
         return permit
 
-    def give_back(self, permit: Permit, now: float) -> bool:
+    def give_back(self, permit: BreakerPermit, now: float) -> bool:
         """The probe is no longer in flight; False if its answer comes too late, or a second time."""
         self._end_leases(now)
         return self._out.pop(permit, self) is None

@@ -3,8 +3,10 @@
 import random
 
 import pytest
+from pydantic import TypeAdapter
 
 from sim.resilience import Constant, Decorrelated, Exponential, Fibonacci, Linear, Sequence
+from sim.resilience.backoff import AnyBackoff
 
 
 class Highest:
@@ -49,6 +51,13 @@ def test_every_jitter_keeps_the_limit(kind, jitter):
 def test_attempt_100_000_has_a_finite_delay(backoff):
     """No overflow, also without a limit."""
     assert 0 <= backoff.delay(100_000, random.Random(1)) <= 1e9
+
+
+@pytest.mark.parametrize("kind", ["exponential", "fibonacci", "decorrelated"])
+def test_nothing_at_first_is_nothing_for_ever(kind):
+    """`initial: 0ms` retries at once, each time."""
+    backoff = TypeAdapter(AnyBackoff).validate_python({"kind": kind, "initial": "0ms"}).build()
+    assert [backoff.delay(attempt, random.Random(1), previous=0.0) for attempt in (1, 2, 50, 100_000)] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("backoff", ALL)

@@ -16,6 +16,7 @@ from sim.resilience import (
     DeadlineExceeded,
     Exponential,
     Outcome,
+    Permit,
     Pipeline,
     Rejected,
     State,
@@ -35,6 +36,15 @@ def calls(breaker, outcomes, now=0.0, duration=None):
 def opened(now=0.0, **options):
     """A breaker that has just opened after one failure."""
     return calls(CircuitBreaker(**{"sliding_window": Consecutive(1), **options}), [F], now)
+
+
+def test_its_permits_are_those_of_every_policy_that_counts_calls():
+    """For a call of a closed circuit as for a probe, and for a bulkhead."""
+    breaker, bulkhead = CircuitBreaker(sliding_window=Consecutive(1), wait_duration_in_open_state=1), Bulkhead(1)
+    permit = breaker.try_acquire(now=0)
+    breaker.record(permit, Outcome.FAILURE, now=0)
+    probe = breaker.try_acquire(now=1)
+    assert all(isinstance(one, Permit) for one in (permit, probe, bulkhead.try_enter(now=0)))
 
 
 def test_below_the_minimum_the_rate_is_unknown():
