@@ -152,7 +152,8 @@ class Retry(Policy):
     def _after_error(self, error: Exception, proceed: Proceed, attempt: int, now: float, started: float | None,
                      previous: float | None) -> float | None:
         outcome = self.classify(error, proceed)
-        return self._decide(attempt, outcome, now, started, retry_after_of(error), previous, error)
+        asked = None if refused_inside(error, proceed) else retry_after_of(error)  # our own refusal is an error like others
+        return self._decide(attempt, outcome, now, started, asked, previous, error)
 
     def _decide(self, attempt: int, outcome: Outcome, now: float, started: float | None, retry_after: float | None,
                 previous: float | None, failure: object) -> float | None:
