@@ -32,10 +32,5 @@ class CrowdedCpu(Cpu):
         super().__init__(loop, cores)
         self._scaling = scaling
 
-    @property
-    def _rate(self) -> float:
-        jobs = len(self._jobs)
-        if not jobs:
-            return 0.0
-        slowed = 1 + self._scaling.contention * (jobs - 1) + self._scaling.coherency * jobs * (jobs - 1)
-        return super()._rate / slowed
+    def pace(self, jobs: int) -> float:
+        return super().pace(jobs) / (1 + self._scaling.contention * (jobs - 1) + self._scaling.coherency * jobs * (jobs - 1))
