@@ -190,7 +190,7 @@ else:
         "rate", parse_rate, format_rate, lambda number: f"'{number}/s' or '{number}/min'",
         {"pattern": r"^[0-9.]+\s*/\s*(s|min|m|h)$", "examples": ["40/s", "600/min"]})]
     Share = Annotated[float, Quantity(
-        "share", parse_share, format_share, lambda number: f"'{number}%'",
+        "share", parse_share, format_share, lambda number: f"'{number}%'" + (f" or '{100 * number:g}%'" if 0 < number <= 1 else ""),
         {"pattern": r"^[0-9.]+\s*%$", "examples": ["5%"]})]
     Size = Annotated[int, Quantity(
         "size", parse_size, format_size, lambda number: f"'{number}B' or '{number}KiB'",

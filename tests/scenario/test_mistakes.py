@@ -26,7 +26,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("rate: 100/s", "rate: ¦0/s", "should be more than 0", ""),
     ("rate: 100/s", "rate: ¦.nan", "nan is no rate", "'5/s'"),
     ("rate: 100/s", "rate: ¦.inf", "inf is beyond anything that can be simulated", "'5/s'"),
-    ("loss: 0.1%", "loss: ¦0.1", "a share needs a unit", "'0.1%'"),
+    ("loss: 0.1%", "loss: ¦0.1", "a share needs a unit", "write '0.1%' or '10%'"),
     ("loss: 0.1%", "loss: ¦120%", "more than all of it", "between 0% and 100%"),
     ("bandwidth: 100Mbit", "bandwidth: ¦100MB", "is no bandwidth", "'100Mbit'"),
     ("size: 2KiB", "size: ¦2k", "is no size", "'64KiB'"),
