@@ -38,7 +38,8 @@ def json_schema(root: type[Spec], title: str) -> dict[str, Any]:
     definitions = generated.get("$defs", {})
     for group, kinds in choices.items():
         definitions[group] = {"description": f"One {kinds.what}.", "oneOf": kinds.json_branches(ref)}
-    linked: dict[str, Any] = _linked({"$schema": DIALECT, "title": title, **ref(root), "$defs": definitions})
+    whole = definitions.pop(ref(root)["$ref"].rpartition("/")[2])
+    linked: dict[str, Any] = _linked({"$schema": DIALECT, **whole, "title": title, "$defs": definitions})
     return linked
 
 

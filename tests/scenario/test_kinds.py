@@ -184,6 +184,13 @@ def test_the_schemas_of_files_are_sound(what):
     assert schema["$defs"]["NetworkDelay"]["description"].startswith("Every message")
 
 
+@pytest.mark.parametrize(("what", "key"), [("scenario", "services"), ("faults", "faults")])
+def test_what_a_file_holds_stands_at_the_top_of_its_schema(what, key):
+    """A reader who follows no references sees a mapping and its keys."""
+    schema = schema_of(what)
+    assert schema["type"] == "object" and key in schema["properties"] and schema["title"] == f"mesocosm {what}"
+
+
 def test_the_shop_fits_the_schema():
     """And the same with a wrong unit does not."""
     validator = Draft202012Validator(schema_of("scenario"))
