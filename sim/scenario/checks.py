@@ -76,13 +76,16 @@ def is_scenario(document: Document) -> bool:
 def _check_scenario(document: Document, report: Report) -> list[Scenario]:
     """The scenario in *document*, if its values are right; its variants are checked in any case."""
     found: list[Scenario] = []
+    here: list[Problem] = []
     with report.wrong:
         found.append(sound(document))
-        report.wrong.problems += problems_of(found[0], document)
+        here += problems_of(found[0], document)
+        report.wrong.problems += here
     for name in variant_names(document):
         with report.wrong:
             changed = _changed(document, name, misread=not found)
-            report.wrong.problems += problems_of(sound(changed), changed)
+            of_variant = [problem for problem in problems_of(sound(changed), changed) if problem not in here]
+            report.wrong.problems += [replace(problem, what=f"variant {name!r}: {problem.what}") for problem in of_variant]
     if found and not any(problem.path == document.path and not problem.warning for problem in report.wrong.problems):
         report.sound.append(f"{document.path}: a sound scenario: {_contents(found[0])}")
     return found

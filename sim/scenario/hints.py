@@ -88,6 +88,11 @@ def _unanswered(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
                         yield Mistake(loc, what, LOOK)
 
 
+def _rounded(number: float) -> str:
+    """To four figures, and with its zeros written out."""
+    return f"{float(f'{number:.4g}'):,.12g}"
+
+
 def _overload(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     demand = flow.demand(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
     if demand is None:
@@ -97,6 +102,6 @@ def _overload(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
         if busy > there:
             rate = sum(number for operation, number in demand.calls.items() if operation.node == node)
             each = format_duration(float(f"{busy / rate:.4g}"))
-            offered = f"{node!r} is offered {rate:,.4g} requests/s that take {each} each"
-            what = f"{offered}: {busy:,.4g} workers would be busy, and it has {there:,.0f}"
+            offered = f"{node!r} is offered {_rounded(rate)} requests/s that take {each} each"
+            what = f"{offered}: {_rounded(busy)} workers would be busy, and it has {there:,.0f}"
             yield Mistake(("services", node), what, "unless that is the point: more `instances` or `workers`, or less load", at_key=True)

@@ -46,6 +46,26 @@ def test_what_can_hardly_be_meant_is_a_warning(tmp_path, old, new, what):
     assert all(" warning: " in problem.render().splitlines()[0] for problem in found.problems)
 
 
+def test_what_only_a_variant_says_is_told_with_its_name(tmp_path):
+    """What the file says itself is told once."""
+    path = tmp_path / "crowded.yaml"
+    path.write_text("""
+name: crowded
+duration: 60s
+services:
+  api: {endpoints: {GET /: [{work: 10ms}]}}
+  back: {endpoints: {GET /: [{work: 10ms}]}}
+workloads:
+  users: {rate: 50000/s, to: api, mix: [{send: GET /}]}
+  others: {rate: 1/s, to: back, mix: [{send: GET /}]}
+variants:
+  slow: {services.back.endpoints.GET /.0.work: 30s}
+""")
+    assert [problem.what for problem in check_files([str(path)]).problems] == [
+        "'api' is offered 50,000 requests/s that take 10ms each: 500 workers would be busy, and it has 16",
+        "variant 'slow': 'back' is offered 1 requests/s that take 30s each: 30 workers would be busy, and it has 16"]
+
+
 MESH = """
 name: meshed
 duration: 60s
