@@ -1,4 +1,7 @@
-"""How long steps and nodes take by themselves, and how often a step inside another one runs; means, in seconds."""
+"""How long steps and nodes take by themselves, and how often a step inside another one runs; means, in seconds.
+
+Kinds are told apart by their words, so that none is loaded that no file names.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sim.mistakes import Loc
-from sim.model.cache import CacheSpec
-from sim.model.cache_step import CacheLookup
-from sim.model.database import DatabaseSpec
-from sim.model.external import ExternalSpec
 from sim.model.node import NodeSpec
 from sim.model.queries import Query
-from sim.model.saga_step import SagaStep
-from sim.model.steps import Choose, FailStep, Parallel, Repeat, Return, Sleep, Step, Work
+from sim.model.steps import Choose, Parallel, Sleep, Step, Work
 
 from .walk import word_of
 
@@ -22,14 +20,14 @@ Inner = Iterator[tuple[float, list[Step], Loc]]
 
 def own_time(spec: NodeSpec) -> float | None:
     """How long a node takes that calls nobody; None for one whose time is that of its steps."""
-    reckon = _OWN_TIMES.get(type(spec))
+    reckon = _OWN_TIMES.get(spec.word)
     return reckon(spec) if reckon is not None else None
 
 
-_OWN_TIMES: Mapping[type[NodeSpec], Callable[[Any], float]] = {
-    DatabaseSpec: lambda spec: spec.query.expectation(),
-    CacheSpec: lambda spec: spec.latency.expectation(),
-    ExternalSpec: lambda spec: spec.latency.expectation(),
+_OWN_TIMES: Mapping[str, Callable[[Any], float]] = {
+    "database": lambda spec: spec.query.expectation(),
+    "cache": lambda spec: spec.latency.expectation(),
+    "external": lambda spec: spec.latency.expectation(),
 }
 
 
@@ -58,18 +56,18 @@ def _step_time(step: Step, call_time: Callable[[Step], float]) -> float:
 
 def answers(step: Step) -> float:
     """The share of requests that a step answers, so that nothing after it happens."""
-    return _ANSWERS.get(type(step), lambda step: 0.0)(step)
+    return _ANSWERS.get(word_of(step), lambda step: 0.0)(step)
 
 
-_ANSWERS: Mapping[type[Step], Callable[[Any], float]] = {
-    FailStep: lambda step: step.share,
-    Return: lambda step: 1.0,
+_ANSWERS: Mapping[str, Callable[[Any], float]] = {
+    "fail": lambda step: step.share,
+    "return": lambda step: 1.0,
 }
 
 
 def inner_steps(step: Step) -> Inner:
     """The lists of steps inside a step: how often each runs on average, and its place in the step."""
-    return _INNER.get(type(step), _once)(step)
+    return _INNER.get(word_of(step), _once)(step)
 
 
 def _once(step: Step) -> Inner:
@@ -81,12 +79,12 @@ def _ways(step: Choose) -> Inner:
     return ((way.weight / total, way.do, ("ways", index, "do")) for index, way in enumerate(step.ways))
 
 
-_INNER: Mapping[type[Step], Callable[[Any], Inner]] = {
-    Choose: _ways,
-    Repeat: lambda step: iter([(float(step.times), step.do, ("do",))]),
-    Parallel: lambda step: ((1.0, branch, ("branches", index)) for index, branch in enumerate(step.branches)),
-    CacheLookup: lambda step: iter(()),  # every look-up is taken for a hit
-    SagaStep: lambda step: ((1.0, [part.do], ("steps", index, "do")) for index, part in enumerate(step.steps)),  # nothing is undone
+_INNER: Mapping[str, Callable[[Any], Inner]] = {
+    "choose": _ways,
+    "repeat": lambda step: iter([(float(step.times), step.do, ("do",))]),
+    "parallel": lambda step: ((1.0, branch, ("branches", index)) for index, branch in enumerate(step.branches)),
+    "cache": lambda step: iter(()),  # every look-up is taken for a hit
+    "saga": lambda step: ((1.0, [part.do], ("steps", index, "do")) for index, part in enumerate(step.steps)),  # nothing is undone
 }
 
 
