@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sim.faults.fault import Fault, names_of
@@ -31,9 +32,9 @@ class Driver:
         self._tasks: list[Task[None]] = []
 
     def start(self) -> None:
-        """Let the schedules run."""
-        by_name = {plan.name: plan for plan in self.plans}
-        for plan in self.plans:
+        """Let the schedules run. Of those that begin in one instant the names decide who comes first, and not the order in the plan."""
+        by_name = {plan.name: plan for plan in sorted(self.plans, key=attrgetter("name"))}
+        for plan in by_name.values():
             follows = plan.fault.schedule.follows if plan.fault.schedule is not None else None
             if follows is None:
                 self.spawn(plan.run(), plan.name)
@@ -72,7 +73,8 @@ class Driver:
 
     def warn(self) -> list[dict[str, Any]]:
         """At the end: a warning, also as an event, for each fault that changed nothing, with the reason."""
-        found = [{"name": plan.name, "fault": plan.fault.kind, "why": why} for plan in self.plans if (why := plan.missed()) is not None]
+        plans = sorted(self.plans, key=attrgetter("name"))
+        found = [{"name": plan.name, "fault": plan.fault.kind, "why": why} for plan in plans if (why := plan.missed()) is not None]
         for warning in found:
             self.world.recorder.event("fault.missed", **warning)
         return found

@@ -15,25 +15,17 @@ from .small import AFTER, BASE, DURING, measure, ran, scenario
 BACK = {"service": "back"}
 CACHE = {"service": "cache"}
 LINK = {"link": "front->back"}
-PAIRS = [  # two faults of one kind on one target
-    ({"kind": "network.delay", "latency": "20ms", "target": LINK}, {"kind": "network.delay", "latency": "70ms", "target": LINK}),
-    ({"kind": "network.loss", "loss": "5%", "target": LINK}, {"kind": "network.loss", "loss": "10%", "target": LINK}),
+PAIRS = [  # of one kind, with other severities or other targets that overlap; pairs of the same are in test_kinds
     ({"kind": "network.partition", "target": LINK}, {"kind": "network.partition", "target": {"link": "*->back"}}),
     ({"kind": "instance.kill", "target": BACK}, {"kind": "instance.kill", "target": {"instance": "back-1"}}),
     ({"kind": "instance.unavailable", "target": BACK}, {"kind": "instance.unavailable", "target": {"instance": "back-1"}}),
     ({"kind": "instance.pause", "target": BACK}, {"kind": "instance.pause", "target": {"zone": "b"}}),
     ({"kind": "instance.slow", "factor": 3, "target": BACK}, {"kind": "instance.slow", "factor": 1.1, "target": BACK}),
     ({"kind": "resource.cpu", "load": "30%", "target": BACK}, {"kind": "resource.cpu", "load": "60%", "target": BACK}),
-    ({"kind": "resource.pool", "taken": "30%", "target": BACK}, {"kind": "resource.pool", "taken": "50%", "target": BACK}),
-    ({"kind": "http.abort", "probability": "30%", "target": BACK}, {"kind": "http.abort", "probability": "50%", "target": BACK}),
-    ({"kind": "http.delay", "delay": "30ms", "target": BACK}, {"kind": "http.delay", "delay": "50ms", "target": BACK}),
     ({"kind": "cache.limit", "share": "10%", "target": CACHE}, {"kind": "cache.limit", "share": "50%", "target": CACHE}),
-    ({"kind": "cache.down", "target": CACHE}, {"kind": "cache.down", "target": CACHE}),
-    ({"kind": "db.lock", "target": {"service": "db"}}, {"kind": "db.lock", "target": {"service": "db"}}),
     ({"kind": "network.duplicate", "target": LINK}, {"kind": "network.duplicate", "probability": "30%", "target": BACK}),
-    ({"kind": "load.surge", "factor": 2}, {"kind": "load.surge", "factor": 1.3}),
 ]
-SHADOWS = {"network.partition", "db.lock"}  # the one takes all that the other could have hit, and is warned of
+SHADOWS = {"network.partition"}  # the one takes all that the other could have hit, and is warned of
 TIMES = [("2s", "6s"), ("4s", "4s"), ("3s", "2s")]  # (at, for): nested in each other, ending together, one within the other
 
 

@@ -93,14 +93,14 @@ def faults(draw):
     return {"kind": kind, **fields, **ramp, "schedule": when if once or kind == "db.failover" else {**when, "for": draw(LENGTH)}}
 
 
-def small(plan, duration="16s"):
+def small(plan, duration="16s", connection_age="1s"):
     """Services, a database, a cache, a broker and a registry; 40 requests a second of constant times, for 14 of 16 seconds."""
     loads = {name: {"executor": "ramping-arrival-rate", "arrivals": "uniform", "start_rate": "10/s", "to": "front", "timeout": "1s",
                     "stages": [{"duration": "14s", "target": "10/s"}, {"duration": "1ms", "target": "0/s"}], "mix": [{"send": send}]}
              for name, send in (("web", "GET /"), ("data", "GET /db"), ("reads", "GET /cache"), ("news", "POST /news"))}
     policies = [{"retry": {"max_attempts": 2, "backoff": {"initial": "10ms"}}}, {"timeout": "400ms"}]
     uses = {callee: {"policies": policies} for callee in ("back", "db", "cache", "events")}
-    mesh = {"mtls": {"max_connection_age": "1s", "handshake": "1ms"}}
+    mesh = {"mtls": {"max_connection_age": connection_age, "handshake": "1ms"}}
     return Scenario.model_validate({
         "registry": {"check": {"interval": "400ms", "timeout": "100ms", "failures_before_critical": 2}},
         "name": "small", "duration": duration, "network": {"default": {"latency": "1ms"}, "zones": {"a": {}, "b": {}}},
@@ -110,14 +110,14 @@ def small(plan, duration="16s"):
                 "POST /news": [{"publish": "news.today"}, {"query": {"database": "db", "transaction": [
                     {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}, {"sleep": "1ms"},
                     {"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}]}}],
-                "GET /db": [{"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}],
+                "GET /db": [{"query": {"database": "db", "statement": "write", "key": {"uniform": {"items": 3}}}}, {"query": "db"}],
                 "GET /cache": [{"cache": "cache", "key": {"uniform": {"items": 5}}, "miss": [{"query": "db"}]}]}},
             "back": {"instances": 3, "workers": 5, "zone": "spread", "cpu": {"cores": 1}, "mesh": mesh,
                      "endpoints": {"GET /x": [{"work": "5ms"}]}},
             "reader": {"instances": 2, "subscribe": {"news.*": [{"work": "2ms"}]}},
             "events": {"kind": "broker", "ack_wait": "300ms", "max_deliver": 3, "redelivery_delay": "50ms"},
             "db": {"kind": "database", "connections": 5, "query": "2ms", "replicas": 1},
-            "cache": {"kind": "cache", "latency": "1ms"},
+            "cache": {"kind": "cache", "latency": "1ms", "capacity": 5, "ttl": "30s"},
         },
         "workloads": loads, "faults": plan,
     })
