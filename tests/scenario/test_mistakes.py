@@ -245,3 +245,35 @@ def test_all_plans_and_the_scenario_are_told_at_once(tmp_path):
     with pytest.raises(InvalidFile) as caught:
         load_scenario(path, plans=[plan])
     assert [problem.path for problem in caught.value.problems] == [str(plan), str(path)]
+
+
+def test_values_and_names_are_told_in_one_round(tmp_path):
+    """A workload with a wrong rate, a service with a misspelt key and a fault of an unknown kind still say whom they mean."""
+    path = tmp_path / "ten.yaml"
+    path.write_text("""
+name: ten
+duration: 20s
+services:
+  a: {wokers: 10, endpoints: {GET /: [{call: c GET /}]}, uses: {b: {policies: [{timeout: 400}]}}}
+  b: {endpoints: {GET /: [{work: 1ms}]}}
+workloads:
+  users: {rate: 50, to: q, mix: [{send: GET /}]}
+steady_state:
+  - {measure: success_rat, of: nobody, at_least: 99%}
+faults:
+  - {name: k, kind: instance.kil, target: {service: zz}}
+""")
+    assert [(problem.line, problem.what) for problem in check_files([str(path)]).problems] == [
+        (5, "unknown key 'wokers'"), (5, "there is no service 'c'"), (5, "a duration needs a unit"),
+        (8, "a rate needs a unit"), (8, "there is no service 'q'"),
+        (10, "unknown measure 'success_rat'"), (10, "there is no workload or service or call edge 'nobody'"),
+        (12, "unknown fault kind 'instance.kil'"), (12, "no service 'zz' in this scenario"),
+    ]
+
+
+def test_a_misspelt_key_that_was_needed_hides_no_name(tmp_path):
+    """What it was meant to be is taken for granted, and only for looking further."""
+    path = tmp_path / "misspelt.yaml"
+    path.write_text("name: m\nduration: 20s\nservices: {a: {endpoints: {GET /: []}}}\nworkloads: {users: {raet: 5/s, to: q, mix: [{send: GET /}]}}\n")
+    assert [problem.what for problem in check_files([str(path)]).problems] == [
+        "'rate' is missing", "unknown key 'raet'", "there is no service 'q'"]
