@@ -4,6 +4,7 @@ import pytest
 
 from scenarios.ecommerce.payment_provider import STATUSES
 from sim.kernel import SimLoop
+from sim.lab.run import run
 from sim.scenario.load import read, validated
 from sim.scenario.scenario import Scenario
 from sim.telemetry.codes import SpanKind
@@ -145,3 +146,11 @@ def test_the_scenario_is_sound():
     """As `mesocosm check` finds it, with all its variants."""
     for name in ("checkout", "checkout-steps", "monolith"):
         assert validated(read(f"scenarios/ecommerce/{name}.yaml"), Scenario).name == name
+
+
+def test_nobody_is_sent_to_before_the_registry_knows_whom():
+    """The scenario's load begins when every instance has passed its first check: nothing fails at the start."""
+    few = ["workloads.shoppers.rate=20/s", "duration=16s", "warmup=0s", "checks=[]", "steady_state=[]"]
+    result = run(validated(read("scenarios/ecommerce/checkout.yaml", overrides=few), Scenario))
+    assert result.summary["requests"]["started"] > 100 and result.summary["requests"]["failed"] == 0
+    assert min(result.requests.start) > 10
