@@ -89,6 +89,55 @@ def test_does_what_its_arithmetic_says_and_heals(fault, figure, wanted, toleranc
     assert not result.summary["warnings"]
 
 
+Windowed = Callable[[RunResult, tuple[float, float]], float]
+
+
+def longer(of: str = "web") -> Windowed:
+    """Mean latency beyond the usual one, in seconds."""
+    return lambda result, window: measure(result, "latency.mean", of, window) - BASE[of]
+
+
+def lost(of: str = "web") -> Windowed:
+    """Share of bad answers."""
+    return lambda result, window: 1 - measure(result, "success_ratio", of, window)
+
+
+def more(of: str) -> Windowed:
+    """Requests a second beyond the usual 100."""
+    return lambda result, window: measure(result, "offered", of, window) - 100
+
+
+RISING = {"ramp": {"up": "4s"}}  # from 4 to 8 s
+RAMPS: list[tuple[dict[str, Any], Windowed, Callable[[float], float], float]] = [  # fault, what it does, how much at a strength of 0..1, +-
+    ({"kind": "network.delay", "target": LINK, "latency": "100ms"}, longer(), lambda s: 0.1 * s, 0.002),
+    ({"kind": "network.loss", "target": LINK, "loss": "20%"}, longer(), lambda s: 0.2 * 0.2 * s / (1 - 0.4 * s), 0.03),
+    ({"kind": "network.loss", "target": LINK, "loss": "80%", "transport": "datagram"}, lost(), lambda s: 0.8 * s, 0.1),
+    ({"kind": "network.corrupt", "target": LINK, "corrupt": "20%"}, longer(), lambda s: 0.2 * 0.2 * s / (1 - 0.4 * s), 0.03),
+    ({"kind": "network.reset", "target": LINK}, lost(), lambda s: s, 0.1),
+    ({"kind": "network.bandwidth", "target": LINK, "rate": "819.2kbit"}, longer(), lambda s: 0.005 * s, 0.0003),
+    ({"kind": "network.duplicate", "target": LINK}, more("back"), lambda s: 100 * s, 10),
+    ({"kind": "network.reorder", "target": LINK, "latency": "100ms", "probability": "0%"}, longer(), lambda s: 0.1 * s, 0.002),
+    ({"kind": "instance.slow", "target": BACK, "factor": 5}, longer(), lambda s: 0.04 * s, 0.002),
+    ({"kind": "resource.cpu", "target": BACK, "load": "75%"}, longer(), lambda s: 0.01 / (1 - 0.75 * s) - 0.01, 0.002),
+    ({"kind": "http.delay", "target": BACK, "delay": "50ms"}, longer(), lambda s: 0.05 * s, 0.006),
+    ({"kind": "http.abort", "target": BACK}, lost(), lambda s: s, 0.1),
+    ({"kind": "http.throttle", "target": BACK, "rate": "1/h"}, lost(), lambda s: s, 0.1),
+    ({"kind": "db.slow", "target": {"service": "db"}, "factor": 5}, longer("data"), lambda s: 0.008 * s, 0.0005),
+    ({"kind": "db.error", "target": {"service": "db"}}, lost("data"), lambda s: s, 0.1),
+    ({"kind": "dns.error", "target": LINK}, lost(), lambda s: s, 0.1),
+    ({"kind": "load.surge", "factor": 3}, more("web"), lambda s: 200 * s, 10),
+]
+
+
+@pytest.mark.parametrize(("fault", "figure", "wanted", "tolerance"), RAMPS, ids=[f"{row[0]['kind']}-{n}" for n, row in enumerate(RAMPS)])
+def test_a_ramp_raises_the_severity_in_a_straight_line(fault, figure, wanted, tolerance):
+    """In the first of four seconds it is an eighth of its height on average, in the last one seven."""
+    result = ran({**fault, **RISING})
+    for start in (4, 7):
+        strengths = [(start - 4 + n / 50) / 4 for n in range(50)]
+        assert figure(result, (start, start + 1)) == pytest.approx(sum(map(wanted, strengths)) / 50, abs=tolerance), start
+
+
 def test_every_kind_is_in_the_table():
     """Kinds with a test of their own are named here."""
     elsewhere = {kind for kind in FAULTS if kind.partition(".")[0] in ("broker", "registry", "dns", "clock", "config", "deploy", "cert")}
