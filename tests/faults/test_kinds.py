@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sim.faults.faults import FAULTS
 from sim.lab.run import run
 
-from .kinds import KINDS, fault
+from .kinds import KINDS, LINK, fault
 from .small import measure
 from .test_plans import small
 
@@ -73,6 +73,22 @@ def test_it_hits_something_and_says_so(kind):
     (off,) = [event for event in result.events if event["kind"] == "fault.off"]
     assert off["hits"] > 0
     assert off["targets"]
+
+
+NO_LOAD = {"kind": "load.surge", "name": "nobody", "target": {}, "factor": 0.0}
+OF_MESSAGES = [kind for kind in KINDS if kind.partition(".")[0] in ("network", "http", "dns")]
+OF_MESSAGES += ["db.error", "db.lock", "broker.redeliver", "broker.poison"]
+
+
+@pytest.mark.parametrize("kind", OF_MESSAGES)
+def test_what_met_nothing_is_a_warning_that_says_so(kind):
+    """Nobody asks for anything: no message, no statement, no acknowledgement is there to be hit."""
+    of_a_link = {"target": LINK} if kind.startswith("http.") else {}  # health checks are requests too
+    result = ran(NO_LOAD, fault(kind, "a", "1s", "1s", **of_a_link), duration="3s")
+    (warning,) = result.summary["warnings"]
+    assert (warning["name"], warning["fault"]) == ("a", kind)
+    assert any(word in warning["why"] for word in ("no message", "no request", "no statement", "nobody acknowledged"))
+    assert [event["why"] for event in result.events if event["kind"] == "fault.missed"] == [warning["why"]]
 
 
 RAMPED = [kind for kind, cls in FAULTS.items() if cls.severity is not None]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from pydantic import TypeAdapter
 
 from sim.faults.http import Match
+from sim.faults.schedule import AnySchedule
 from sim.faults.targets import Group
 from sim.kernel import SimLoop
 from sim.model.messages import Request
@@ -139,6 +141,22 @@ def test_after_another_fault():
                  {**slow, "name": "second", "schedule": {"after": "first", "for": "1s", "delay": "500ms"}})
     assert [(fault.name, fault.start, fault.until) for fault in result.faults] == [
         ("first", 4.0, 5.0), ("second", 5.5, 6.5), ("first", 8.0, 9.0), ("second", 9.5, 10.5)]
+
+
+def test_random_times_of_a_run_come_from_a_stream_of_the_faults_own():
+    """They are those that the schedule draws from the stream of that name; other faults, and what happens meanwhile, move none of them."""
+    schedule = {"random": {"rate": "60/min", "for": {"exponential": "400ms"}}, "from": "1s", "until": "10s"}
+    gray = {"kind": "instance.slow", "name": "gray", "factor": 3, "target": {**BACK, "mode": "one"}, "schedule": schedule}
+    drawn = [(window.start, window.start + (window.length or 0))
+             for window in TypeAdapter(AnySchedule).validate_python(schedule).windows(Streams(7)["fault gray times"], 12.0)]
+    others = [{**gray, "name": "other"}, {"kind": "instance.kill", "name": "kill", "target": BACK}, {"kind": "network.loss", "loss": "50%",
+              "target": {"link": "front->back"}}]
+    alone, beside = ran(gray), ran(*others, gray)
+    for result in (alone, beside):
+        mine = [fault for fault in result.faults if fault.name == "gray"]
+        assert [fault.start for fault in mine] == [start for start, _ in drawn]
+        assert [fault.until for fault in mine] == pytest.approx([until for _, until in drawn])
+    assert [fault.targets for fault in alone.faults] == [fault.targets for fault in beside.faults if fault.name == "gray"]
 
 
 def test_faults_without_a_schedule_last_for_the_whole_run():
