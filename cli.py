@@ -251,6 +251,8 @@ def sweep(
     variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
     seeds: Annotated[int, typer.Option(metavar="N", help="How many runs of each combination.", min=1)] = 1,
     jobs: Annotated[int, typer.Option(metavar="N", help="Processes; the outcome does not depend on it.", min=1)] = 2,
+    backend: Annotated[str, typer.Option(metavar="local|dask", help="Who runs the cells: processes here, or a Dask cluster.")] = "local",
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of the Dask cluster; default: one made here.")] = None,
     seed: Annotated[int | None, typer.Option(help="The first seed, instead of the scenario's.", min=0)] = None,
     duration: Annotated[str | None, typer.Option(metavar="D", help="Instead of the scenario's.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="In all cells; repeatable.")] = None,
@@ -260,7 +262,8 @@ def sweep(
     """Run every combination of values; a sweep that was stopped goes on where it was."""
     from reports.sweeping import Given, swept
 
-    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs)
+    one_of("--backend", backend, ("local", "dask"))
+    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs, backend, scheduler)
     for line in swept(given, vary, variant, measures or (), out):
         print(line)
 

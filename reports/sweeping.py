@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from reports.charts.spread import figure_at, mean_and_half_width, t_975
 from reports.texts import Words
 from sim.errors import InvalidInput
 from sim.lab.compare import compare
+from sim.lab.pool import Crew, finished
 from sim.lab.sweep import Cell, combinations, sweep
 from sim.mistakes import did_you_mean
 from sim.scenario.documents import load_document
@@ -37,6 +39,19 @@ class Given:
     seed: int | None
     seeds: int
     jobs: int
+    backend: str = "local"  # or dask
+    scheduler: str | None = None  # of dask: its address
+
+    @property
+    def crew(self) -> Crew[Any, Any]:
+        """Who runs the cells of a sweep."""
+        if self.scheduler is not None and self.backend != "dask":
+            raise InvalidInput(f"--scheduler {self.scheduler}: it is one of dask\n    add --backend dask")
+        if self.backend == "dask":
+            from sim.lab.cluster import finished_on_dask
+
+            return partial(finished_on_dask, jobs=self.jobs, scheduler=self.scheduler)
+        return partial(finished, jobs=self.jobs)
 
     def load(self, variant: str | None = None, patches: Sequence[Patch] = ()) -> Scenario:
         """The scenario with its overrides, and *patches* on top of them."""
@@ -65,8 +80,19 @@ def parse_vary(texts: Sequence[str]) -> dict[str, list[str]]:
         path, equals, values = text.rpartition("=") if text.count("=") == 1 else text.partition("=")
         if not equals or not path or not values:
             raise InvalidInput(f"--vary {text!r}: write PATH=VALUE,VALUE, for example 'services.orders.workers=8,16,32'")
-        vary[path] = [value.strip() for value in values.split(",") if value.strip()]
+        vary[path] = [value for value in _apart(values) if value]
     return vary
+
+
+def _apart(values: str) -> Iterator[str]:
+    """What stands between commas that are not in brackets of their own: `[{timeout: 1s}, retry],[]` is two lists."""
+    start = depth = 0
+    for place, character in enumerate(values):
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and depth == 0:
+            yield values[start:place].strip()
+            start = place + 1
+    yield values[start:].strip()
 
 
 def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequence[str], out: str | None) -> Iterator[str]:
@@ -78,7 +104,7 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     place = Path(out) if out is not None else Path("out") / f"sweep-{base.name}"
     identity = {"scenario": _hash([scenario for _, scenario in every]), "vary": varied, "seeds": given.seeds_of(base), "variant": variant}
     try:
-        cells = sweep(every, given.seeds_of(base), place, jobs=given.jobs, identity=identity, on_cell=_counter("cells"))
+        cells = sweep(every, given.seeds_of(base), place, identity=identity, crew=given.crew, on_cell=_counter("cells"))
     except KeyboardInterrupt:
         done = len(list((place / "cells").glob("*.json")))
         whole = len(every) * given.seeds

@@ -9,6 +9,8 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+Crew = Callable[[Callable[[T], R], Sequence[T]], Iterator[tuple[int, R]]]  # applies a function to all tasks, here or elsewhere
+
 
 def finished(function: Callable[[T], R], tasks: Sequence[T], jobs: int) -> Iterator[tuple[int, R]]:
     """(index, result) of each task as it is done, in up to *jobs* processes. *function* is one that another process can import."""

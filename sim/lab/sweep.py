@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from sim.errors import InvalidInput
-from sim.lab.pool import finished
+from sim.lab.pool import Crew, finished
 from sim.lab.run import run
 from sim.scenario.scenario import Scenario
 
@@ -34,12 +34,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Task:
-    """A cell that is still to run, and where its result goes."""
+    """A cell that is still to run."""
 
     scenario: Scenario
     varied: Mapping[str, str]
     seed: int
-    place: Path
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        key = json.dumps([dict(self.varied), self.seed]).encode()
+        return f"{hashlib.blake2b(key, digest_size=10).hexdigest()}.json"
 
 
 def combinations(vary: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
@@ -54,31 +59,36 @@ def combinations(vary: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     return [dict(zip(vary, values, strict=True)) for values in product(*vary.values())]
 
 
-def sweep(scenarios: Sequence[tuple[Mapping[str, str], Scenario]], seeds: Sequence[int], place: Path, *, jobs: int = 1,
-          identity: Mapping[str, Any], on_cell: Callable[[int, int], None] | None = None) -> list[Cell]:
+def sweep(scenarios: Sequence[tuple[Mapping[str, str], Scenario]], seeds: Sequence[int], place: Path, *, identity: Mapping[str, Any],
+          crew: Crew[Task, str] | None = None, on_cell: Callable[[int, int], None] | None = None) -> list[Cell]:
     """Run what is not yet in *place* of *scenarios* (with what was set in each) times *seeds*; return all cells, in order.
 
-    *identity* is what makes it this sweep; raise InvalidInput if *place* holds another one. *on_cell* is told (done, of how many).
+    *identity* is what makes it this sweep; raise InvalidInput if *place* holds another one. *crew* runs the cells (this process, if none
+    is given); *on_cell* is told (done, of how many).
     """
     cells = place / "cells"
     _claim(place, cells, identity)
-    tasks = [Task(scenario, varied, seed, cells / f"{_key(varied, seed)}.json") for varied, scenario in scenarios for seed in seeds]
-    missing = [task for task in tasks if not task.place.exists()]
+    tasks = [Task(scenario, varied, seed) for varied, scenario in scenarios for seed in seeds]
+    missing = [task for task in tasks if not (cells / task.name).exists()]
     done = len(tasks) - len(missing)
-    for _ in finished(run_cell, missing, jobs):
+    for index, text in (crew or partial(finished, jobs=1))(run_cell, missing):
+        _put(cells / missing[index].name, text)
         done += 1
         if on_cell is not None:
             on_cell(done, len(tasks))
-    return [_read(task) for task in tasks]
+    return [_read(cells / task.name) for task in tasks]
 
 
-def run_cell(task: Task) -> None:
-    """Run one cell and put its file in place."""
+def run_cell(task: Task) -> str:
+    """Run one cell; the text of its file."""
     result = run(task.scenario, task.seed)
-    text = json.dumps({"varied": dict(task.varied), "seed": task.seed, "summary": result.summary}, default=float)
-    part = task.place.with_suffix(f".part-{os.getpid()}")
+    return json.dumps({"varied": dict(task.varied), "seed": task.seed, "summary": result.summary}, default=float)
+
+
+def _put(place: Path, text: str) -> None:
+    part = place.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
-    part.replace(task.place)
+    part.replace(place)
 
 
 def _claim(place: Path, cells: Path, identity: Mapping[str, Any]) -> None:
@@ -96,12 +106,8 @@ def _claim(place: Path, cells: Path, identity: Mapping[str, Any]) -> None:
         raise InvalidInput(f"{place}: cannot be written: {error.strerror}\n    give another folder with --out") from None
 
 
-def _key(varied: Mapping[str, str], seed: int) -> str:
-    return hashlib.blake2b(json.dumps([dict(varied), seed]).encode(), digest_size=10).hexdigest()
-
-
-def _read(task: Task) -> Cell:
-    data = json.loads(task.place.read_text(encoding="utf-8"))
+def _read(place: Path) -> Cell:
+    data = json.loads(place.read_text(encoding="utf-8"))
     return Cell(data["varied"], data["seed"], data["summary"])
 
 

@@ -46,6 +46,26 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(folder):  # noqa: F811
     assert again.stdout.splitlines()[:8] == whole.stdout.splitlines()[:8]
 
 
+def test_a_cluster_runs_the_same_sweep(folder):  # noqa: F811
+    """Two workers of Dask, made for it, leave the cells that this machine alone leaves, and a table of the same rows."""
+    pytest.importorskip("distributed")
+    few_cells = ("sweep", "small.yaml", "--vary", "services.back.workers=1,2", "--duration", "5s", "--jobs", "2")
+    here = mesocosm(*few_cells, "--backend", "local", "--out", "here", cwd=folder)
+    there = mesocosm(*few_cells, "--backend", "dask", "--out", "there", cwd=folder)
+    assert (here.returncode, there.returncode) == (0, 0), there.stderr
+    assert cells(folder / "there") == cells(folder / "here") and len(cells(folder / "here")) == 2
+    assert there.stdout.splitlines()[:3] == here.stdout.splitlines()[:3]
+
+
+def test_values_that_are_lists_may_hold_commas(folder):  # noqa: F811
+    """Commas inside brackets do not part values."""
+    done = mesocosm("sweep", "small.yaml", "--vary", "services.back.endpoints.GET /=[{work: 1ms}, {sleep: 9ms}],[{work: 1ms}]",
+                    "--duration", "5s", "--measure", "services.back.latency_s.p50", "--out", "lists", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert [cell["summary"]["services"]["back"]["latency_s"]["p50"] for cell in
+            sorted(cells(folder / "lists").values(), key=lambda cell: str(cell["varied"]))] == [pytest.approx(0.01), pytest.approx(0.001)]
+
+
 def test_a_folder_of_another_sweep_is_refused(folder):  # noqa: F811
     """Cells of two sweeps are never mixed."""
     mesocosm(*SWEEP, "--out", "a", cwd=folder)
@@ -67,6 +87,8 @@ def test_the_table_has_a_row_for_each_combination_and_charts_are_drawn(folder): 
     (("sweep", "small.yaml", "--vary", "services.bakc.workers=1,2"), "--vary services.bakc.workers=1: there is no 'bakc' in 'services'"),
     (("sweep", "small.yaml", "--vary", "services.back.workers=1,x"), "--vary services.back.workers=x: should be a whole number"),
     (("sweep", "small.yaml", "--vary", "services.back.workers=1", "--duration", "5s", "--measure", "workloads.users.nothing"), "--measure "),
+    (("sweep", "small.yaml", "--vary", "services.back.workers=1", "--backend", "ray"), "--backend"),
+    (("sweep", "small.yaml", "--vary", "services.back.workers=1", "--scheduler", "tcp://10.0.0.5:8786"), "add --backend dask"),
     (("compare", "small.yaml", "base", "nothing"), "nothing: neither `base` nor a variant of small.yaml"),
     (("compare", "small.yaml", "base", "nothing"), "or compare with a PATH=VALUE, 'services.orders.workers=32', or with another file"),
     (("compare", "small.yaml", "baes", "services.back.workers=x"), "did you mean 'base'?"),
