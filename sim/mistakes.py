@@ -33,8 +33,13 @@ def invalid(*wrong: Mistake) -> PydanticCustomError:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that *word* was probably meant to be."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    """The known word that *word* was probably meant to be: in other letters, by its last part (`lag`: `replica_lag`), or misspelt."""
+    known = list(known)
+    cased = [one for one in known if one.lower() == word.lower()]
+    ends = [one for one in known if len(word) > 1 and one.endswith((f"_{word}", f"-{word}"))]
+    if cased or len(ends) == 1:
+        return (cased or ends)[0]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6) or [one for one in known if len(one) > 2 and word.startswith(one)]
     return close[0] if close else None
 
 
@@ -110,7 +115,8 @@ _LAST_TAGS = ("int", "float", "str", "bool")
 
 def _whole(context: Mapping[str, Any], value: object) -> tuple[str, str]:
     unquoted = isinstance(value, str) and value.strip().lstrip("+-").isdecimal()
-    return "a whole number", "remove the quotes" if unquoted else ""
+    share = isinstance(value, str) and value.strip().removesuffix("%").isdecimal()
+    return "a whole number", "remove the quotes" if unquoted else "remove the '%'" if share else ""
 
 
 def _text(context: Mapping[str, Any], value: object) -> tuple[str, str]:

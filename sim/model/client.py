@@ -24,7 +24,7 @@ from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.perception import Perception
 from sim.model.pool import ConnectionPool, PoolSpec
-from sim.model.transport_spec import CONNECTIONS_OF, ConnectionSpec, KeepaliveSpec, wrong_for
+from sim.model.transport_spec import CONNECTIONS_OF, ConnectionSpec, KeepaliveSpec, wrong_for, wrong_for_pinned
 from sim.resilience.balancer import AnyBalancer, Balancer
 from sim.resilience.breaker_states import State
 from sim.resilience.deadline import current_deadline
@@ -68,7 +68,7 @@ class UseSpec(SharedSpec):
 
     @model_validator(mode="after")
     def _of_the_protocol(self) -> UseSpec:
-        wrong = list(wrong_for(self.protocol, self.connection, self.model_fields_set))
+        wrong = [*wrong_for(self.protocol, self.connection, self.model_fields_set), *wrong_for_pinned(self.connection, self.written())]
         if wrong:
             raise invalid(*wrong)
         return self

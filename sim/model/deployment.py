@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 from asyncio import Future, Task
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sim.mistakes import Mistake, invalid
 from sim.model.analysis import Analysis, AnalysisSpec
@@ -82,6 +83,14 @@ class Canary(Strategy):
 
     steps: list[Share] = Field(default=[0.05, 0.25, 0.5], min_length=1)
     interval: PositiveDuration = 30.0
+
+    @field_validator("steps")
+    @classmethod
+    def _rise(cls, steps: list[float]) -> list[float]:
+        for index, (before, after) in enumerate(pairwise(steps), 1):
+            if after <= before:
+                raise invalid(Mistake((index,), "the share of the new version does not grow", "write steps that rise: [5%, 25%, 50%]"))
+        return steps
 
     async def run(self, deployment: Deployment) -> None:
         for share in self.steps:

@@ -101,9 +101,25 @@ class GatewaySpec(NodeSpec):
         }
         wrong = [Mistake(loc, f"`{name}` is not in the `middleware`, so that it does nothing", f"add {name} to that list", at_key=True)
                  for name, places in asked.items() if name not in self.middleware for loc in places]
+        if self.auth is None and "auth" in self.middleware:
+            wrong += [Mistake(loc, "nobody has a token that is known here", "add `auth: {tokens: {demo-token: shopper}}` to the gateway")
+                      for loc in asked["auth"]]
+        wrong += self._never_reached()
         if wrong:
             raise invalid(*wrong)
         return self
+
+    def _never_reached(self) -> list[Mistake]:
+        """Routes behind another one that takes all that they could."""
+        wrong = []
+        for index, route in enumerate(self.routes):
+            for earlier in self.routes[:index]:
+                takes_all = not earlier.methods or (route.methods and set(route.methods) <= set(earlier.methods))
+                if earlier.path == route.path and takes_all and earlier.headers.items() <= route.headers.items():
+                    wrong.append(Mistake(("routes", index, "path"), f"nothing gets here: an earlier route takes all of {route.path!r}",
+                                         "put the more special route first, or take one of them out"))
+                    break
+        return wrong
 
     def workers_each(self) -> int:
         return self.workers

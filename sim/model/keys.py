@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from sim.mistakes import Mistake, invalid
 from sim.spec import OneKey, Spec
 from sim.streams import Stream
 
@@ -80,6 +81,9 @@ class _KeyKinds(OneKey):
     def validate(self, value: Any, context: Any = None) -> Spec:
         if isinstance(value, Mapping | Spec):
             return super().validate(value, context)
+        if value in KEYS:
+            cure = f"write `{{{value}: 1000}}`, or `{{fixed: {value}}}`"
+            raise invalid(Mistake((), f"{value!r} alone is a fixed key of that name", cure))
         return self._inner(FixedKey, str(value), ())
 
     def dump(self, value: Spec) -> Any:

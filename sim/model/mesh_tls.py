@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from sim.errors import CertificateExpired, CertificateRefused
 from sim.model.network import Delay, Fail, Message, Verdict
@@ -33,6 +33,7 @@ class MtlsSpec(Spec):
     without a certificate, `permissive` lets them in.
     """
 
+    shorthand: ClassVar[str] = "mode"
     mode: Literal["strict", "permissive"] = "permissive"
     handshake: Duration = 0.002
     valid_for: PositiveDuration = 24 * 3600.0

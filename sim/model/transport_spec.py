@@ -10,6 +10,7 @@ from sim.mistakes import Mistake
 from sim.spec import Spec
 from sim.units import Duration, PositiveDuration
 
+CHOICES = ("balancer", "outlier_detection")
 OF_GRPC = ("keepalive", "max_message_size")
 CONNECTIONS_OF = {"http": ("max_connections", "pool_timeout", "keep_alive"), "grpc": ("pinned", "max_streams", "max_age")}
 
@@ -46,6 +47,15 @@ class KeepaliveSpec(Spec):
     timeout: PositiveDuration = 20.0
     permit_without_stream: bool = False
     server_min_time: Duration = 0.0
+
+
+def wrong_for_pinned(connection: ConnectionSpec | None, written: Set[str]) -> Iterator[Mistake]:
+    """What was *written* that a caller with one connection cannot do: choose for each request."""
+    if connection is not None and connection.pinned:
+        for name in CHOICES:
+            if name in written:
+                yield Mistake((name,), f"`{name}` chooses for each request, and all requests of a `pinned` caller go to one instance",
+                              "remove it, or `pinned`", at_key=True)
 
 
 def wrong_for(protocol: str, connection: ConnectionSpec | None, written: Set[str]) -> Iterator[Mistake]:

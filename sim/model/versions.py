@@ -8,7 +8,7 @@ The same words say what a value of the configuration does to whoever has it: see
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -36,6 +36,7 @@ class Behaviour(Spec):
 class VersionSpec(Behaviour):
     """A version of a service. *config* lies over what the service's own `config` says."""
 
+    shorthand: ClassVar[str] = "name"
     name: str = Field(min_length=1, max_length=50)
     config: dict[str, Any] = {}
 

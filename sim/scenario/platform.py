@@ -10,8 +10,12 @@ from sim.model.queries import Query
 from sim.model.steps import Step
 from sim.resilience.retry import RetrySpec
 from sim.scenario.scenario import Scenario
+from sim.units import format_duration
 
 from .calls import references
+from .walk import written
+
+AT = ("at", "start_after")  # fields that say when something begins
 
 
 def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
@@ -26,6 +30,7 @@ def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
 
 def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
     """What of the platform works against itself, or does nothing."""
+    yield from _too_late(scenario)
     nodes = scenario.nodes()
     for name, spec in nodes.items():
         mesh = spec.mesh
@@ -36,10 +41,21 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
         if mesh.policies() and callers and not in_mesh:
             yield Mistake(("services", name, "mesh"), f"nobody who calls {name!r} has a sidecar that could do what this mesh says",
                           f"give {_either(list(callers))} `mesh: {{}}`", at_key=True)
+        if mesh.allow is not None:
+            shut_out = [*(caller for caller in callers if caller not in mesh.allow),
+                        *(user for user, load in scenario.workloads.items() if load.to == name and user not in mesh.allow)]
+            if shut_out:
+                yield Mistake(("services", name, "mesh", "allow"), f"{_and(shut_out)} will be answered 403: not on this list",
+                              f"unless that is the point: add {', '.join(shut_out)}", at_key=True)
         if mesh.retry is not None:
             for caller, other in in_mesh.items():
                 yield from _double_retries(caller, other, name, mesh.retry.max_attempts)
         tls = mesh.mtls
+        if tls is not None and tls.mode == "strict":
+            bare = [caller for caller, other in callers.items() if other.mesh is None or other.mesh.mtls is None]
+            if bare:
+                yield Mistake(("services", name, "mesh", "mtls"), f"{_and(bare)} cannot connect: no certificate",
+                              f"unless that is the point: give {_either(bare)} `mesh: {{mtls: {{}}}}`", at_key=True)
         if tls is not None and not tls.rotate and tls.valid_for - tls.age < scenario.duration:
             yield Mistake(("services", name, "mesh", "mtls"), "the certificates expire within the run, and nobody renews them",
                           "unless that is the point: `rotate: true`", at_key=True)
@@ -47,6 +63,21 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
 
 def _called(name: str, spec: NodeSpec) -> set[str]:
     return {*spec.uses, *(reference.target.node for reference in references(spec, ("services", name)))}
+
+
+def _too_late(scenario: Scenario) -> Iterator[Mistake]:
+    """What is to happen when the run is over."""
+    for group, parts in (("services", scenario.services), ("workloads", scenario.workloads)):
+        for loc, part in written(parts, (group,)):
+            for key in AT:
+                at = getattr(part, key, None)
+                if isinstance(at, float) and at >= scenario.duration:
+                    yield Mistake((*loc, key), f"the run has ended by then: it lasts {format_duration(scenario.duration)}",
+                                  "let it come earlier, or make `duration` longer")
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(map(repr, names))
 
 
 def _either(names: list[str]) -> str:

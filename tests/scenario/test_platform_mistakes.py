@@ -1,0 +1,92 @@
+"""What people write wrong about registry, gateway, transports, stores, broker, mesh and deployments: each with its place and its cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim.scenario.checks import check_files
+
+SOUND = (Path(__file__).parent / "platform.yaml").read_text()
+
+
+def check(text: str, folder: Path) -> list:
+    """All problems, warnings included."""
+    (folder / "platform.yaml").write_text(text)
+    return check_files([str(folder / "platform.yaml")]).problems
+
+
+def test_the_scenario_itself_is_sound(tmp_path):
+    """Not even doubtful."""
+    assert check(SOUND, tmp_path) == []
+
+
+@pytest.mark.parametrize(("old", "new", "at", "what", "cure"), [
+    # registry
+    ("interval: 8s", "interval: 8", "8,", "a duration needs a unit", "write '8ms' or '8s'"),
+    ("client_cache", "cache", "cache: 5s", "unknown key 'cache'", "did you mean 'client_cache'?"),
+    ("deregister_critical_after", "deregister_after", "deregister_after", "unknown key", "did you mean 'deregister_critical_after'?"),
+    ("path: /health, interval: 8s", "ttl: 15s, interval: 8s", "interval", "`interval` is of checks that ask", "leave one of them out"),
+    # gateway
+    ("middleware: [logging, auth,", "middleware: [logging,", "auth: {tokens", "`auth` is not in the `middleware`", "add auth to that list"),
+    ("[logging, auth,", "[logging, authentication,", "authentication", "not 'authentication'", "did you mean 'auth'?"),
+    ("    auth: {tokens: {demo: shopper}}\n", "", "required", "nobody has a token that is known here", "add `auth: {tokens:"),
+    ("- {path: /api/me,", "- {path: /api/orders/*, methods: [GET], to: users}\n      - {path: /api/me,", "/api/orders/*, methods: [GET], to",
+     "nothing gets here: an earlier route takes all", "put the more special route first"),
+    ("methods: [GET, POST]", "methods: GET", "GET, to", "should be a list, not 'GET'", "write `- item` lines, or [a, b]"),
+    ("users: 90,", "users: 90%,", "90%", "should be a whole number, not '90%'", "remove the '%'"),
+    ("GET orders/orders", "GET order/orders", "GET order/", "there is no service 'order'", "did you mean 'orders'?"),
+    # transports and balancers
+    ("protocol: grpc", "protocol: gRPC", "gRPC", "should be 'http' or 'grpc', not 'gRPC'", "did you mean 'grpc'?"),
+    ("max_age: 1m", "max_connections: 10", "max_connections", "`max_connections` is of http", "of grpc are:"),
+    ("max_age: 1m", "pinned: true", "balancer:", "`balancer` chooses for each request", "remove it, or `pinned`"),
+    ("max_age: 1m", "pinned: true", "outlier_detection:", "`outlier_detection` chooses for each request", "remove it, or `pinned`"),
+    ("balancer: p2c", "balancer: {kind: p2c}", "kind:", "a balancer is written by its one key", "write `p2c: ...`"),
+    ("balancer: p2c", "balancer: power_of_two", "power_of_two", "unknown balancer kind 'power_of_two'", "p2c"),
+    ("max_ejection: 50%", "max_ejection: 0.5", "0.5", "a share needs a unit", "write '0.5%' or '50%'"),
+    # stores
+    ("{query: orders-db}]\n      GET /users", "{query: db}]\n      GET /users", "db}", "there is no database 'db'", "did you mean 'orders-db'?"),
+    ("{query: orders-db}]\n      GET /users", "{call: orders-db GET /}]\n      GET /users", "orders-db GET", "which has no endpoints",
+     "write `query: ...`"),
+    ("replica_lag: 50ms", "lag: 50ms", "lag:", "unknown key 'lag'", "did you mean 'replica_lag'?"),
+    ("replicas: 1, replica_lag: 50ms, ", "", "failover:", "`failover` needs somebody else who has the data", "add `replicas: 1`"),
+    ("key: {uniform: 1000}", "key: uniform", "uniform", "'uniform' alone is a fixed key of that name", "write `{uniform: 1000}`"),
+    ("eviction: lru", "eviction: fifo", "fifo", "should be 'lru' or 'lfu', not 'fifo'", ""),
+    ("append: {to: orders-db,", "append: {to: order-cache,", "order-cache,", "'order-cache' is a cache, not a database", "write `cache: ...`"),
+    # broker
+    ("subject: order.created", "subject: order.*", "order.*, to", "nothing is published as 'order.*'", "name one subject"),
+    ("ack_wait: 30s", "ack_timeout: 30s", "ack_timeout", "unknown key 'ack_timeout'", "did you mean 'ack_wait'?"),
+    ("delivery: at_least_once", "delivery: at_most_once", "max_deliver", "`max_deliver` is of streams", "write `delivery: at_least_once`"),
+    ("group: audit", "group: audit, everyone: true", "group", "`everyone` and `group` exclude each other", "leave one of them out"),
+    # mesh
+    ("allow: [orders]", "allow: [order]", "order]", "there is no service or workload 'order'", "did you mean 'orders'?"),
+    ("allow: [orders]", "allow: [users]", "allow", "'orders' will be answered 403: not on this list", "add orders"),
+    ("{valid_for: 1h, rotate: true}", "true", "true", "should be 'strict' or 'permissive', not true", ""),
+    ("    mesh: {mtls: {}}\n", "    mesh: {}\n", "mtls", "'orders' cannot connect: no certificate", "give 'orders' `mesh: {mtls: {}}`"),
+    ("rotate: true", "rotate: false, age: 1h", "mtls", "the certificates expire within the run", "unless that is the point: `rotate: true`"),
+    # deployments, configuration, scaling
+    ("strategy: {canary: {steps: [10%, 50%]}}", "strategy: blue-green", "blue-green", "unknown strategy kind", "did you mean 'blue_green'?"),
+    ("steps: [10%, 50%]", "steps: [50%, 10%]", "10%]", "the share of the new version does not grow", "write steps that rise"),
+    ("analysis: {error_rate: 2%}", "analysis: {}", "{}}", "nothing to judge the new version by", "add `error_rate: 5%`"),
+    ("at: 20s", "at: 2m", "2m", "the run has ended by then: it lasts 60s", "make `duration` longer"),
+    ("at: 30s", "at: 90s", "90s", "the run has ended by then: it lasts 60s", "make `duration` longer"),
+    ("watch: 1s", "watch: 1s, poll: 5s", "watch", "`watch` does not go with `poll`", "leave one of them out"),
+    ("utilisation: 60%, min", "cpu: 60%, min", "60%", "the service has no `cpu` whose use could be measured", "give it `cpu: {cores: 2}`"),
+    ("min: 1", "min: 3", "2", "2 is not between the 3 and 5 instances", "write `instances: 3`"),
+])
+def test_a_mistake_is_told_with_place_and_cure(tmp_path, old, new, at, what, cure):
+    """The caret stands at what is wrong."""
+    text = SOUND
+    if old.startswith("    mesh:"):
+        text = text.replace("valid_for: 1h", "mode: strict, valid_for: 1h")
+    assert old in text
+    problems = check(text.replace(old, new, 1), tmp_path)
+    told = [problem for problem in problems if problem.source_line[problem.col - 1 :].startswith(at)]
+    assert any(what in problem.what and cure in problem.cure for problem in told), "\n".join(map(str, problems))
+
+
+def test_a_version_and_a_kind_of_mtls_may_be_written_by_their_name(tmp_path):
+    """`version: v2` and `mtls: permissive` need no braces."""
+    text = SOUND.replace("{name: v2, error_rate: 5%}", "v2").replace("{valid_for: 1h, rotate: true}", "permissive")
+    assert check(text, tmp_path) == []
