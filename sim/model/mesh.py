@@ -78,7 +78,6 @@ class Mesh:
     def __init__(self, node: Node, spec: MeshSpec) -> None:
         self.node, self.spec = node, spec
         self.certificates = Certificates(node, spec.mtls) if spec.mtls is not None else None
-        self.refused = 0  # callers that were not allowed
 
     def guard(self, instance: Instance) -> None:
         """A new instance has a sidecar that lets in whom it may."""
@@ -89,7 +88,7 @@ class Mesh:
         if exchange.client.caller in allowed or exchange.request.method == DELIVER:  # messages come over a connection of our own making
             proceed(exchange)
         else:
-            self.refused += 1
+            exchange.client.edge.counts["mesh.not_allowed"] += 1
             exchange.instance.reply(exchange, Response(403, body=f"{exchange.client.caller} is not allowed"))
 
     def equip(self, client: Client) -> None:

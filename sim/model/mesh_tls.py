@@ -89,9 +89,8 @@ class Handshakes:
     """The rule on the way from one node to another that makes connections. *theirs* are the callee's certificates, *ours* the caller's."""
 
     def __init__(self, world: World, theirs: Certificates, ours: Certificates | None) -> None:
-        self._clock, self.theirs, self.ours = world.loop.time, theirs, ours
+        self._world, self._clock, self.theirs, self.ours = world, world.loop.time, theirs, ours
         self._connections: dict[tuple[str, str], Connection] = {}
-        self.count = 0
 
     def __call__(self, message: Message) -> Verdict:
         source, target, now = message.source, message.target, self._clock()
@@ -113,5 +112,5 @@ class Handshakes:
                 return Fail(lambda instance=instance: CertificateExpired(f"the certificate of {instance.name} has expired"), round_trip)  # type: ignore[misc]
         took = round_trip + spec.handshake
         self._connections[source.name, target.name] = Connection(now + took, now + spec.max_connection_age, processes)
-        self.count += 1
+        self._world.edge(message.link.source, message.link.target).counts["mesh.handshake"] += 1
         return Delay(took)

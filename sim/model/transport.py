@@ -31,7 +31,6 @@ class Transport:
     def __init__(self, client: Client, connection: ConnectionSpec | None) -> None:
         self.client, self.connection = client, connection
         self.loop, self.env = client.loop, client.env
-        self.opened = 0
 
     def begin_anew(self) -> None:
         """Its process was started again: it has no connections."""
@@ -48,7 +47,7 @@ class Transport:
                     await self.loop.sleep(spec.handshake)
         except TimeoutError:
             raise ConnectFailed(f"no connection to {instance.name} within {spec.connect_timeout:g} s") from None
-        self.opened += 1
+        self.client.edge.counts["connection.opened"] += 1
 
     async def round_trip(self, instance: Instance, arrive: Callable[[Instance, Request, Future[None]], None]) -> None:
         """A packet there, where it is given to *arrive*, and one back; for ever, if one of them is lost."""

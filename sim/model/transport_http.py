@@ -135,5 +135,8 @@ class HttpTransport(Transport):
                 pool.give_back(self.env._now, pool.generation, turn.result())
             if not isinstance(error, TimeoutError):
                 raise
-        self.client.edge.counts["pool.rejected"] += 1
+        client = self.client
+        client.edge.counts["pool.rejected"] += 1
+        client.recorder.event("pool.timeout", edge=client.edge.name, caller=client.source.name, waited=self.spec.pool_timeout,
+                              size=self.spec.max_connections, instance=instance.name)
         raise PoolTimeout(self, f"no free connection to {instance.name} within {self.spec.pool_timeout:g} s")

@@ -49,6 +49,7 @@ def test_a_caller_that_is_not_on_the_list_is_turned_away():
     result = simulate(meshed(back="{allow: [gateway]}", gateway="  gateway: {kind: gateway, routes: [{path: /, to: back}]}"))
     assert set(statuses(result)) == {"403"} and reasons(result, "back") == {403: sum(statuses(result).values())}
     assert result.summary["services"]["back"]["utilisation"] == 0
+    assert edge(result)["policies"]["mesh.not_allowed"] == edge(result)["calls"]
 
 
 def test_a_caller_that_is_on_the_list_is_let_in():
@@ -66,6 +67,7 @@ def test_a_handshake_is_paid_once_for_a_connection():
     slow = result.requests.latency > 0.02
     assert int(slow.sum()) == pytest.approx(10, abs=3)  # calls that come during a handshake wait for it
     assert latency(result, figure="p50") == pytest.approx(0.001, rel=0.01)
+    assert edge(result)["policies"]["mesh.handshake"] == pytest.approx(10, abs=1)
 
 
 def test_an_expired_certificate_fails_new_connections_and_not_the_old_ones():

@@ -66,7 +66,7 @@ def test_a_full_pool_makes_callers_wait_for_each_other():
     with platform(BACK) as lab:
         client = lab.client("back", connection={"max_connections": 2})
         assert lab.together(client, 4) == [(200, 0.14), (200, 0.14), (200, 0.26), (200, 0.26)]
-        assert client.transport.opened == 2
+        assert client.edge.counts["connection.opened"] == 2
 
 
 def test_who_waits_too_long_for_a_connection_is_refused_and_nothing_was_sent():
@@ -76,6 +76,8 @@ def test_who_waits_too_long_for_a_connection_is_refused_and_nothing_was_sent():
         assert lab.together(client, 2) == [(200, 0.14), (503, 0.05)]
         assert client.edge.sent == 1
         assert client.edge.counts["pool.rejected"] == 1
+        (event,) = lab.events("pool.timeout")
+        assert (event["edge"], event["instance"], event["waited"], event["size"]) == ("user->back", "back-0", 0.05, 1)
 
 
 def test_a_request_that_is_given_up_takes_its_connection_with_it():
@@ -85,9 +87,9 @@ def test_a_request_that_is_given_up_takes_its_connection_with_it():
         assert reason_of(lab, client) is Reason.TIMEOUT
         lab.instance("back-0").slowness = 0.1
         lab.run(1)
-        assert client.transport.opened == 1
+        assert client.edge.counts["connection.opened"] == 1
         assert reason_of(lab, client) is Reason.TIMEOUT
-        assert client.transport.opened == 2
+        assert client.edge.counts["connection.opened"] == 2
 
 
 def test_connections_break_with_their_instance():
@@ -134,7 +136,7 @@ def test_all_requests_share_one_connection_for_each_instance():
     with platform(FOUR) as lab:
         client = lab.client("back", **GRPC, connection={})
         assert {when for _, when in lab.together(client, 10)} == {0.14}
-        assert client.transport.opened == 4
+        assert client.edge.counts["connection.opened"] == 4
 
 
 def test_a_pinned_caller_sends_everything_to_one_instance():
