@@ -30,6 +30,7 @@ services:
     uses:
       payments:
         policies:                           # outermost first
+          - fallback: {status: 202, degraded: true}  # the order is taken, and charged later
           - deadline: 1500ms
           - retry: {max_attempts: 2, backoff: {initial: 50ms, max: 200ms}}
           - circuit_breaker: {sliding_window: {calls: 20}, minimum_number_of_calls: 10, wait_duration_in_open_state: 5s}
@@ -56,11 +57,11 @@ workloads:
       - send: POST /api/orders
 
 steady_state:                               # what must hold before, during and after the faults
-  - {measure: success_ratio, of: shoppers, at_least: 99%}
+  - {name: availability, measure: success_ratio, of: shoppers, at_least: 99%}
 
 variants:                                   # the same scenario with a few values changed
-  no-breaker:
-    services.orders.uses.payments.policies: [{timeout: 300ms}]
+  no-breaker:                               # one long timeout and nothing else: the slow dependency takes the others down
+    services.orders.uses.payments.policies: [{timeout: 5s}]
 """
 
 FAULTS = """\
