@@ -23,6 +23,7 @@ from sim.mistakes import Mistake, invalid
 from sim.model.broker_core import CoreGroup, route
 from sim.model.broker_log import StoredMessages
 from sim.model.broker_stream import StreamGroup
+from sim.model.health import is_check
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import MESSAGE_ID, Deliver, Message
@@ -200,6 +201,8 @@ class Broker(Node):
             delay = draw() * instance.slowness
             if delay:
                 await loop.sleep(delay)
+            if is_check(exchange):
+                return Response(200 if self.working else 503)
             self.counts["received"] += 1
             if request.size > largest:
                 self.counts["refused"] += 1

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from sim.distributions import Constant, TimeDistribution
 from sim.model.cache_stores import STORES
+from sim.model.health import is_check
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.node import Handler, Node, NodeSpec
@@ -165,6 +166,8 @@ class Cache(Node):
             request = exchange.request
             exchange.operation = request.operation
             await loop.sleep(draw() * instance.slowness)
+            if is_check(exchange):
+                return done
             key = request.key or request.path
             if request.method == "GET":
                 return Response(200, self.values.get(key)) if self.look_up(key, env._now + instance.clock_offset) else miss

@@ -11,6 +11,7 @@ from sim.errors import ConnectFailed
 from sim.model.database_copies import Copy, Entry
 from sim.model.database_locks import Deadlock, LockTable, LockTimeout
 from sim.model.database_sessions import WRITE, Session
+from sim.model.health import is_check
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
 from sim.model.scaling import CrowdedCpu
@@ -90,6 +91,9 @@ class DatabaseServer(Instance):
                 response = await self._write(exchange)
             elif request.path == TRANSACTION:
                 response = await self._transact(exchange)
+            elif is_check(exchange):
+                await self._work(None)
+                response = GOOD
             else:
                 response = await self._read(exchange)
             if response.reason:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from sim.model.mesh import REGISTRY
 from sim.model.messages import Exchange, Response
 from sim.model.steps import AnyStep, sequence
 from sim.spec import Spec
@@ -34,6 +35,11 @@ class HealthSpec(Spec):
 
 class Unhealthy(Exception):
     """What a check has found."""
+
+
+def is_check(exchange: Exchange) -> bool:
+    """The registry asks how it is: for what has no `GET /health` among its operations."""
+    return exchange.client.caller == REGISTRY
 
 
 async def report(service: str, checks: Mapping[str, Check], timeout: float) -> Response:

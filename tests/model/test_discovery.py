@@ -121,6 +121,20 @@ def test_a_warning_is_not_passing():
         assert set(requests.status[requests.start > 5]) == {status}
 
 
+def test_stores_may_be_registered_and_checks_are_none_of_their_business():
+    """A database, a cache, a broker and an external party: found dead like others, and what they count is not their checks."""
+    stores = {"db": {"kind": "database"}, "memory": {"kind": "cache"}, "events": {"kind": "broker"}, "smtp": {"kind": "external"}}
+    faults = [{**KILL, "target": {"instance": f"{name}-0"}} for name in stores]
+    result = ran({"listener": {"subscribe": {">": []}}, **stores}, {}, "30s", faults=faults,
+                 registry={"services": list(stores), "check": {**CHECK, "path": "/ready"}})
+    found = {event["node"]: event["at"] for event in result.events if event["kind"] == "registry.status"}
+    assert found.keys() == stores.keys()
+    assert all(12 <= at <= 13.5 for at in found.values())
+    summary = result.summary
+    assert (summary["databases"]["db"]["reads"], summary["caches"]["memory"]["misses"], summary["brokers"]["events"]["stored"]) == (0, 0, 0)
+    assert all(summary["services"][name]["requests"] >= 9 for name in stores)
+
+
 REGISTRY = "registry: {check: {interval: 2s}}\n"
 SOUND = "name: found\nduration: 10s\n" + REGISTRY + """services:
   front: {uses: {back: {tag: eu}}, endpoints: {GET /: [{call: back GET /}, {query: db}]}}
