@@ -30,8 +30,8 @@ def explored(path: str, runs: int, jobs: int, seed: int | None, duration: str | 
     options = {"duration": duration} if duration is not None else {}
     given = load_scenario(path, variant=variant, overrides=overrides, options=options).scenario
     scenario = given.model_copy(update={"faults": []})
-    if given.faults:  # they would disturb the replay as well
-        overrides = [*overrides, "faults=[]"]
+    # neither the scenario's own faults nor what would end a run early are part of the search, and so not of the replay
+    overrides = [*overrides, *(f"{part}=[]" for part in ("faults", "abort_if") if getattr(given, part))]
     found = explore(scenario, seed, runs=runs, jobs=jobs, at_random=at_random, on_trial=_tell)
     place = Path(out) if out is not None else Path("out") / f"explore-{scenario.name}.yaml"
     replay = _command(path, place, found.seed, duration, overrides, variant)
@@ -39,7 +39,7 @@ def explored(path: str, runs: int, jobs: int, seed: int | None, duration: str | 
         _write(place, found, replay)
     data = {"schema": "mesocosm/exploration/1", "scenario": found.scenario, "seed": found.seed, "plan": list(found.plan),
             "runs_to_find": found.runs_to_find, "runs": found.runs, "what_happened": list(found.lines),
-            "file": str(place) if found.plan else None}
+            "digest": found.digest or None, "file": str(place) if found.plan else None}
     return Found("\n".join(_lines(found, place, replay)), data, bool(found.plan), found.well)
 
 
@@ -80,7 +80,7 @@ def _command(path: str, place: Path, seed: int, duration: str | None, overrides:
 
 def _write(place: Path, found: Exploration, replay: str) -> None:
     head = [f"# Found by searching: the smallest plan that breaks {found.scenario}, with seed {found.seed}.", f"#   {replay}",
-            *(f"# {line}" for line in found.lines)]
+            f"# Every such run has the digest {found.digest}", *(f"# {line}" for line in found.lines)]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("\n".join([*head, "", _yaml(found)]), encoding="utf-8")

@@ -6,44 +6,88 @@ somebody might have chosen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sim.lab.explore.support import Support
+from sim.scenario.calls import references
 from sim.scenario.scenario import Scenario
 
 LATENCIES = ("5ms", "10ms", "20ms", "50ms", "100ms", "200ms", "500ms", "1s", "2s", "5s")
 FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 SURGES = (1.2, 1.5, 2.0, 3.0, 5.0)
 SHARES = ("1%", "2%", "5%", "10%", "20%", "50%", "100%")
+LOSSES = SHARES[:-1]  # a link that loses everything is a partition
 LENGTHS = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600)  # seconds
 ONCE = (None,)
 
 
 @dataclass(frozen=True)
-class Strike:
-    """One fault. *field* is what its severity is called, *ladder* its values; *rung* and *length* say how hard and how long."""
+class Means:
+    """A kind of fault. *stops* and *slows* say how surely it does that, at its worst, to what passes the part: a guess (0..1) that only
+    decides what is tried first."""
 
     kind: str
-    part: str  # the edge, node or workload that it hits
+    stops: float
+    slows: float
+    field: str | None = None  # what its severity is called
+    ladder: Sequence[Any] = ONCE
+    target: tuple[tuple[str, Any], ...] = ()  # what else its target says
+    more: tuple[tuple[str, Any], ...] = ()  # what else it says itself
+    momentary: bool = False  # it happens and is over
+
+
+ON_EDGES = (
+    Means("network.partition", 1.0, 0.9, target=(("direction", "both"),)),
+    Means("http.abort", 0.95, 0.05, "probability", SHARES, more=(("status", 503),)),
+    Means("network.reset", 0.9, 0.05, "probability", SHARES),
+    Means("network.delay", 0.8, 1.0, "latency", LATENCIES),
+    Means("network.loss", 0.5, 0.9, "loss", LOSSES),
+)
+ON_WIRES = tuple(means for means in ON_EDGES if means.kind.startswith("network."))  # to what is no service: the registry
+ON_INSTANCES = (  # of one service: all of them, or one where there are several
+    Means("instance.unavailable", 0.97, 0.05),
+    Means("instance.pause", 0.95, 0.95),
+    Means("instance.kill", 0.93, 0.1),
+    Means("instance.slow", 0.5, 0.9, "factor", FACTORS),
+)
+ON_STORES = {
+    "database": (Means("db.lock", 0.6, 0.7, "share", SHARES),),
+    "cache": (Means("cache.flush", 0.1, 0.4, momentary=True),),
+    "broker": (Means("broker.slow_consumer", 0.1, 0.3, "delay", LATENCIES),),
+}
+ON_LOAD = Means("load.surge", 0.5, 0.6, "factor", SURGES)
+ON_ZONES = Means("zone.outage", 1.0, 0.5)
+ON_REGISTRY = Means("registry.down", 0.2, 0.1)
+SHARED = 0.5  # how much a surge of one workload matters to the others, which share the system with it
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One fault: by what *means*, and *hits*: which parts it takes how much of. *rung* and *length* say how hard and how long."""
+
+    means: Means
+    part: str  # as people are told
+    hits: tuple[tuple[str, float], ...]
     target: tuple[tuple[str, Any], ...]
-    field: str | None
-    ladder: Sequence[Any]
-    rung: int
     at: float
     length: int
-    weight: float
-    more: tuple[tuple[str, Any], ...] = ()
-    momentary: bool = False  # it happens and is over
+    rung: int
+
+    @property
+    def kind(self) -> str:
+        """The kind of fault."""
+        return self.means.kind
 
     def fault(self, name: str) -> dict[str, Any]:
         """As a fault plan writes it."""
-        schedule = {"at": f"{self.at:g}s"} if self.momentary else {"at": f"{self.at:g}s", "for": f"{self.length}s"}
-        severity = {self.field: self.ladder[self.rung]} if self.field is not None else {}
-        return {"name": name, "kind": self.kind, "target": dict(self.target), "schedule": schedule, **severity, **dict(self.more)}
+        means = self.means
+        target = {"target": dict(self.target)} if self.target else {}
+        schedule = {"at": f"{self.at:g}s"} if means.momentary else {"at": f"{self.at:g}s", "for": f"{self.length}s"}
+        severity = {means.field: means.ladder[self.rung]} if means.field is not None else {}
+        return {"name": name, "kind": means.kind, **target, "schedule": schedule, **severity, **dict(means.more)}
 
-    def smaller(self, **changes: Any) -> Strike:
+    def changed(self, **changes: Any) -> Strike:
         """The same, changed."""
         return replace(self, **changes)
 
@@ -53,52 +97,48 @@ def length_below(seconds: float) -> int:
     return max([length for length in LENGTHS if length <= seconds], default=LENGTHS[0])
 
 
-def strikes(scenario: Scenario, support: Support, at: float, length: int) -> list[Strike]:
-    """Every single strike at its worst, the most promising first: how many requests pass the part, times how surely it stops them.
+def strikes(scenario: Scenario, seen: Iterable[str], at: float, length: int) -> list[Strike]:
+    """Every single strike at its worst: on all edges that the scenario writes down or that were *seen*, on all nodes, zones and loads.
 
     The front door is left alone: that users who cannot reach the system are not served, nobody needs to be told.
     """
-    found = [*_on_edges(scenario, support, at, length), *_on_nodes(scenario, support, at, length), *_on_load(scenario, at, length)]
-    return sorted(found, key=lambda strike: (-strike.weight, strike.part, strike.kind))
+    def strike(means: Means, part: str, hits: dict[str, float], **target: Any) -> Strike:
+        whom = tuple({**target, **dict(means.target)}.items()) if target else ()
+        return Strike(means, part, tuple(hits.items()), whom, at, length, len(means.ladder) - 1)
+
+    def found() -> Iterator[Strike]:
+        for edge in sorted({*_written_edges(scenario), *seen}):
+            caller, _, callee = edge.partition("->")
+            if caller not in scenario.workloads:
+                some = ON_EDGES if callee in scenario.services else ON_WIRES
+                yield from (strike(means, edge, {edge: 1.0}, link=edge) for means in some)
+        doors = {workload.to for workload in scenario.workloads.values()}
+        for name, spec in sorted(scenario.services.items()):
+            if name not in doors:
+                several = {"mode": "all"} if spec.instances > 1 else {}
+                yield from (strike(means, name, {name: 1.0}, service=name, **several) for means in ON_INSTANCES)
+                yield from (strike(means, name, {name: 1.0}, service=name) for means in ON_STORES.get(spec.word, ()))
+            if name not in doors and spec.instances > 1:
+                yield from (strike(means, name, {name: 1 / spec.instances}, service=name, mode="one") for means in ON_INSTANCES)
+        for name in sorted(scenario.workloads):
+            others = dict.fromkeys(sorted(scenario.workloads), SHARED)
+            yield strike(ON_LOAD, name, {**others, name: 1.0}, workload=name)
+        for zone in sorted(scenario.network.zones):
+            means = replace(ON_ZONES, more=(("zone", zone),))
+            yield strike(means, f"zone {zone}", dict(_lost_with(zone, scenario)))
+        if scenario.registry is not None:
+            yield strike(ON_REGISTRY, "registry", {"registry": 1.0})
+
+    return list(found())
 
 
-def _on_edges(scenario: Scenario, support: Support, at: float, length: int) -> Iterator[Strike]:
-    for edge, share in sorted(support.edges.items()):
-        if edge.partition("->")[0] in scenario.workloads:
-            continue
-        reach = share * (0.3 if edge in support.soft else 1.0)
-        link = (("link", edge), ("direction", "both"))
-        there = (("link", edge), ("direction", "to"))
-        yield Strike("network.partition", edge, link, None, ONCE, 0, at, length, reach)
-        yield Strike("network.delay", edge, there, "latency", LATENCIES, len(LATENCIES) - 1, at, length, 0.9 * reach)
-        yield Strike("network.loss", edge, there, "loss", SHARES, len(SHARES) - 2, at, length, 0.6 * reach)
-        unavailable = (("status", 503),)
-        yield Strike("http.abort", edge, (("link", edge),), "probability", SHARES, len(SHARES) - 1, at, length, 0.95 * reach, unavailable)
+def _written_edges(scenario: Scenario) -> Iterator[str]:
+    for name, spec in scenario.services.items():
+        called = {*spec.uses, *(reference.target.node for reference in references(spec, ()))}
+        yield from (f"{name}->{callee}" for callee in called if callee in scenario.services)
 
 
-def _on_nodes(scenario: Scenario, support: Support, at: float, length: int) -> Iterator[Strike]:
-    doors = {workload.to for workload in scenario.workloads.values()}
-    for name, spec in sorted(scenario.services.items()):
-        reach = support.nodes.get(name, 0.0)
-        if not reach or name in doors:
-            continue
-        if all(edge in support.soft for edge in support.edges if edge.endswith(f"->{name}")):
-            reach *= 0.3
-        everyone = (("service", name), ("mode", "all"))
-        one = (("service", name), ("mode", "one"))
-        yield Strike("instance.pause", name, everyone, None, ONCE, 0, at, length, 0.95 * reach)
-        yield Strike("instance.unavailable", name, everyone, None, ONCE, 0, at, length, 0.97 * reach)
-        yield Strike("instance.slow", name, everyone, "factor", FACTORS, len(FACTORS) - 1, at, length, 0.85 * reach)
-        if spec.instances > 1:
-            yield Strike("instance.pause", name, one, None, ONCE, 0, at, length, 0.9 * reach / spec.instances)
-            yield Strike("instance.slow", name, one, "factor", FACTORS, len(FACTORS) - 1, at, length, 0.7 * reach / spec.instances)
-            restart = (("restart_after", f"{length}s"),)
-            yield Strike("instance.kill", name, one, None, ONCE, 0, at, length, 0.8 * reach / spec.instances, restart, momentary=True)
-        if spec.word == "cache":
-            yield Strike("cache.flush", name, (("service", name),), None, ONCE, 0, at, length, 0.5 * reach, momentary=True)
-
-
-def _on_load(scenario: Scenario, at: float, length: int) -> Iterator[Strike]:
-    for name in sorted(scenario.workloads):
-        target = (("workload", name),)
-        yield Strike("load.surge", name, target, "factor", SURGES, len(SURGES) - 1, at, length, 0.7 / len(scenario.workloads))
+def _lost_with(zone: str, scenario: Scenario) -> Iterator[tuple[str, float]]:
+    for name, spec in scenario.services.items():
+        if spec.zone in (zone, "spread"):
+            yield name, 1.0 if spec.zone == zone else 1 / len(scenario.network.zones)
