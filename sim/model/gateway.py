@@ -76,6 +76,12 @@ class RouteSpec(Spec):
         """Where requests are passed on to."""
         return [self.to] if self.to is not None else list(self.split or ())
 
+    @property
+    def callees(self) -> set[str]:
+        """Whom a request on this route may be sent to."""
+        parts = [part.send for part in (self.compose or {}).values()] + ([self.fallback] if self.fallback is not None else [])
+        return {*self.services, *(target.node for target in parts)}
+
 
 class GatewaySpec(NodeSpec):
     """The one door of the system. Its *middleware* is run in the order written, before the route."""

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sim.model.gateway import GatewaySpec
+from sim.resilience.deadline import DeadlineSpec
 from sim.resilience.explain import explain_specs
 from sim.resilience.policy import PolicySpec
 from sim.resilience.timeout import TimeoutSpec
@@ -119,18 +121,25 @@ def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> 
 
 
 def _edge(scenario: Scenario, caller: str, callee: str, rate: float) -> EdgeCost:
-    policies = _policies(scenario, caller, callee)
-    worst = explain_specs(policies)
-    return EdgeCost(f"{caller}->{callee}", rate, [word_of(policy) for policy in policies], worst.attempts, worst.latency, worst.warnings)
+    """Where a gateway has several routes to one service, the policies are those of the route whose calls may take longest."""
+    ways = [(explain_specs(policies), policies) for policies in _ways(scenario, caller, callee)]
+    longest, policies = max(ways, key=lambda way: way[0].latency)
+    attempts = max(worst.attempts for worst, _ in ways)
+    warnings = list(dict.fromkeys(warning for worst, _ in ways for warning in worst.warnings))
+    return EdgeCost(f"{caller}->{callee}", rate, [word_of(policy) for policy in policies], attempts, longest.latency, warnings)
 
 
-def _policies(scenario: Scenario, caller: str, callee: str) -> list[PolicySpec]:
+def _ways(scenario: Scenario, caller: str, callee: str) -> list[list[PolicySpec]]:
+    """The policies around calls of *callee*, outermost first: one list, or one for each route of a gateway."""
     if caller in scenario.workloads:
         workload = scenario.workloads[caller]
         patience = [TimeoutSpec.model_construct(duration=workload.timeout)] if workload.timeout is not None else []
-        return [*patience, *workload.policies]
-    use = scenario.services[caller].uses.get(callee)
-    return list(use.policies) if use is not None else []
+        return [[*patience, *workload.policies]]
+    spec = scenario.services[caller]
+    own = list(spec.uses[callee].policies) if callee in spec.uses else []
+    routes = [route for route in spec.routes if callee in route.callees] if isinstance(spec, GatewaySpec) else []
+    limits = [[DeadlineSpec.model_construct(duration=route.timeout)] if route.timeout is not None else [] for route in routes]
+    return [[*limit, *route.policies, *own] for route, limit in zip(routes, limits, strict=True)] or [own]
 
 
 def _worst_arrivals(scenario: Scenario, edges: Sequence[EdgeCost]) -> dict[str, float]:

@@ -61,6 +61,31 @@ def test_the_longest_call_is_bounded_by_its_deadline():
     assert edges["users->front"].latency == math.inf
 
 
+GATEWAY = """
+name: gate
+duration: 10s
+services:
+  gate:
+    kind: gateway
+    uses: {shop: {policies: [{retry: {max_attempts: 2}}]}}
+    routes:
+      - {path: /slow/*, to: shop, timeout: 3s, policies: [{retry: {max_attempts: 3}}]}
+      - {path: /quick/*, to: shop, timeout: 1s, fallback: other GET /}
+      - {path: /both, compose: {one: shop GET /, two: other GET /}}
+  shop: {endpoints: {GET /: [{work: 1ms}]}}
+  other: {endpoints: {GET /: [{work: 1ms}]}}
+workloads: {users: {executor: constant-arrival-rate, rate: 1/s, to: gate, mix: [{send: GET /quick/1}]}}
+"""
+
+
+def test_a_route_s_time_and_policies_bound_the_calls_of_a_gateway():
+    """Of several routes to one service the one that may take longest is told, and the most attempts of any."""
+    costs = {edge.name: edge for edge in reckon(loads(GATEWAY)).edges}
+    assert (costs["gate->shop"].latency, costs["gate->shop"].attempts) == (math.inf, 6)
+    without = {edge.name: edge for edge in reckon(loads(GATEWAY.replace("      - {path: /both, compose: {one: shop GET /, two: other GET /}}\n", ""))).edges}
+    assert (without["gate->shop"].latency, without["gate->shop"].policies) == (3.0, ["deadline", "retry", "retry"])
+
+
 def test_overload_waits_for_ever():
     """Ten times the load cannot be served, and the wait has no end."""
     reckoning = reckon(loads(CHAIN.replace("rate: 50/s", "rate: 500/s")))
