@@ -202,8 +202,12 @@ def logs(
     from reports.search import log_text
     from reports.search import logs as found
 
+    nothing = True
     for entry in found(folder, trace=trace, service=service, level=level, text=text):
         print(log_text(entry))
+        nothing = False
+    if nothing:
+        print("no line is like that; there are those of traces that were written in full (`run --sample 100%`: of all)", file=sys.stderr)
 
 
 @app.command()
@@ -217,8 +221,11 @@ def traces(
     from reports.search import Traces
 
     found = Traces(folder)
-    for number in [found.find(trace)] if trace is not None else found.slowest(slowest, failed=failed):
+    numbers = [found.find(trace)] if trace is not None else found.slowest(slowest, failed=failed)
+    for number in numbers:
         print(found.text(number))
+    if not numbers:
+        print("no request failed" if failed else "no request ended", file=sys.stderr)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`plot` as a user starts it: what there is, one chart, all of them."""
+"""Looking at a finished run: `plot` lists charts and draws one or all; `traces` and `logs` say so where there is nothing."""
 
 from reports.charts import OF_A_RUN
 
@@ -22,3 +22,11 @@ def test_a_chart_or_a_folder_that_is_not_there_is_told(folder):  # noqa: F811
     mesocosm("run", "small.yaml", "--no-report", "--out", "a", cwd=folder)
     assert "did you mean 'lag'?" in mesocosm("plot", "a", "lagg", cwd=folder).stderr
     assert "b: is no folder" in mesocosm("plot", "b", cwd=folder).stderr
+
+
+def test_nothing_found_is_said(folder):  # noqa: F811
+    """An empty answer is no riddle: on stderr, so that a pipe stays empty."""
+    mesocosm("run", "small.yaml", "--no-report", "--out", "a", "--set", "services.back.endpoints.GET /=[{work: 1ms}]", cwd=folder)
+    for arguments, said in ((("traces", "a", "--failed"), "no request failed"), (("logs", "a", "--text", "nowhere"), "no line is like that")):
+        done = mesocosm(*arguments, cwd=folder)
+        assert (done.returncode, done.stdout) == (0, "") and said in done.stderr
