@@ -63,14 +63,14 @@ class ResourcePool(InstanceFault):
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
         with ExitStack() as parts:
             if self.of is None:
-                parts.enter_context(self._drained(instance, at, float(instance.workers), instance.resize))
+                parts.enter_context(self._drained(instance, instance, at, float(instance.workers), instance.resize))
             for pool in [client.pool for client in instance.clients if client.node.name == self.of and client.pool is not None]:
-                parts.enter_context(self._drained(pool, at, float(pool.size), pool.resize))
+                parts.enter_context(self._drained(instance, pool, at, float(pool.size), pool.resize))
             yield
 
     @contextmanager
-    def _drained(self, pool: object, at: Injection, size: float, resize: Callable[[int], None]) -> Iterator[None]:
-        """Take from *pool*, which has *size*."""
+    def _drained(self, instance: Instance, pool: object, at: Injection, size: float, resize: Callable[[int], None]) -> Iterator[None]:
+        """Take from a *pool* of *instance*, which has *size*; in a new process nothing has leaked yet."""
         layers = at.shared.layers(pool, "pool", lambda: size, lambda left: resize(max(0, int(left))), _what_is_left)
         size = layers.base
         taken = leaked = 0.0
@@ -85,9 +85,12 @@ class ResourcePool(InstanceFault):
 
         async def leak() -> None:
             nonlocal leaked
-            while leaked < size:
+            process = instance.process
+            while True:
                 await at.world.loop.sleep(1 / self.leak)
-                leaked += 1
+                if instance.process != process:
+                    process, leaked = instance.process, 0.0
+                leaked = min(size, leaked + 1)
                 settle()
 
         with ExitStack() as parts:
@@ -119,7 +122,7 @@ class ResourceMemory(InstanceFault):
 
     Of *size* bytes a share *used* is taken from the start. At the start a collection comes each *gc_interval* and takes *gc_pause*;
     the interval shrinks with the memory that is free, the pause grows with what is used. So the kill comes after
-    (1 - used) * size / leak seconds. When the fault ends all that has leaked is free again.
+    (1 - used) * size / leak seconds. When the fault ends all that has leaked is free again, and so it is in a new process.
 
     `{kind: resource.memory, target: {service: orders, mode: one}, schedule: {at: 60s, for: 60s}, size: 512MiB, leak: 16MiB}`
     """
@@ -138,21 +141,22 @@ class ResourceMemory(InstanceFault):
 
     async def _leak(self, instance: Instance, at: Injection) -> None:
         while True:
-            await self._one_life(instance, at)
-            at.world.recorder.event("memory.oom", node=instance.node.name, instance=instance.name)
-            with at.killed(instance):
-                await at.world.loop.sleep(self.restart_after)
+            if await self._one_life(instance, at):
+                at.world.recorder.event("memory.oom", node=instance.node.name, instance=instance.name)
+                with at.killed(instance):
+                    await at.world.loop.sleep(self.restart_after)
 
-    async def _one_life(self, instance: Instance, at: Injection) -> None:
-        """From a fresh start to the moment at which no memory is free."""
-        heap = Heap(self.size, self.used * self.size)
-        while True:
-            free = heap.free / (self.size - heap.at_first)
-            if not await self._fill(heap, max(self.gc_interval * free, SHORTEST), at):
-                return
+    async def _one_life(self, instance: Instance, at: Injection) -> bool:
+        """From a fresh start to the moment at which no memory is free; False if something else has ended the process before."""
+        process, heap = instance.process, Heap(self.size, self.used * self.size)
+        while await self._fill(heap, self._until_collection(heap), at) and instance.process == process:
             with at.paused(instance):
                 if not await self._fill(heap, self.gc_pause * heap.used / heap.at_first, at):
-                    return
+                    break
+        return instance.up and instance.process == process
+
+    def _until_collection(self, heap: Heap) -> float:
+        return max(self.gc_interval * heap.free / (self.size - heap.at_first), SHORTEST)
 
     async def _fill(self, heap: Heap, seconds: float, at: Injection) -> bool:
         """Leak for so long; False if the heap was full before that."""

@@ -7,11 +7,13 @@ import re
 
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
-from sim.faults.faults import FAULTS
+from sim.faults.faults import FAULTS, AnyFault
 from sim.lab.run import run
 from sim.scenario.scenario import Scenario
 
+FAULT = TypeAdapter(AnyFault)
 LOADS = {"shoppers": "POST /api/orders", "readers": "GET /api/orders/1"}
 
 
@@ -57,6 +59,13 @@ def test_the_example_in_the_documentation_runs_and_does_something(kind):
     assert result.summary["warnings"] == []
     assert {interval.kind for interval in result.faults} == {kind}
     assert any(interval.until is not None for interval in result.faults)
+
+
+@pytest.mark.parametrize("kind", list(FAULTS))
+def test_the_example_written_out_and_read_again_is_the_same(kind):
+    """With every default, as a resolved scenario has it."""
+    found = FAULT.validate_python(yaml.safe_load(example(kind)))
+    assert FAULT.validate_python(FAULT.dump_python(found, mode="json")) == found
 
 
 def test_documentation_names_every_severity():

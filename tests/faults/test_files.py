@@ -24,6 +24,34 @@ FIRST = "faults:\n  - {name: first, kind: instance.slow, target: {service: back}
 SECOND = "faults:\n  - {name: second, kind: instance.slow, target: {service: back}, factor: 2, schedule: {after: first, for: 2s}}\n"
 
 
+STORM = """
+name: payment-storm
+faults:
+  - name: slow-payments
+    kind: network.delay
+    target: {link: orders->payments, direction: to}          # to | from | both
+    schedule: {at: 60s, for: 30s}                            # at | every | random | after: <fault>; none: the whole run
+    ramp: {up: 5s, down: 5s}
+    latency: 500ms
+    jitter: 50ms                                             # uniform, as netem's
+  - {name: kill-one, kind: instance.kill, target: {service: orders, mode: one}, schedule: {every: 45s, from: 1m, until: 3m, max: 3}, restart_after: 8s}
+  - {name: bad-charges, kind: http.abort, target: {service: payments, match: {method: POST, path: /charges*}}, schedule: {at: 90s, for: 30s}, probability: 10%, status: 503}
+  - {name: split, kind: network.partition, target: {from: {zone: a}, to: {zone: b}, direction: both}, schedule: {at: 2m, for: 20s}, how: drop}   # drop | reject
+  - {name: gray, kind: instance.slow, target: {service: products, mode: one}, schedule: {random: {rate: 0.5/min, for: {exponential: 20s}}}, factor: 8}
+"""
+STORMY = """
+name: stormy
+duration: 4m
+network: {zones: {a: {}, b: {}}}
+services:
+  orders: {instances: 3, zone: spread, uses: {payments: {policies: [{timeout: 400ms}]}}, endpoints: {POST /orders: [{call: payments POST /charges}, {call: products GET /top}]}}
+  payments: {instances: 2, zone: spread, endpoints: {POST /charges: [{work: 5ms}]}}
+  products: {instances: 2, zone: spread, endpoints: {GET /top: [{work: 2ms}]}}
+workloads:
+  shoppers: {rate: 10/s, to: orders, timeout: 3s, mix: [{send: POST /orders}]}
+"""
+
+
 @pytest.fixture
 def files(tmp_path):
     """The paths of the scenario and of two plans."""
@@ -64,3 +92,16 @@ def test_two_plans_with_one_name_can_be_checked_beside_each_other_and_not_be_run
 def test_without_faults_there_are_none_whatever_the_scenario_says(files):
     """As `--no-faults` has it."""
     assert run(load_scenario(files[0], faults=False).scenario).faults == []
+
+
+def test_the_plan_that_explains_the_format_runs(tmp_path):
+    """Each of its five faults is on when it says, and hits something."""
+    (tmp_path / "stormy.yaml").write_text(STORMY)
+    (tmp_path / "storm.yaml").write_text(STORM)
+    assert not check_files([str(tmp_path / "stormy.yaml"), str(tmp_path / "storm.yaml")]).problems
+    result = run(load_scenario(str(tmp_path / "stormy.yaml"), plans=[str(tmp_path / "storm.yaml")]).scenario)
+    times = {name: [(fault.start, fault.until) for fault in result.faults if fault.name == name] for name in
+             ("slow-payments", "kill-one", "bad-charges", "split")}
+    assert times == {"slow-payments": [(60, 90)], "kill-one": [(60, 68), (105, 113), (150, 158)], "bad-charges": [(90, 120)], "split": [(120, 140)]}
+    assert any(fault.name == "gray" for fault in result.faults)
+    assert result.summary["warnings"] == []

@@ -177,6 +177,16 @@ def test_memory_that_leaks_makes_longer_and_longer_pauses_and_ends_in_a_kill():
     assert ups == [(pytest.approx(7.0), 0), (pytest.approx(8.0), 1)]
 
 
+def test_a_process_that_was_restarted_has_leaked_nothing():
+    """Killed by another fault 4 s into a leak that would end all in 5 s, it has another 5 s from its start: of memory, and of workers."""
+    leak = fault("resource.memory", "2s", "17s", size="100MB", leak="10MB", restart_after="1s", gc_interval="1s", gc_pause="1ms")
+    _, result = single(leak, fault("instance.kill", "6s", "2s"), at=("0s",))
+    assert next(event["at"] for event in result.events if event["kind"] == "memory.oom") == pytest.approx(13, abs=0.5)
+    drain = fault("resource.pool", "2s", "17s", leak="4/s")
+    answers, _ = single(drain, fault("instance.kill", "6s", "2s"), steps=[{"work": "1ms"}], at=["12500ms", "14s"], workers=20)
+    assert answers == [(200, pytest.approx(12.601)), (200, pytest.approx(19.051, abs=0.01))]
+
+
 def test_connections_that_a_caller_leaks_are_exhausted_and_come_back():
     """A pool of 8 connections to a database leaks 2/s: after 4 s every call waits for one, and is refused after 1 s; then it is whole."""
     times = [f"{n * 100}ms" for n in range(100)]
