@@ -24,9 +24,13 @@ Middleware = Callable[[Exchange, "RouteSpec"], Response | None]
 
 
 class AuthSpec(Spec):
-    """Known bearer tokens and who they stand for."""
+    """Known bearer tokens and who they stand for. Services behind are told who that is, by the header `x-user`."""
 
     tokens: dict[str, str] = {}
+
+    def user(self, headers: Mapping[str, str]) -> str | None:
+        """Whom the token in *headers* stands for; None where there is no bearer token, or none that is known."""
+        return self.tokens.get(bearer(headers))
 
 
 class GatewayRateLimitSpec(Spec):
@@ -35,6 +39,12 @@ class GatewayRateLimitSpec(Spec):
     rate: PositiveRate
     burst: int = Field(default=100, ge=1)
     key: Literal["client", "token", "route", "all"] = "client"
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """The bearer token in *headers*, or nothing."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def middleware(spec: GatewaySpec, instance: Instance) -> list[Middleware]:
@@ -63,8 +73,8 @@ def _auth(spec: GatewaySpec, instance: Instance) -> Middleware | None:
     def check(exchange: Exchange, route: RouteSpec) -> Response | None:
         if route.auth == "none":
             return None
-        scheme, _, token = exchange.request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
+        token = bearer(exchange.request.headers)
+        if not token:
             return Response(401, "no token")
         return None if token in tokens else Response(403, "unknown token")
 

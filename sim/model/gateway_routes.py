@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim.model.failures import pass_on
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from sim.model.client import Client
     from sim.model.gateway import Gateway, RouteSpec
     from sim.model.instance import Instance
+
+
+USER = "x-user"  # the header that tells services who has shown a token
 
 
 class PartSpec(Spec):
@@ -70,11 +74,18 @@ class Route:
         client = self.clients[0] if not self._weights else self._dice.choices(self.clients, self._weights)[0]
         path = self.gateway.inner_path(cause.path, client.node)
         response = await client.call(Request(
-            cause.method, path, cause.trace, exchange.span, exchange.operation, cause.headers, cause.size, cause.body, cause.key,
+            cause.method, path, cause.trace, exchange.span, exchange.operation, self._headers(cause), cause.size, cause.body, cause.key,
             cause.priority))
         if response.degraded:
             exchange.degraded = True
         return response if response.status < 400 else pass_on(response)
+
+    def _headers(self, request: Request) -> Mapping[str, str]:
+        """What services behind get: whoever has shown a token is named, and nobody else can name himself."""
+        headers, auth = request.headers, self.gateway.spec.auth
+        if auth is not None and self.spec.auth == "required" and (user := auth.user(headers)) is not None:
+            return {**headers, USER: user}
+        return {name: text for name, text in headers.items() if name != USER} if USER in headers else headers
 
     async def _fall_back(self, exchange: Exchange, response: Response) -> Response:
         """What is asked instead; *response* stays the answer if that fails too."""
@@ -89,7 +100,8 @@ class Route:
     async def _send(self, client: Client, target: Target, operation: int, exchange: Exchange) -> Response:
         cause = exchange.request
         return await client.call(Request(
-            target.method, target.path, cause.trace, exchange.span, operation, cause.headers, key=cause.key, priority=cause.priority))
+            target.method, target.path, cause.trace, exchange.span, operation, self._headers(cause), key=cause.key,
+            priority=cause.priority))
 
     # composition
 

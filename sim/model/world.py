@@ -54,7 +54,7 @@ class World:
         self.recorder = Recorder(loop.time)
         self.edges: dict[str, Edge] = {}
         self._links: dict[tuple[str, str], Link] = {}
-        self.meshed = any(spec.mesh is not None for spec in services.values())
+        self.meshed = any(spec.mesh is not None for spec in (*services.values(), registry) if spec is not None)
         self._link_watchers: list[Callable[[Link], None]] = []
         self._instance_watchers: list[Callable[[Instance], object]] = []
         self._readable: dict[Way, dict[tuple[Client, str], list[Policy]]] = {}

@@ -18,6 +18,8 @@ def wrong_discovery(scenario: Scenario) -> Iterator[Mistake]:
     registry = scenario.registry
     if registry is not None and registry.registration is not None:
         yield Mistake(("registry", "registration"), "the registry does not register with itself", "write it at a service", at_key=True)
+    if registry is not None and registry.uses:
+        yield Mistake(("registry", "uses"), "the registry calls nobody but for their health", "say how in `check`", at_key=True)
     names = (registry.services if registry is not None else None) or []
     for index, name in enumerate(names):
         if name not in scenario.services:

@@ -154,6 +154,7 @@ workloads: {users: {executor: constant-arrival-rate, rate: 1/s, to: front, disco
     ("interval: 2s}}", "interval: 2s}, services: [front]}", "registration:", "the registry does not have 'back'", "add back to the"),
     ("interval: 2s}}", "interval: 2s}, services: [back, frnt]}", "frnt", "there is no service 'frnt'", "did you mean 'front'?"),
     ("interval: 2s}}", "interval: 2s}, registration: {}}", "registration:", "does not register with itself", "write it at a service"),
+    ("interval: 2s}}", "interval: 2s}, uses: {back: {}}}", "uses:", "the registry calls nobody but for their health", "say how in `check`"),
     ("{tags: [eu]}", "{tags: [eu], port: 0}", "0}", "should be at least 1, not 0", ""),
     ("{tags: [eu]}", "{tags: eu}", "eu}", "should be a list, not 'eu'", "write `- item` lines, or [a, b]"),
     ("{tags: [eu]}", "{tags: [eu], check: {ttl: 5s, path: /x}}", "path:", "`path` is of checks that ask", "leave one of them out"),

@@ -83,6 +83,20 @@ def test_a_token_is_asked_for_where_the_route_says_so():
         assert statuses(lab, ("GET", "/users/me")) == [200]
 
 
+def test_services_behind_are_told_who_has_shown_a_token():
+    """By a header; nobody can name himself, neither beside his token nor where no token is asked for."""
+    services = gate({"path": "/orders/*", "to": "orders", "auth": "required"}, {"path": "/users/me", "to": "users"},
+                    {"path": "/both", "auth": "required", "compose": {"users": "GET users/users/me"}}, auth={"tokens": {"demo": "shopper"}})
+    with platform(services) as lab:
+        client, seen = lab.client("gate"), []
+        for name in ("orders-0", "users-0"):
+            lab.instance(name).intercept(lambda exchange, proceed: (seen.append(dict(exchange.request.headers)), proceed(exchange)))
+        for path, given in (("/orders/7", TOKEN), ("/orders/7", {**TOKEN, "x-user": "admin"}), ("/users/me", {"x-user": "admin"}),
+                            ("/users/me", {}), ("/both", TOKEN)):
+            assert lab.ask(client, path=path, headers=given).status == 200
+        assert seen == [{**TOKEN, "x-user": "shopper"}, {**TOKEN, "x-user": "shopper"}, {}, {}, {**TOKEN, "x-user": "shopper"}]
+
+
 def test_over_the_rate_is_429_and_says_when_to_come_again():
     """Burst 2 at 1/s for each client: the third is refused for a second; another client has a bucket of its own."""
     with platform(gate({"path": "/orders/*", "to": "orders"}, rate_limit={"rate": "1/s", "burst": 2})) as lab:
