@@ -98,7 +98,7 @@ class Judge:
 def lost_messages(broker: Mapping[str, Any]) -> float:
     """Of a broker's figures: what never reached it although nobody was told, and what its consumers will never handle. Dead letters
     are kept, and not lost."""
-    unheard_of = broker["published"] - broker["received"] if broker["delivery"] == "at_most_once" else 0
+    unheard_of = max(0, broker["published"] - broker["received"]) if broker["delivery"] == "at_most_once" else 0  # some may come twice
     return float(unheard_of + sum(group.get(word, 0) for group in broker["groups"].values() for word in LOSSES))
 
 

@@ -183,7 +183,7 @@ def _cast(client: Client, request: Request) -> None:
     answer.cancel()
     exchange = Exchange(request, answer, instance, client, 1, request.parent)
     try:
-        delay = client.there.delay(client.source, instance, request)
+        delay = client.there.delay(client.source, instance, request, None, exchange)
     except LinkFailed:
         return
     client.edge.sent += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sim.lab.run import run
+from sim.scenario.scenario import Scenario
 from sim.telemetry.codes import SpanKind
 
 from .small import BASE, DURING, measure, ran
@@ -67,8 +69,28 @@ def test_what_is_published_and_what_is_delivered_twice_is_handled_twice():
     assert group(published)["offered"] == pytest.approx(group(calm)["offered"] + 200, abs=2)
     assert group(delivered)["offered"] == group(calm)["offered"] == group(delivered)["acked"]
     assert handled(delivered) == handled(published) == pytest.approx(handled(calm) + 200, abs=2)
-    known = shop(double(**EVENTS))
-    assert group(known)["offered"] == group(published)["offered"]
+    assert group(shop(double(**EVENTS)))["offered"] == group(published)["offered"]
+    lost = {"measure": "lost_messages", "of": "events", "at_most": 0}
+    forgotten = shop(double(link="orders->events"), delivery="at_most_once", checks=[lost])
+    assert group(forgotten)["handled"] == pytest.approx(group(published)["acked"], abs=2)
+    assert forgotten.summary["checks"][0]["measured"] == 0
+
+
+def test_receivers_that_know_better_do_the_work_once():
+    """Every order of four seconds is charged and published twice, under the same key: one write and one message of each."""
+    result = run(Scenario.model_validate({
+        "name": "careful", "duration": "12s", "network": {"default": {"latency": "1ms"}},
+        "services": {"shop": {"code": "tests.faults.careful:Shop"}, "charges": {"code": "tests.faults.careful:Charges"},
+                     "db": {"kind": "database"}, "events": {"kind": "broker"}},
+        "workloads": {"users": {"rate": "50/s", "arrivals": "uniform", "to": "shop", "mix": [{"send": "POST /orders"}]}},
+        "faults": [{**double(link=f"shop->{callee}"), "name": callee, "schedule": {"at": "4s", "for": "4s"}} for callee in ("charges", "events")],
+    }))
+    orders = result.summary["requests"]["ok"]
+    assert result.summary["requests"]["failed"] == 0
+    assert result.summary["services"]["charges"]["requests"] == pytest.approx(orders + 200, abs=2)
+    assert result.summary["databases"]["db"]["writes"] == pytest.approx(orders, abs=1)
+    events = result.summary["brokers"]["events"]
+    assert (events["stored"], events["duplicates"]) == (pytest.approx(orders, abs=1), pytest.approx(200, abs=2))
 
 
 def test_two_of_them_make_three_of_one():
