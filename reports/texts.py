@@ -127,6 +127,11 @@ class Words:
         """The text of this language out of (English, Spanish)."""
         return pair[LANGUAGES.index(self.lang)]
 
+    @property
+    def decimal_mark(self) -> str:
+        """What stands before the decimals."""
+        return "." if self.lang == "en" else ","
+
     def kind(self, name: str) -> str:
         """What a node is."""
         return self.pick(KINDS[name]) if name in KINDS else name
@@ -137,7 +142,7 @@ class Words:
         if self.lang == "en":
             return text
         thin = "\u2009" if abs(value) >= 10_000 else ""
-        return text.replace(",", thin).replace(".", ",")
+        return text.replace(",", thin).replace(".", self.decimal_mark)
 
     def short(self, value: float) -> str:
         """Three significant digits without an exponent where that is short: `0.042`, `1.5`, `12,300`."""
@@ -145,7 +150,7 @@ class Words:
             return self.number(0) if value == 0 else "–"
         digits = max(0, 2 - math.floor(math.log10(abs(value))))
         text = self.number(value, digits)
-        mark = "." if self.lang == "en" else ","
+        mark = self.decimal_mark
         return text.rstrip("0").rstrip(mark) if mark in text and digits else text
 
     def percent(self, share: float, digits: int = 1) -> str:
@@ -167,7 +172,7 @@ class Words:
         if name.endswith(("_s", "_time")) or name.startswith(("latency", "duration")):
             return self.seconds(value)
         if name.endswith(("ratio", "share", "utilisation", "_rate", "availability")):
-            mark = "." if self.lang == "en" else ","
+            mark = self.decimal_mark
             text = self.percent(value, 2).removesuffix(" %")
             return (text.rstrip("0").rstrip(mark) if mark in text else text) + " %"
         if name.endswith(("goodput", "throughput", "offered", "rps")):

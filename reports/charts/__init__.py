@@ -32,7 +32,7 @@ def figure(subject: Any, name: str, look: Look | None = None, **options: Any) ->
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from .style import DPI, HEIGHT, WIDTH, Look
+    from .style import DPI, HEIGHT, WIDTH, Look, decimal_marks
 
     look = look or Look()
     chart = import_module(f".{CHARTS[name].module}", __name__)
@@ -41,6 +41,7 @@ def figure(subject: Any, name: str, look: Look | None = None, **options: Any) ->
         made = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout=engine)
         FigureCanvasAgg(made)
         chart.draw(subject, made.add_subplot(), look=look, **options)
+        decimal_marks(made, look)
         engine.execute(made)
         made.set_layout_engine(None)  # settled; every format would reckon it again
     return made

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
 TITLE = ("Messages waiting in {broker}", "Mensajes en espera en {broker}")
-FINDING = ("longest backlog {most} at {at}, {last} at the end; {published} published, {handled} handled",
-           "mayor retraso {most} en {at}, {last} al final; {published} publicados, {handled} atendidos")
+FINDING = ("longest backlog {most} at {at}, {last} at the end; {published} published, {handled} deliveries handled",
+           "mayor retraso {most} en {at}, {last} al final; {published} publicados, {handled} entregas atendidas")
 PUBLISHED, HANDLED = ("published", "publicados"), ("handled", "atendidos")
 LAG = ("messages waiting", "mensajes en espera")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from .faults import shade
@@ -39,7 +40,10 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, nodes: Sequen
 
 
 def pressed(result: RunResult) -> list[str]:
-    """Nodes by how full they ever were: their highest share of busy workers plus waiting requests, highest first."""
+    """Nodes by how full they ever were: their highest share of busy workers plus waiting requests, highest first.
+
+    Those without a limit come in only where no node has one.
+    """
     pressure: dict[str, float] = {}
     for name, kind in zip(result.names.nodes, result.names.node_kinds, strict=True):
         busy = level(result, name, "busy")
@@ -47,8 +51,9 @@ def pressed(result: RunResult) -> list[str]:
             continue
         queue = level(result, name, "queue")
         load = float(busy[1].max()) + (float(queue[1].max()) if queue is not None else 0.0)
-        pressure[name] = load / (capacity(result, name) or max(load, 1.0) * 10)
-    return sorted(pressure, key=lambda name: (-pressure[name], name))
+        pressure[name] = load / (capacity(result, name) or math.inf)
+    limited = [name for name in pressure if capacity(result, name) is not None]
+    return sorted(limited or pressure, key=lambda name: (-pressure[name], name))
 
 
 def capacity(result: RunResult, node: str) -> int | None:

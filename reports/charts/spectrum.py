@@ -33,7 +33,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, second: RunRe
     ticks = [share for share in TICKS if 1 / (1 - share) <= most]
     ax.xaxis.set_major_locator(FixedLocator([1 / (1 - share) for share in ticks]))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * (1 - 1 / value):.7g} %")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * (1 - 1 / value):.7g} %".replace(".", look.words.decimal_mark))
     seconds_axis(ax.yaxis, look)
     ax.set_xlabel(look.words("percentile"))
     ax.set_ylabel(look.words("latency from start"))

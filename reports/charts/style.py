@@ -7,6 +7,7 @@ smallest text is 10 points.
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from .table import CHARTS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
     from sim.telemetry.result import RunResult
 
@@ -108,10 +110,26 @@ def heading(ax: Axes, look: Look, title: str, finding: str = "", lift: float = 0
     place: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "baseline", "annotation_clip": False,
     }
-    lines = textwrap.wrap(finding, max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
+    whole = re.sub(r"(?<=\d) (?=%|[nµm]?s\b)", "\u00a0", finding)  # a number is not parted from its unit
+    lines = textwrap.wrap(whole, max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
     if lines:
         ax.annotate("\n".join(lines), (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
     ax.annotate(title, (0, 1), (0, lift + 10 + 16 * len(lines)), fontsize=LARGE, fontweight="bold", color=look.theme.ink, **place)
+
+
+def decimal_marks(figure: Figure, look: Look) -> None:
+    """Plain numbers on the axes are written as the language writes them."""
+    from matplotlib.axes import Axes
+    from matplotlib.ticker import ScalarFormatter
+
+    class Marked(ScalarFormatter):
+        def __call__(self, value: float, position: int | None = None) -> str:
+            return str(super().__call__(value, position)).replace(".", look.words.decimal_mark)
+
+    for axes in figure.findobj(Axes):
+        for axis in (axes.xaxis, axes.yaxis):
+            if type(axis.get_major_formatter()) is ScalarFormatter:
+                axis.set_major_formatter(Marked())
 
 
 def points_wide(ax: Axes) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from reports import charts
@@ -17,7 +18,7 @@ from reports.charts.graph import broken, columns, text_of
 from reports.charts.heatmap import counts
 from reports.charts.layered import layout
 from reports.charts.percentiles import over_time
-from reports.charts.style import Look, NotApplicable
+from reports.charts.style import Look, NotApplicable, decimal_marks, heading
 from reports.charts.tallies import outcome_rates, quantiles_over_time, round_width, time_edges
 from reports.texts import Words
 from sim.telemetry.codes import Outcome
@@ -221,3 +222,26 @@ def test_the_arrows_of_the_graph_are_as_many_as_edges_and_wide_as_their_rates(sh
     assert len(arrows) == len(found) == 3
     assert widths == {round(1.2 + 6.8 * edge.rate / busiest, 6) for edge in found}
     assert {text_of(edge, Look()) for edge in found} <= {text.get_text() for text in ax.texts}
+
+
+@pytest.mark.parametrize(("lang", "percentile", "number"), [("en", "99.9 %", "0.5"), ("es", "99,9 %", "0,5")])
+def test_axes_have_the_decimals_of_the_language(lang, percentile, number):
+    """Percentiles and plain numbers on the axes are written as in the texts."""
+    many = run_of([request(i, i * 0.005, 0.001 * (i % 37 + 1)) for i in range(2000)])
+    look = Look(words=Words(lang))
+    made = figure(many, "spectrum", look)
+    made.canvas.draw()
+    assert percentile in [label.get_text() for label in made.axes[0].get_xticklabels()]
+    made = Figure()
+    ax = made.add_subplot().inset_axes((0, 0, 1, 1))
+    decimal_marks(made, look)
+    ax.set_yticks([0, 0.5, 1])
+    assert [label.get_text() for label in ax.get_yticklabels()][1] == number
+
+
+def test_a_number_stays_beside_its_unit(shop):
+    """A line below a title breaks between words, never between a number and what it counts."""
+    ax = Figure().add_subplot()
+    heading(ax, Look(), "title", "a service spent 31 % and 12.5 ms and 3 s on it, " * 6)
+    lines = ax.texts[0].get_text().split("\n")
+    assert len(lines) > 2 and not any(line.split(" ")[0] in ("%", "ms", "s") for line in lines)

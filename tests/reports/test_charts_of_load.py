@@ -79,6 +79,7 @@ def test_the_most_pressed_service_comes_first_against_all_its_workers():
     run = run_of(gauges=BUSY, description=ABOUT)
     assert (capacity(run, "orders"), capacity(run, "payments"), capacity(run, "gateway")) == (8, 200, None)
     assert pressed(run) == ["orders", "payments"]
+    assert pressed(run_of(gauges=BUSY, description={"payments": ABOUT["payments"]})) == ["payments"]  # what has no limit is not near to it
     panel = figure(run, "queues").axes[0].child_axes[0]
     tops = [float(collection.get_paths()[0].vertices[:, 1].max()) for collection in panel.collections]
     assert tops == [4.0, 6.0]
