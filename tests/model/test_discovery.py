@@ -135,6 +135,16 @@ def test_stores_may_be_registered_and_checks_are_none_of_their_business():
     assert all(summary["services"][name]["requests"] >= 9 for name in stores)
 
 
+@pytest.mark.parametrize(("linger", "fails"), [("1s", True), ("6s", False)])
+def test_a_deployment_has_to_wait_for_callers_who_look_seldom(linger, fails):
+    """Callers look every five seconds: old instances that leave after one are called when they are gone, those that linger longer are not."""
+    services = {"front": {**front(), "workers": 1000}, "back": back(startup="2s", deployment={"at": "10s", "version": "v2", "linger": linger})}
+    result = ran(services, {"users": users("front", rate="100/s")}, "40s", registry={"check": CHECK, "client_cache": "5s"})
+    statuses = of_users(result)["by_status"]
+    assert statuses.keys() == ({"200", "502"} if fails else {"200"})
+    assert not fails or statuses["502"] > 100
+
+
 REGISTRY = "registry: {check: {interval: 2s}}\n"
 SOUND = "name: found\nduration: 10s\n" + REGISTRY + """services:
   front: {uses: {back: {tag: eu}}, endpoints: {GET /: [{call: back GET /}, {query: db}]}}
