@@ -14,7 +14,7 @@ from sim.scenario.measures import SHARE, TIME, find_measure
 from sim.telemetry.codes import Outcome, SpanKind
 from sim.telemetry.result import RunResult
 
-LOOKS = 120  # parts that the run is looked at in
+LOOKS = 120  # parts that the run is looked at in, if no fault is shorter than one
 MORE = 3.0  # failures, and standard deviations of their number, that an edge must have more than in the good run
 SLOWER = 2.0  # times the mean latency of the good run
 LEAST = 0.005  # seconds; what is slower by less than that is not told
@@ -65,7 +65,8 @@ def _of_edges(bad: RunResult, good: RunResult, struck: set[str]) -> Iterator[Lin
     if not bad.faults:
         return
     since = min(fault.start for fault in bad.faults)
-    bins = np.append(np.arange(since, bad.duration, bad.duration / LOOKS), bad.duration)
+    lengths = [fault.until - fault.start for fault in bad.faults if fault.until is not None and fault.until > fault.start]
+    bins = np.append(np.arange(since, bad.duration, min([bad.duration / LOOKS, *lengths])), bad.duration)
     usual, now, nothing = dict(_by_edge(good)), dict(_by_edge(bad)), good.spans.rows[:0]
     for edge in sorted({*usual, *now}, key=lambda edge: (edge not in struck, edge)):
         before, calls = usual.get(edge, nothing), now.get(edge, nothing)
@@ -119,7 +120,8 @@ def _slow(calls: Any, before: Any, bins: Any) -> Line | None:
     first, last = slow[0], slow[-1]
     here = look == first
     late = here & (took >= min(took_before.max(), took[here].max()))  # longer than any before; the longest, if none is
-    text = f"is slow: it takes {1000 * mean[slow].max():.0f}ms at worst, {1000 * usual:.0f}ms in the good run; until {bins[last + 1]:.1f}s"
+    worst = f"{1000 * mean[slow].max():.0f}ms on average, {1000 * usual:.0f}ms in the good run"
+    text = f"is slow: at worst it takes {worst}; until {bins[last + 1]:.1f}s"
     return Line(float(calls["end"][late].min()), text)
 
 
