@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LETTER, BOX, ROW, GAP, MARGIN = 7.4, 44.0, 74.0, 110.0, 14.0
 NARROWEST, LONGEST_NAME = 92.0, 26
 LABEL = (84.0, 17.0)
+ASIDE = 16.0  # of a line, where its label stands beside it
 SPOTS = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73)  # of an edge's way, where its label may stand
 
 
@@ -102,6 +103,9 @@ class _Canvas:
             bend = (x0 + x1) / 2
             path += f"C{bend:.1f} {y0:.1f} {bend:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"
         spots = [_along(points, share) for share in SPOTS]
+        (x0, y0), (x1, y1) = points[0], points[-1]
+        if abs(x1 - x0) < 2 * LABEL[0] and abs(y1 - y0) < LABEL[1]:  # short and level: a label on the line would hide all of it
+            spots = [(x, y + aside) for aside in (-ASIDE, ASIDE) for x, y in spots] + spots
         best = min(spots, key=lambda spot: (round(self._overlap(spot)), spots.index(spot)))
         self.taken.append((*best, *LABEL))
         return path, best

@@ -350,6 +350,15 @@ def test_labels_of_the_graph_keep_apart():
     assert all(box.x > 0 and box.x + box.width < found.width and box.y + box.height < found.height for box in found.boxes)
 
 
+def test_the_label_of_a_short_level_line_stands_beside_it():
+    """On the line it would hide all of it."""
+    result = run_of([request(1, 1.0, 0.5)], [client(1, 0, "shoppers", "orders", 1.0, 1.5)])
+    found = drawing(result, calls_over_time(result, time_edges(result.duration, 10)))
+    (curve,) = found.curves
+    middle = found.boxes[0].y + found.boxes[0].height / 2
+    assert abs(curve.label[1] - middle) > 10
+
+
 def test_pictures_follow_the_page():
     """An inlined chart has ids of its own, says what it is, and takes paper and ink from the page."""
     svg = ('<?xml version="1.0"?><svg width="9pt" height="9pt" viewBox="0 0 9 9"><!-- <b> -->'

@@ -40,12 +40,20 @@ function traceKey() {
   return el("p", {class: "trace-key"}, ...keys.map(([text, name]) => el("span", {}, el("i", {style: {"--tone": `var(${name})`}}), T(text))));
 }
 
+// 1, 2 or 5 times a power of ten, so that four to ten of them fill the way.
+function roundStep(whole) {
+  const power = 10 ** Math.floor(Math.log10(whole)), rest = whole / power;
+  return power * (rest < 2 ? 0.2 : rest < 5 ? 0.5 : 1);
+}
+
 function waterfall(trace, spans) {
-  const scale = (value) => `${Math.max(0, 100 * value / (trace.until || 1))}%`;
+  const until = trace.until || 1, step = roundStep(until);
+  const scale = (value) => `${Math.max(0, 100 * value / until)}%`;
+  const times = Array.from({length: Math.floor(until / step * 1.0001) + 1}, (_, index) => index * step);
   const head = el("div", {class: "fall head"}, el("span", {}, T("span")),
-    el("div", {class: "track", "aria-hidden": "true"}, ...[0, 0.2, 0.4, 0.6, 0.8, 1].map((share) => el("span", {style: {left: `${100 * share}%`}}, milliseconds(share * trace.until)))));
+    el("div", {class: "track", "aria-hidden": "true"}, ...times.map((at) => el("span", {class: at > 0.93 * until && "last", style: {left: scale(at)}}, milliseconds(at)))));
   const rows = spans.map((span, index) => spanRow(span, index, trace, scale));
-  const place = el("div", {class: "falls", role: "list"}, head, ...rows.flat());
+  const place = el("div", {class: "falls", role: "list", style: {"--step": scale(step)}}, head, ...rows.flat());
   folding(spans, rows);
   return place;
 }
