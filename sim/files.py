@@ -20,9 +20,9 @@ Context = dict[str, Any]  # as pydantic hands it to validators
 FOLDER = "folder"
 
 
-def named_in(path: str) -> Context:
-    """The context in which what the file at *path* says is validated."""
-    return {FOLDER: os.path.dirname(os.path.abspath(path))}
+def named_in(folder: str) -> Context:
+    """The context in which what a file in *folder* says is validated."""
+    return {FOLDER: os.path.abspath(folder)}
 
 
 def _absolute(path: str, info: ValidationInfo) -> str:

@@ -214,7 +214,7 @@ class OneKey(Kinds):
         key = next((k for k in value if k in table), next(iter(value)))
         cls = table.get(key)
         if cls is None:
-            if (meant := value.get("kind")) in table:
+            if isinstance(meant := value.get("kind"), str) and meant in table:
                 raise invalid(Mistake(("kind",), f"a {self.what} is written by its one key", f"write `{meant}: ...`", at_key=True))
             raise self._unknown(key, (key,), at_key=True)
         extra = [k for k in value if k != key and k not in cls.beside]

@@ -81,7 +81,7 @@ class _KeyKinds(OneKey):
     def validate(self, value: Any, context: Any = None) -> Spec:
         if isinstance(value, Mapping | Spec):
             return super().validate(value, context)
-        if value in KEYS:
+        if isinstance(value, str) and value in KEYS:
             cure = f"write `{{{value}: 1000}}`, or `{{fixed: {value}}}`"
             raise invalid(Mistake((), f"{value!r} alone is a fixed key of that name", cure))
         return self._inner(FixedKey, str(value), ())

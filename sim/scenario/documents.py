@@ -35,6 +35,7 @@ class Document:
 
     path: str
     root: Node
+    folder: str | None = None  # where the files are that it names; None: they stand beside it
 
     @property
     def data(self) -> dict[str, Any]:
@@ -50,7 +51,9 @@ class Document:
     @property
     def context(self) -> Context | None:
         """For validators: where the files that it names are looked for."""
-        return named_in(self.path) if os.path.isfile(self.path) else None
+        if self.folder is not None:
+            return named_in(self.folder)
+        return named_in(os.path.dirname(self.path)) if os.path.isfile(self.path) else None
 
     def place(self, loc: tuple[str | int, ...], at_key: bool = False) -> Place:
         """Where *loc* is written. Parts that the file does not spell out (a shorthand's field, say) are passed over."""
@@ -81,14 +84,17 @@ def load_document(path: str | os.PathLike[str]) -> Document:
     return document_of(name, _text(name, _bytes(name)))
 
 
-def document_of(name: str, text: str) -> Document:
-    """The document written as *text*, with problems placed in *name*; raise InvalidFile with everything that is wrong with it as YAML."""
+def document_of(name: str, text: str, folder: str | None = None) -> Document:
+    """The document written as *text*, with problems placed in *name*; raise InvalidFile with everything that is wrong with it as YAML.
+
+    The files that it names are in *folder*, or beside it.
+    """
     root = parse(text, Source(name, tuple(text.splitlines())))
     if root is None or (root.entries is None and root.items is None and root.value is None):
         refuse(Place(Source(name, ()), 1, 1), "the file is empty", "`mesocosm init DIR` writes an example to start from")
     if root.entries is None:
         refuse(root.place, f"a file holds a mapping, and this is {root.noun}", "begin with `name: ...`")
-    return Document(name, root)
+    return Document(name, root, folder)
 
 
 def _bytes(name: str) -> bytes:

@@ -36,8 +36,10 @@ def load(path: FilePath, *, faults: Iterable[FilePath] = (), variant: str | None
     return load_scenario(path, plans=faults, variant=variant, overrides=overrides).scenario
 
 
-def loads(text: str, name: str = "<text>") -> Scenario:
+def loads(text: str, name: str = "<text>", folder: str | None = None) -> Scenario:
     """The scenario written as *text*; raise InvalidFile with everything that is wrong with it, placed in *name*.
+
+    The files that it names are looked for in *folder* (None: in the current one).
 
     >>> loads("name: small\\nduration: 90s\\nservices: {}").duration
     90.0
@@ -48,7 +50,7 @@ def loads(text: str, name: str = "<text>") -> Scenario:
                   ^
         write '90ms' or '90s'
     """
-    document = document_of(name, text)
+    document = document_of(name, text, folder)
     scenario = sound(document)
     refuse_any(problems_of(scenario, document, ()))
     return scenario

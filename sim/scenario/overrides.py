@@ -79,7 +79,7 @@ def patched(document: Document, *patches: Patch) -> Document:
     root = document.root
     for patch in patches:
         root = _with(root, patch.path, patch, under="")
-    return Document(document.path, root)
+    return replace(document, root=root)
 
 
 def _with(node: Node, path: str, patch: Patch, under: str) -> Node:

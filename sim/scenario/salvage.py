@@ -57,7 +57,7 @@ def _mended(document: Document, wrong: Iterable[Mistake]) -> Document:
         path, offered = written_path(root, mistake.loc), _OFFERED.search(mistake.cure)
         if offered is not None and path:
             root = _changed(root, path, offered[1] or offered[2], mistake.at_key)
-    return Document(document.path, root)
+    return replace(document, root=root)
 
 
 def _changed(node: Node, path: Loc, text: str, at_key: bool) -> Node:
@@ -84,7 +84,7 @@ def _without(document: Document, paths: Iterable[Loc]) -> Document | None:
         if not path or _others_rest_on(path):
             return None
         root = _pruned(root, path)
-    return Document(document.path, root)
+    return replace(document, root=root)
 
 
 def _others_rest_on(path: Loc) -> bool:

@@ -25,6 +25,7 @@ class Draft:
 
     def __init__(self, refer: Callable[[object], str]) -> None:
         self._refer = refer
+        self.folder: str | None = None  # of the file that it began with: what that names is there
         self.data: dict[str, Any] = {"name": "lab", "duration": HORIZON, "services": {}}
 
     def add(self, more: Mapping[str, Any]) -> None:
@@ -51,7 +52,7 @@ class Draft:
 
     def scenario(self) -> Scenario:
         """All of it; raise InvalidFile with everything that is wrong."""
-        return loads(json.dumps(self.data, indent=2, ensure_ascii=False, default=_refused), "<lab>")
+        return loads(json.dumps(self.data, indent=2, ensure_ascii=False, default=_refused), "<lab>", self.folder)
 
 
 def written(what: FilePath | Mapping[str, Any], plans: Sequence[FilePath], variant: str | None,
@@ -59,11 +60,20 @@ def written(what: FilePath | Mapping[str, Any], plans: Sequence[FilePath], varia
     """A scenario that is there already, as data: a mapping, YAML text, or a file with what is laid over it."""
     if isinstance(what, Mapping):
         return what
-    if isinstance(what, str) and ("\n" in what or what.lstrip().startswith("{")):
-        return document_of("<scenario>", what).data
+    if _is_text(what):
+        return document_of("<scenario>", str(what)).data
     data = read(what, variant=variant, overrides=overrides).data
     planned = [fault for plan in plans for fault in load_document(plan).data.get("faults", [])]
     return {**data, "faults": [*data.get("faults", []), *planned]}
+
+
+def folder_of(what: FilePath | Mapping[str, Any]) -> str | None:
+    """Where the files are that a scenario names; None where it is no file itself."""
+    return None if isinstance(what, Mapping) or _is_text(what) else os.path.dirname(os.path.abspath(what))
+
+
+def _is_text(what: object) -> bool:
+    return isinstance(what, str) and ("\n" in what or what.lstrip().startswith("{"))
 
 
 def _refused(value: object) -> str:

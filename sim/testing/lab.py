@@ -32,7 +32,7 @@ from sim.lab.session import Session
 from sim.model.messages import Request, Response
 from sim.model.world import World
 from sim.telemetry.result import FaultInterval
-from sim.testing.draft import Draft, FilePath, written
+from sim.testing.draft import Draft, FilePath, folder_of, written
 from sim.testing.faults import LabFault, as_duration, write_fault
 from sim.testing.given import given
 from sim.testing.result import LabResult, lab_result
@@ -89,6 +89,7 @@ class Lab:
         if self._session is not None:
             raise RuntimeError("the world is there already: name its parts before time passes in it")
         self._draft.add(written(what, plans, variant, overrides))
+        self._draft.folder = self._draft.folder or folder_of(what)
         if self.loop.is_running() and not self._coming:
             self._coming = True
             self.loop.call_soon(self._begin)  # what the test says before its first `await` is part of the world

@@ -59,6 +59,13 @@ def test_a_resolved_scenario_means_the_same_files(scenario, tmp_path):
     assert run(load_scenario(resolved).scenario, 1).digest == first.digest
 
 
+def test_a_lab_finds_the_files_of_the_scenario_that_it_begins_with(scenario, lab):
+    """A test is run from wherever it is, and the scenario may be changed in it."""
+    lab.scenario(scenario, overrides=["services.api.workers=50"])
+    result = lab.run("10s")
+    assert result.requests.start.tolist() == [0.5, 2, 7.25]
+
+
 @pytest.mark.parametrize(("old", "new", "place", "what", "cure"), [
     ("data/arrivals.csv", "data/arival.csv", "11:34", "cannot read", "did you mean 'arrivals.csv'?"),
     ("data/arrivals.csv", "data/none/at.csv", "11:34", "cannot read", "a path counts from the file that names it"),
