@@ -206,6 +206,9 @@ class OneKey(Kinds):
         table = self.table()
         if isinstance(value, str):
             if value not in table:
+                word, _, rest = value.partition(" ")
+                if rest and word in table:
+                    raise invalid(Mistake((), f"{shown(value)} lacks the ':' of a key", f"write `{word}: {rest.strip()}`"))
                 raise self._unknown(value)
             value = {value: {}}
         if not isinstance(value, Mapping) or not value:

@@ -58,7 +58,8 @@ class ServiceSpec(NodeSpec):
         for name in endpoints:
             method, _, path = name.partition(" ")
             if method not in METHODS or not path.startswith("/"):
-                cure = "write a method and a path, 'POST /orders'" if method in METHODS else did_you_mean(method.upper(), METHODS)
+                misspelt = path.startswith("/") and method not in METHODS
+                cure = did_you_mean(method.upper(), METHODS) if misspelt else "write a method and a path, 'POST /orders'"
                 raise PydanticCustomError("endpoint", "{name} is no endpoint", {"name": repr(name), "cure": cure})
         return endpoints
 

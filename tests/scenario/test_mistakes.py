@@ -72,6 +72,9 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("executor: constant-arrival-rate", "executor: ¦constant-rate", "unknown workload kind 'constant-rate'", "mesocosm kinds executors"),
     ("- work: {exponential: 4ms}", "- ¦wrok: {exponential: 4ms}", "unknown step kind 'wrok'", "did you mean 'work'?"),
     ("- work: {exponential: 4ms}", "- work: {¦exponental: 4ms}", "unknown distribution kind 'exponental'", "did you mean 'exponential'?"),
+    ("- query: orders-db\n        - parallel", "- ¦query orders-db\n        - parallel", "'query orders-db' lacks the ':' of a key", "write `query: orders-db`"),
+    ("      POST /orders:\n", "      ¦/orders:\n", "'/orders' is no endpoint", "write a method and a path, 'POST /orders'"),
+    ("      POST /orders:\n", "      ¦PSOT /orders:\n", "'PSOT /orders' is no endpoint", "did you mean 'POST'?"),
     ("- timeout: 400ms", "- ¦timout: 400ms", "unknown policy kind 'timout'", "did you mean 'timeout'?"),
     ("balancer: round_robin", "balancer: ¦roundrobin", "unknown balancer kind 'roundrobin'", "did you mean 'round_robin'?"),
     (
