@@ -143,7 +143,7 @@ class LiveView(Watcher):
         quantiles = "   ".join(f"{name} {words.seconds(value)}" for name, value in snapshot.latency.items())
         table.add_row(words("latency"), quantiles)
         table.add_row(words("in flight"), words.number(snapshot.in_flight))
-        troubled = [f"{plain(edge)} {state.replace('_', '-')}" for edge, state in snapshot.breakers.items() if state != "closed"]
+        troubled = [f"{plain(edge)} {words(state)}" for edge, state in snapshot.breakers.items() if state != "closed"]
         table.add_row(words("breakers"), Text(", ".join(troubled) or words("none open"), style="bold red" if troubled else "green"))
         faults = [plain(name) for name in snapshot.faults]
         table.add_row(words("current faults"), Text(", ".join(faults) or words("none now"), style="bold magenta" if faults else ""))

@@ -90,6 +90,11 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "current faults": ("faults now", "fallos ahora"),
     "none now": ("none", "ninguno"),
     "breakers": ("breakers", "cortacircuitos"),
+    "half_open": ("half-open", "semiabierto"),
+    "open": ("open", "abierto"),
+    "forced_open": ("forced open", "abierto a mano"),
+    "disabled": ("disabled", "desactivado"),
+    "metrics_only": ("only measuring", "solo mide"),
     "none open": ("all closed", "todos cerrados"),
     # frame
     "warm-up": ("warm-up", "calentamiento"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reports.texts import TEXTS as EVERYWHERE
 from reports.texts import Words
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -118,11 +119,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "per second": ("per second", "por segundo"),
     "requests there": ("requests", "peticiones"),
     "closed": ("closed", "cerrado"),
-    "open": ("open", "abierto"),
-    "half_open": ("half-open", "semiabierto"),
-    "forced_open": ("forced open", "abierto a mano"),
-    "disabled": ("disabled", "desactivado"),
-    "metrics_only": ("only measuring", "solo mide"),
+    **{state: EVERYWHERE[state] for state in ("open", "half_open", "forced_open", "disabled", "metrics_only")},
     "warm-up": ("warm-up", "calentamiento"),
     "under pointer": ("under the pointer", "bajo el puntero"),
     # graph
