@@ -79,6 +79,10 @@ class NodeSpec(Spec):
         """What is behind it is the user's own code, and not ours."""
         return False
 
+    def code_subscriptions(self) -> Mapping[str, Subscription]:
+        """By pattern, the messages that the user's code wants."""
+        return {}
+
     def calls(self) -> Mapping[str, list[Step]]:
         """By operation, the steps that it runs: for checks and `explain`."""
         return {}

@@ -127,6 +127,13 @@ class ServiceSpec(NodeSpec):
     def has_user_code(self) -> bool:
         return self.code is not None or self.asgi is not None
 
+    def code_subscriptions(self) -> Mapping[str, Subscription]:
+        if self.code is None:
+            return {}
+        from sim.model.service_code import subscriptions_in
+
+        return subscriptions_in(self.code)
+
     def calls(self) -> Mapping[str, list[Step]]:
         return self.endpoints
 

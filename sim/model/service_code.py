@@ -78,6 +78,11 @@ def subscriptions_of(cls: type[Service]) -> Iterator[tuple[str, Subscription, st
             yield pattern, subscription, attribute
 
 
+def subscriptions_in(reference: str) -> Mapping[str, Subscription]:
+    """Those of the class that *reference* names."""
+    return {pattern: subscription for pattern, subscription, _ in subscriptions_of(find(reference))}
+
+
 def named(path: str) -> re.Pattern[str] | None:
     """A pattern that finds the values of the names in *path*: `/orders/{id}`."""
     if "{" not in path:

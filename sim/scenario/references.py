@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, cast
 
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
 from sim.model.paths import Target
-from sim.model.steps import Publish
-from sim.model.subscriptions import SubscriptionSpec
 from sim.scenario.scenario import Scenario
-from sim.units import format_duration
 
+from .brokers import wrong_messages
 from .calls import Directory, Reference, references
 from .discovery import wrong_discovery
 from .platform import wrong_platform
-from .walk import written
-
-if TYPE_CHECKING:
-    from sim.model.broker import BrokerSpec
 
 
 def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mistake]:
@@ -45,39 +38,8 @@ def _calls(directory: Directory, complete: bool) -> Iterator[Mistake]:
         all_told = complete and not wrong and not spec.has_user_code()
         called = {*(reference.target.node for reference in made), *directory.of_kind("broker")} if all_told else directory.nodes
         yield from wrong
-        yield from _messages(spec, ("services", name), directory)
+        yield from wrong_messages(spec, ("services", name), directory)
         yield from _uses(spec, ("services", name, "uses"), called, directory)
-
-
-def _messages(spec: NodeSpec, loc: Loc, directory: Directory) -> Iterator[Mistake]:
-    """Who publishes or subscribes without saying where means the only broker."""
-    brokers = directory.of_kind("broker")
-    for place, part in written(spec, loc):
-        if isinstance(part, SubscriptionSpec) and part.at is not None and part.at not in brokers:
-            yield unknown((*place, "at"), "broker", part.at, brokers)
-        elif isinstance(part, SubscriptionSpec | Publish) and len(brokers) != 1 and _broker(part) is None:
-            key = "at" if isinstance(part, SubscriptionSpec) else "to"
-            what = f"there are {len(brokers)} brokers, and this does not say which" if brokers else "there is no broker"
-            yield Mistake(place, what, f"add `{key}: {brokers[0]}`" if brokers else "add a service of `kind: broker`")
-        elif isinstance(part, SubscriptionSpec):
-            name = part.at or brokers[0]
-            yield from _subscription(part, place, name, cast("BrokerSpec", directory.nodes[name]))
-
-
-def _subscription(part: SubscriptionSpec, place: Loc, name: str, broker: BrokerSpec) -> Iterator[Mistake]:
-    """What *part* asks of the *broker* must be something that it does."""
-    if broker.delivery == "at_most_once":
-        for key in part.subscription().of_streams:
-            yield Mistake((*place, key), f"`{key}` is of streams, and {name!r} delivers at most once",
-                          f"write `delivery: at_least_once` at {name}, or remove it", at_key=True)
-    elif part.in_progress is not None and part.in_progress >= broker.ack_wait:
-        waits = format_duration(broker.ack_wait)
-        yield Mistake((*place, "in_progress"), f"{name!r} waits {waits} for an acknowledgement: the first word would come too late",
-                      f"say so more often than every {waits}")
-
-
-def _broker(part: SubscriptionSpec | Publish) -> str | None:
-    return part.at if isinstance(part, SubscriptionSpec) else part.to
 
 
 def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:

@@ -171,10 +171,13 @@ def test_service_code_says_so_itself_or_lets_it_be_said():
 
 
 def test_at_most_once_nobody_waits():
-    """What is of streams is refused as the world is built, and in the code that says it."""
+    """What is of streams is refused before anything runs, as the world is built, and in the code that says it."""
     with pytest.raises(InvalidInput, match=re.escape("code subscribes to 'order.paid' with `deliver`, which is of streams")), platform(
             {"code": {"code": f"{__name__}:Patient"}, "events": {"kind": "broker", "delivery": "at_most_once"}}):
         pass
+    with pytest.raises(InvalidFile, match=r"its subscription to 'order\.paid': `deliver` is of streams"):
+        loads(f"name: code\nduration: 1s\nservices:\n  code: {{code: '{__name__}:Patient'}}\n"
+              "  events: {kind: broker, delivery: at_most_once}\n")
     delivery = Delivery(Message("order.created", Request("POST", "/"), 0.0), 1)
     with pytest.raises(RuntimeError, match="nobody waits for its acknowledgement"):
         delivery.in_progress()
