@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from sim.faults.http import Match
 from sim.faults.injection import Injection
-from sim.faults.network import LinkFault, chance
+from sim.faults.network import LinkFault, chance, deliver
 from sim.faults.targets import LinkTarget
 from sim.model.messages import Exchange, Response
 from sim.model.network import LOST, Delay, Link, LinkFailed, Message, Rule, Verdict
@@ -86,10 +86,7 @@ def _send_again(message: Message) -> None:
     assert exchange is not None, "only requests of calls are doubled"
     client, delay = exchange.client, _cross(message)
     again = Exchange(exchange.request, _listener(message.link, exchange), exchange.instance, client, exchange.attempt, exchange.parent)
-    if client.carry is not None:
-        client.carry(again, delay)
-    elif delay != LOST:
-        client.loop.post(delay, exchange.instance.arrive, again)
+    deliver(again, delay)
 
 
 def _listener(link: Link, exchange: Exchange) -> Future[Response]:

@@ -1,7 +1,7 @@
 """Faults of the network: rules that are laid on links while they last.
 
 Rules compose by themselves: delays add, and a message survives if every rule lets it pass. A message that is under way when a
-fault begins or ends is not touched any more: it left under the rules of its own time.
+fault begins or ends is not touched any more: it left under the rules of its own time. What TCP has to send again leaves again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.system import System
 from sim.faults.targets import LinkTarget, Side, in_way, on_way
-from sim.model.network import FIRST_RTO, Delay, Drop, Fail, Link, Message, Rule, Verdict, lossy
+from sim.model.messages import Exchange
+from sim.model.network import FIRST_RTO, GIVEN_UP, LAST_RTO, LOST, Delay, Drop, Fail, Link, LinkFailed, Message, Rule, Verdict, lossy
 from sim.spec import Mistake
 from sim.units import Bandwidth, Duration, Share, Size
 
@@ -133,6 +134,9 @@ JITTERS: dict[str, Callable[[float], float]] = {"uniform": _uniform, "normal": _
 class NetworkPartition(LinkFault):
     """Nothing gets through. `drop`: in silence, so that callers wait until their own patience ends; `reject`: the sender learns at once.
 
+    On TCP what was dropped is sent again (after 0.2 s, doubling up to 120 s), and gets through when the network has healed, unless its
+    caller has left by then and has closed the connection; a datagram is gone.
+
     `{kind: network.partition, target: {from: {zone: a}, to: {zone: b}, direction: both}, schedule: {at: 60s, for: 20s}}`
     """
 
@@ -140,8 +144,58 @@ class NetworkPartition(LinkFault):
     how: Literal["drop", "reject"] = "drop"
 
     def rule(self, link: Link, at: Injection) -> Rule:
-        verdict = Drop() if self.how == "drop" else Fail(lambda: ConnectFailed(f"no route {link.source} -> {link.target}"), REFUSAL)
-        return lambda message: verdict
+        if self.how == "reject":
+            refused = Fail(lambda: ConnectFailed(f"no route {link.source} -> {link.target}"), REFUSAL)
+            return lambda message: refused
+        return _silence(at) if link.transport == "tcp" else lambda message: Drop()
+
+
+def _silence(at: Injection) -> Rule:
+    """No message of a call gets through, and its TCP does not know: it tries again, and later and later."""
+    tried: dict[tuple[Exchange, bool], tuple[float, float]] = {}  # by message: the last timeout and when it was first sent (seconds)
+    clock, post = at.world.loop.time, at.world.loop.post
+
+    def drop(message: Message) -> Verdict:
+        if message.exchange is not None:
+            which = message.exchange, message.response is None
+            last, first = tried.get(which, (FIRST_RTO / 2, clock()))
+            timeout = min(2 * last, LAST_RTO)
+            if clock() + timeout - first <= GIVEN_UP:
+                tried[which] = timeout, first
+                post(timeout, send_again, message)
+        return Drop()
+
+    return drop
+
+
+def send_again(message: Message) -> None:
+    """A retransmission of a message of a call, which takes its chance with whatever is on the link now."""
+    exchange, response = message.exchange, message.response
+    assert exchange is not None, "other packets are not sent again"
+    if exchange.answer.done():
+        return
+    client = exchange.client
+    try:
+        delay = message.link.delay(message.source, message.target, message.request, response, exchange)
+    except LinkFailed as failed:
+        client.loop.post(failed.verdict.after, client.broken, exchange, failed.verdict.error())
+        return
+    if delay == LOST:
+        return
+    if response is None:
+        client.edge.lost -= 1
+        deliver(exchange, delay)
+    else:
+        client.loop.post(delay, client.answered, exchange, response)
+
+
+def deliver(exchange: Exchange, delay: float) -> None:
+    """Let a request arrive after *delay* seconds; LOST: never."""
+    client = exchange.client
+    if client.carry is not None:
+        client.carry(exchange, delay)
+    elif delay != LOST:
+        client.loop.post(delay, exchange.instance.arrive, exchange)
 
 
 class NetworkLoss(LinkFault):
@@ -158,7 +212,7 @@ class NetworkLoss(LinkFault):
     transport: Literal["tcp", "datagram"] | None = None  # None: as the link is
 
     def rule(self, link: Link, at: Injection) -> Rule:
-        return lossy(chance(at, self.loss, self.correlation), self.transport)
+        return lossy(losing(at, self.loss, self.correlation), self.transport)
 
 
 class NetworkCorrupt(LinkFault):
@@ -173,7 +227,7 @@ class NetworkCorrupt(LinkFault):
     correlation: Share = 0.0
 
     def rule(self, link: Link, at: Injection) -> Rule:
-        return lossy(chance(at, self.corrupt, self.correlation))
+        return lossy(losing(at, self.corrupt, self.correlation))
 
 
 class NetworkReset(LinkFault):
@@ -261,6 +315,12 @@ def chance(at: Injection, probability: float, correlation: float = 0.0) -> Calla
     """Whether it happens, asked again and again; the probability follows the ramp."""
     draw = correlated(at, correlation)
     return lambda: draw() < probability * at.strength
+
+
+def losing(at: Injection, probability: float, correlation: float) -> Callable[[float], bool]:
+    """Whether a packet is lost that is sent so many seconds from now: none is that TCP sends again when the fault is over."""
+    happens, clock = chance(at, probability, correlation), at.world.loop.time
+    return lambda after: (at.until is None or clock() + after < at.until) and happens()
 
 
 def correlated(at: Injection, correlation: float) -> Callable[[], float]:

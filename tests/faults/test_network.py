@@ -11,7 +11,7 @@ from sim.faults.network import JITTERS, correlated
 from sim.streams import Streams
 from sim.telemetry.codes import SpanKind
 
-from .small import ran
+from .small import AFTER, measure, ran
 
 N = 20_000
 
@@ -56,3 +56,64 @@ def test_no_message_comes_before_it_was_sent(distribution):
     calls = client[client.node == result.names.nodes.index("front")]
     assert calls.duration.min() >= 0.002
     assert calls.duration.max() > 0.05
+
+
+# partitions
+
+CUT = {"kind": "network.partition", "target": {"link": "front->back"}}
+PATIENT = {"services__front__uses": {}, "workloads__web__timeout": None}
+
+
+def calls_of_front(result):
+    """(start, end) of each call to back that has an end."""
+    client = result.spans.of(SpanKind.CLIENT)
+    mine = client[(client.node == result.names.nodes.index("front")) & (client.peer == result.names.nodes.index("back"))]
+    return list(zip(mine.start.tolist(), mine.end.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("direction", ["to", "from", "both"])
+def test_what_a_partition_swallowed_comes_when_it_has_healed(direction):
+    """Nobody gives up: TCP sends again 0.2, 0.6, 1.4, 3.0, 6.2 s after the first time, and the first of these that is after the heal
+    gets through. Nothing is lost, nothing hangs."""
+    result = ran({**CUT, "target": {**CUT["target"], "direction": direction}}, **PATIENT, duration="16s")
+    assert result.summary["workloads"]["web"]["success_ratio"] == 1 and result.summary["calls"]["front->back"]["unfinished"] <= 2
+    cut = {start: end for start, end in calls_of_front(result) if 4.1 < start < 7.9}
+    assert len(cut) > 370
+    for start, end in cut.items():
+        left = start + (0.011 if direction == "from" else 0.0)  # when what is swallowed was sent
+        retries = [left + tried for tried in (0.2, 0.6, 1.4, 3.0, 6.2) if left + tried >= 8.0]
+        assert end - start == pytest.approx(retries[0] - start + (0.001 if direction == "from" else 0.012), abs=1e-6)
+
+
+def test_who_has_left_is_not_served_when_the_partition_heals():
+    """Callers with a timeout have closed their connections: no flood of stale work after the heal."""
+    result = ran(CUT)
+    assert measure(result, "offered", "back", AFTER) == pytest.approx(100, abs=1)
+    assert result.summary["services"]["back"]["requests"] < 1200 - 330 + 10
+
+
+def test_a_datagram_that_a_partition_swallowed_is_gone():
+    """Nobody sends it again: who waits without a timeout waits for ever."""
+    result = ran(CUT, **PATIENT, network__default__transport="datagram")
+    assert result.summary["calls"]["front->back"]["unfinished"] == pytest.approx(400, abs=4)
+
+
+def test_consumers_go_on_when_a_partition_between_them_and_the_broker_heals():
+    """What was under way is delivered by TCP then, so that no slot stays taken, and the lag is worked off."""
+    mailer = {"workers": 4, "subscribe": {"order": [{"work": "10ms"}]}}
+    shop = {"services__events": {"kind": "broker"}, "services__mailer": mailer,
+            "services__front__endpoints": {"GET /": [{"publish": "order"}], "GET /db": [], "GET /cache": []}}
+    result = ran({"kind": "network.partition", "target": {"link": "events->mailer", "direction": "both"}}, **shop, duration="30s")
+    group = result.summary["brokers"]["events"]["groups"]["mailer"]
+    assert group["lag_max"] > 350 and group["lag"] <= 2
+
+
+def test_what_is_sent_again_after_the_fault_is_not_lost():
+    """All packets are lost from 4 to 8 s. Of what is sent, TCP sends again 0.2, 0.6, 1.4, 3 and 6.2 s later: the first time after 8 s counts."""
+    result = ran({"kind": "network.loss", "target": {"link": "web->front"}, "loss": "100%"}, workloads__web__timeout="9s")
+    web = result.requests[(result.requests.rows["workload"] == result.names.workloads.index("web")) & (result.requests.outcome == 0)]
+    late = [(row["intended"], row["end"] - row["intended"] - BASE["web"]) for row in web.rows if 4 <= row["intended"] < 8]
+    assert len(late) > 300  # the others are still to come at the end of the run
+    tries = [0.2, 0.6, 1.4, 3.0, 6.2]
+    assert all(waited == pytest.approx(min(one for one in tries if at + one >= 8 - 1e-9), abs=1e-6) for at, waited in late)
+    assert all(row["end"] - row["intended"] == pytest.approx(BASE["web"]) for row in web.rows if row["intended"] >= 8)

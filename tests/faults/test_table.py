@@ -25,9 +25,9 @@ def success(of: str = "web", window: tuple[float, float] = DURING) -> Figure:
     return lambda result: measure(result, "success_ratio", of, window)
 
 
-def rate(what: str, of: str) -> Figure:
+def rate(what: str, of: str, window: tuple[float, float] = DURING) -> Figure:
     """Per second, under the fault."""
-    return lambda result: measure(result, what, of, DURING)
+    return lambda result: measure(result, what, of, window)
 
 
 def misses(start: float, until: float) -> Figure:
@@ -45,8 +45,8 @@ ROWS: list[tuple[dict[str, Any], Figure, float, float]] = [  # fault, what it do
     ({"kind": "network.loss", "target": LINK, "loss": "10%"}, latency(), 0.2 * 0.1 / (1 - 2 * 0.1), 0.012),  # 0.2 s, doubling
     ({"kind": "network.loss", "target": LINK, "loss": "10%", "transport": "datagram"}, success(), 0.9, 0.05),
     ({"kind": "network.corrupt", "target": LINK, "corrupt": "10%"}, latency(), 0.025, 0.012),
-    ({"kind": "network.partition", "target": LINK}, success(window=LATE), 0.0, 0.0),
-    ({"kind": "network.partition", "target": LINK}, rate("latency.mean", "front->back"), 1.0, 0.01),  # until the caller's patience ends
+    ({"kind": "network.partition", "target": LINK}, success(window=(4.1, 6.9)), 0.0, 0.0),
+    ({"kind": "network.partition", "target": LINK}, rate("latency.mean", "front->back", (4.1, 6.9)), 1.0, 0.01),  # the caller's patience
     ({"kind": "network.partition", "target": LINK, "how": "reject"}, rate("latency.mean", "front->back"), 0.0, 0.001),
     ({"kind": "network.reset", "target": LINK, "probability": "30%"}, success(), 0.7, 0.08),
     ({"kind": "network.reset", "target": LINK, "after": "40ms"}, rate("latency.mean", "front->back"), 0.04, 0.001),

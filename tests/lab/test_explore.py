@@ -149,8 +149,9 @@ def what_happened(scenario, *faults, at="front->prices"):
 
 
 def test_calls_that_never_end_are_told(shop):
-    """Without a timeout of their own, calls that were swallowed have no end, whatever becomes of the users who wait for them."""
-    patient = loads(SHOP.replace("      prices: {policies: [{timeout: 1s}]}\n", ""))
+    """Without a timeout of their own, datagrams that were swallowed have no end, whatever becomes of the users who wait for them."""
+    datagrams = "duration: 24s\nnetwork: {links: {front->prices: {transport: datagram}}}\n"
+    patient = loads(SHOP.replace("      prices: {policies: [{timeout: 1s}]}\n", "").replace("duration: 24s\n", datagrams))
     swallow = {"name": "gone", "kind": "network.partition", "target": {"link": "front->prices", "direction": "both"},
                "schedule": {"at": "8s", "for": "2s"}}
     lines = what_happened(patient, swallow)
