@@ -53,7 +53,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, trace: int | 
     chart.set_xlabel(f"{look.words.pick(AXIS)} (ms)")
     _key(ax, look)
     heading(ax, look, title(look, "waterfall"), finding(trace, every, path, look, len(every) - len(nodes)), lift=20)
-    signature(ax, look, result)
+    signature(chart, look, result)
 
 
 def _name(ax: Axes, chart: Axes, node: Node, row: int, size: float) -> None:
