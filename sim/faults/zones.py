@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from pydantic import model_validator
+
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceKill
 from sim.faults.network import NetworkPartition
 from sim.faults.system import System
 from sim.faults.targets import Group, InstanceTarget, LinkTarget
-from sim.spec import Mistake
+from sim.spec import Mistake, Spec, invalid
+
+
+class ZoneTarget(Spec):
+    """One zone of the network."""
+
+    zone: str
 
 
 class ZoneOutage(Fault):
@@ -20,21 +28,34 @@ class ZoneOutage(Fault):
 
     When it ends the instances start again, empty. *how* says whether messages vanish or are refused.
 
-    `{kind: zone.outage, zone: b, schedule: {at: 60s, for: 30s}}`
+    `{kind: zone.outage, target: {zone: b}, schedule: {at: 60s, for: 30s}}`, or `zone: b` alone
     """
 
     kind: Literal["zone.outage"] = "zone.outage"
-    zone: str
+    target: ZoneTarget | None = None
+    zone: str | None = None
     how: Literal["drop", "reject"] = "drop"
+
+    @model_validator(mode="after")
+    def _one_zone(self) -> ZoneOutage:
+        if (self.target is None) == (self.zone is None):
+            raise invalid(Mistake((), "it hits one zone, and this names none" if self.zone is None else "its zone is named twice",
+                                  "write `target: {zone: ...}`"))
+        return self
+
+    @property
+    def hit(self) -> str:
+        """The name of the zone."""
+        return self.target.zone if self.target is not None else str(self.zone)
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        inside = Group(zone=self.zone)
-        kill = InstanceKill(target=InstanceTarget(zone=self.zone))
+        inside = Group(zone=self.hit)
+        kill = InstanceKill(target=InstanceTarget(zone=self.hit))
         cut = NetworkPartition(target=LinkTarget(to=inside, direction="both"), how=self.how)
         with cut.active(at), kill.active(at):
-            at.targets[:] = [f"zone {self.zone}"] if inside.members(at.world) else []
+            at.targets[:] = [f"zone {self.hit}"] if inside.members(at.world) else []
             yield
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
-        return system.unknown(("zone",), "zone", self.zone, system.zones)
+        return system.unknown(("zone",) if self.target is None else ("target", "zone"), "zone", self.hit, system.zones)

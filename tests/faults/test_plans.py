@@ -190,6 +190,7 @@ def test_two_thousand_faults_run_side_by_side():
     ({"kind": "broker.slow_consumer", "target": {"service": "events"}, "delay": "1s", "consumer": "raeder"}, ("consumer",), "'raeder'",
      "did you mean 'reader'?"),
     ({"kind": "zone.outage", "zone": "q"}, ("zone",), "no zone 'q'", "known: a, b"),
+    ({"kind": "zone.outage", "target": {"zone": "q"}}, ("target", "zone"), "no zone 'q'", "known: a, b"),
     ({"kind": "cache.down", "target": {"service": "cache"}, "schedule": {"after": "x"}}, ("schedule", "after"), "no fault 'x'", "known:"),
 ])
 def test_a_plan_that_does_not_fit_its_scenario_is_refused_with_place_and_cure(fault, loc, what, cure):

@@ -60,6 +60,7 @@ ROWS: list[tuple[dict[str, Any], Figure, float, float]] = [  # fault, what it do
     ({"kind": "instance.slow", "target": BACK, "factor": 5, "ramp": {"up": "2s", "down": "2s"}}, latency(), 0.0225, 0.002),
     ({"kind": "instance.slow", "target": {**BACK, "mode": "one"}, "factor": 4}, latency(), 0.03 / 3, 0.0005),
     ({"kind": "zone.outage", "zone": "b"}, rate("offered", "back"), 100.0, 1.0),  # by the two that are left
+    ({"kind": "zone.outage", "target": {"zone": "c"}}, rate("offered", "back"), 100.0, 1.0),
     ({"kind": "resource.cpu", "target": BACK, "load": "75%"}, latency(), 0.03, 0.001),
     ({"kind": "resource.pool", "target": BACK, "taken": "100%"}, success(window=(4.1, 6.9)), 0.0, 0.0),
     ({"kind": "http.abort", "target": BACK, "ramp": {"up": "4s"}}, success(), 0.5, 0.08),
