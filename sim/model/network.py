@@ -204,22 +204,23 @@ def across(rule: Rule) -> Rule:
 
 def loss_rule(share: float, dice: Stream) -> Rule:
     """Each packet is lost with probability *share*."""
-    return lossy(lambda: dice.random() < share)
+    return lossy(lambda after: dice.random() < share)
 
 
-def lossy(lost: Callable[[], bool], transport: Literal["tcp", "datagram"] | None = None) -> Rule:
-    """*lost()* is asked for each packet. On TCP those that are lost are sent again after a retransmission timeout, so that loss is a
-    tail of latency there; a datagram is gone, and with it the message. *transport* None: as the link says."""
+def lossy(lost: Callable[[float], bool], transport: Literal["tcp", "datagram"] | None = None) -> Rule:
+    """*lost(after)* is asked for each packet, that is sent so many seconds from now. On TCP those that are lost are sent again after a
+    retransmission timeout, so that loss is a tail of latency there; a datagram is gone, and with it the message. *transport* None: as the
+    link says."""
 
     def lose(message: Message) -> Verdict:
         packets = max(1, math.ceil(message.size / PACKET))
-        missing = sum(lost() for _ in range(packets))
+        missing = sum(lost(0.0) for _ in range(packets))
         if not missing:
             return None
         if (transport or message.link.transport) == "datagram":
             return Drop()
         timeout, waited = FIRST_RTO, FIRST_RTO
-        while missing := sum(lost() for _ in range(missing)):  # what is sent again may be lost again
+        while missing := sum(lost(waited) for _ in range(missing)):  # what is sent again may be lost again
             timeout = min(2 * timeout, LAST_RTO)
             waited += timeout
             if waited > GIVEN_UP:

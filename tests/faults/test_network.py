@@ -11,7 +11,7 @@ from sim.faults.network import JITTERS, correlated
 from sim.streams import Streams
 from sim.telemetry.codes import SpanKind
 
-from .small import AFTER, measure, ran
+from .small import AFTER, BASE, measure, ran
 
 N = 20_000
 

@@ -102,7 +102,7 @@ def test_a_lost_datagram_is_lost():
 def test_a_rule_may_know_better_than_its_link_what_becomes_of_losses():
     """A loss that is said to be of datagrams drops, on any link."""
     line = link()
-    with line.rule(lossy(lambda: True, "datagram")):
+    with line.rule(lossy(lambda after: True, "datagram")):
         assert delays(line, 2) == [LOST, LOST]
     assert delays(line, 1) == [0.01]
 
