@@ -45,7 +45,8 @@ class Instance(Station):
         super().__init__(world, node, f"{node.name}-{number}")
         self.number = number
         self.zone = zone
-        self.weight = 1.0
+        weights = node.spec.weights
+        self.weight = weights[number % len(weights)] if weights else 1.0
         self.healthy = True  # up, and takes requests
         self.since = -inf  # when it last began to be healthy, in seconds; it was there before the run
         self.version = ""

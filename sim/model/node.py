@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -56,6 +56,7 @@ class NodeSpec(Spec):
     word: ClassVar[str] = "service"
     instances: int = Field(default=1, ge=0, le=100_000)
     zone: str | None = None  # a zone's name, or `spread`: the instances take turns
+    weights: list[Annotated[float, Field(gt=0, le=1e6, strict=False)]] = []  # of the instances, which take turns; none: all alike
     startup: Duration = 0.0
     on_caller_gone: Literal["continue", "cancel"] = "continue"
     admission: AdmissionSpec | None = None

@@ -8,13 +8,16 @@ from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
 from sim.model.queries import Query
 from sim.model.steps import Step
+from sim.resilience.balancers import BALANCERS
 from sim.resilience.retry import RetrySpec
 from sim.scenario.scenario import Scenario
+from sim.spec import word_in
 from sim.units import format_duration
 
 from .calls import references
 from .walk import written
 
+EVEN = ("random", "round_robin")  # balancers that look at no weight
 AT = ("at", "start_after")  # fields that say when something begins
 
 
@@ -34,9 +37,14 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
     nodes = scenario.nodes()
     for name, spec in nodes.items():
         mesh = spec.mesh
-        if mesh is None:
+        if mesh is None and not spec.weights:
             continue
         callers = {caller: nodes[caller] for caller in nodes if name in _called(caller, nodes[caller])}
+        if spec.weights and not any(_goes_by_weights(caller, name) for caller in callers.values()):
+            yield Mistake(("services", name, "weights"), f"nobody who calls {name!r} goes by weights",
+                          f"give a caller `uses: {{{name}: {{balancer: weighted}}}}`", at_key=True)
+        if mesh is None:
+            continue
         in_mesh = {caller: other for caller, other in callers.items() if other.mesh is not None}
         if mesh.policies() and callers and not in_mesh:
             yield Mistake(("services", name, "mesh"), f"nobody who calls {name!r} has a sidecar that could do what this mesh says",
@@ -59,6 +67,12 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
         if tls is not None and not tls.rotate and tls.valid_for - tls.age < scenario.duration:
             yield Mistake(("services", name, "mesh", "mtls"), "the certificates expire within the run, and nobody renews them",
                           "unless that is the point: `rotate: true`", at_key=True)
+
+
+def _goes_by_weights(caller: NodeSpec, callee: str) -> bool:
+    """The balancer of *caller* gives a heavier instance more."""
+    balancer = caller.uses[callee].balancer if callee in caller.uses else None
+    return balancer is not None and (word_in(BALANCERS, type(balancer)) not in EVEN or getattr(balancer, "slow_start", None) is not None)
 
 
 def _called(name: str, spec: NodeSpec) -> set[str]:

@@ -1,19 +1,20 @@
-"""Balancers and the state of instances: zones that spill over, panic, and who counts as missing."""
+"""Balancers and what they know of instances: zones that spill over, panic, who counts as missing, and weights."""
 
 from __future__ import annotations
 
 import pytest
 
+from sim.scenario.checks import check_files
 from sim.telemetry.codes import SpanKind
 from tests.model.small_runs import of_users, ran, users
 
 ZONES = {"default": {"latency": "1ms"}, "zones": {"a": {}, "b": {}}}
 
 
-def run_with(dead=(), instances=8, balancer="zone_aware", rate="200/s", faults=(), **more):
+def run_with(dead=(), instances=8, balancer="zone_aware", rate="200/s", faults=(), sleep="1ms", **more):
     """A caller in zone a, *instances* that take turns in a and b; those that are *dead* die after 5 s."""
-    back = {"instances": instances, "zone": "spread", "workers": 100, "startup": "30s", "endpoints": {"GET /": [{"sleep": "1ms"}]}, **more}
-    front = {"zone": "a", "workers": 1000, "uses": {"back": {"balancer": balancer}}, "endpoints": {"GET /": [{"call": "back GET /"}]}}
+    back = {"instances": instances, "zone": "spread", "workers": 100, "startup": "30s", "endpoints": {"GET /": [{"sleep": sleep}]}, **more}
+    front = {"zone": "a", "workers": 1000, "uses": {"back": {"balancer": balancer}}, "endpoints": {"GET /": [{"call": {"to": "back GET /", "key": {"uniform": 10_000}}}]}}
     kills = [{"kind": "instance.kill", "target": {"instance": f"back-{number}"}, "schedule": {"at": "5s"}} for number in dead]
     return ran({"front": front, "back": back}, {"users": users("front", rate=rate)}, duration="20s", network=ZONES,
                faults=[*kills, *faults])
@@ -63,3 +64,27 @@ def test_a_lone_instance_that_is_dead_is_nobody():
     result = run_with(dead=(0,), instances=1)
     requests = result.requests
     assert set(requests.status[requests.start > 6]) == {503}
+
+
+@pytest.mark.parametrize(("balancer", "share"), [
+    ("weighted", 0.75), ("least_request", 0.75), ("ring_hash", 0.75), ("maglev", 0.75), ("round_robin", 0.5)])
+def test_calls_follow_the_weights_of_instances(balancer, share):
+    """Weights of 3 and 1 in turn: the heavy ones get three quarters of the calls or of the keys, from who goes by weights."""
+    result = run_with(instances=4, balancer=balancer, rate="400/s", weights=[3, 1], sleep="50ms")
+    found = shares(result, after=0.0)
+    assert found["back-0"] + found["back-2"] == pytest.approx(share, abs=0.04)
+
+
+def test_weights_that_nobody_goes_by_are_doubtful(tmp_path):
+    """Round robin gives each the same."""
+    file = tmp_path / "weights.yaml"
+    text = """
+name: weights
+duration: 10s
+services:
+  front: {uses: {back: {balancer: %s}}, endpoints: {GET /: [{call: back GET /}]}}
+  back: {instances: 2, weights: [3, 1], endpoints: {GET /: []}}
+"""
+    for balancer, doubtful in (("round_robin", True), ("weighted", False), ("{round_robin: {slow_start: {window: 30s}}}", False)):
+        file.write_text(text % balancer)
+        assert ["goes by weights" in problem.what for problem in check_files([str(file)]).problems] == [True] * doubtful
