@@ -12,6 +12,8 @@ from sim.model.steps import STEPS
 from sim.resilience.policies import POLICIES
 from sim.spec import Spec, word_in
 
+LARGE = (Target, Spec, Mapping, list)  # what can have parts; most values are numbers and texts
+
 
 @cache
 def _word(cls: type[Spec]) -> str:
@@ -32,8 +34,10 @@ def written(value: Any, loc: Loc) -> Iterator[tuple[Loc, Spec | Target]]:
         inside = (*loc, word) if word else loc
         yield inside, value
         for name, field in type(value).model_fields.items():
-            key = field.alias or name
-            yield from written(getattr(value, name), (*(loc if key in value.beside else inside), key))
+            part = getattr(value, name)
+            if isinstance(part, LARGE):
+                key = field.alias or name
+                yield from written(part, (*(loc if key in value.beside else inside), key))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from written(inner, (*loc, str(key)))
