@@ -90,7 +90,7 @@ class AdaptiveConcurrencySpec(PolicySpec):
     max_queued_calls: Annotated[int, Field(ge=0)] = 0
     max_wait_duration: Duration = 0.0
     order: Literal["fifo", "lifo"] = "fifo"
-    partitions: dict[str, Share] = Field(default_factory=dict)
+    partitions: dict[str, Share] = {}
     partition_by: str = "priority"
 
     def build(self, parts: PolicyParts) -> AdaptiveConcurrency:

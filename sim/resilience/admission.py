@@ -85,7 +85,7 @@ def _as_list(value: Any) -> Any:
 class AdmissionSpec(SharedSpec):
     """Who is let in: `load_shedder` is one or a list of codel, priority and drop_expired; the `rate_limiter` does not let anyone wait."""
 
-    load_shedder: Annotated[list[AnyShedder], BeforeValidator(_as_list)] = Field(default_factory=list)
+    load_shedder: Annotated[list[AnyShedder], BeforeValidator(_as_list)] = []
     rate_limiter: RateLimiterSpec | None = None
 
     @field_validator("rate_limiter")
