@@ -4,6 +4,7 @@ import time
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from reports import folder
 from reports.export import chrome, jaeger, logs, otlp
@@ -13,6 +14,7 @@ from tests.reports.export_runs import everything, repeated, shop
 MILLION = 1_000_000
 
 
+@pytest.mark.validate
 def test_a_million_spans_are_exported_in_ten_seconds(tmp_path):
     """The whole folder as a run writes it: every span in the tables and the metrics, a sample in the traces and the logs.
 
@@ -25,6 +27,7 @@ def test_a_million_spans_are_exported_in_ten_seconds(tmp_path):
     assert len(np.load(tmp_path / "run/spans.npz")["id"]) == len(run.spans) >= MILLION
 
 
+@pytest.mark.validate
 def test_a_million_spans_are_written_as_traces_in_ten_seconds(tmp_path):
     """All of them, as OTLP."""
     traces = everything(repeated(shop(), -(-MILLION // len(shop().spans))))
@@ -34,6 +37,7 @@ def test_a_million_spans_are_written_as_traces_in_ten_seconds(tmp_path):
     assert time.process_time() - began < 10
 
 
+@pytest.mark.validate
 def test_memory_does_not_grow_with_the_file():
     """Three times the traces take the same memory for text: a chunk of it is held at a time. Beyond that a few bytes a span."""
     for format_ in (otlp, jaeger, chrome, logs):

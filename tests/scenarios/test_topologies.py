@@ -46,6 +46,7 @@ def test_the_mix_is_the_published_one(name, mix):
         assert figures["by_request"][request]["started"] / figures["started"] == pytest.approx(share, abs=0.025)
 
 
+@pytest.mark.validate
 def test_without_its_cache_the_profiles_database_serves_every_request():
     """Hotel reservation: the cache keeps 99 % of the profile queries away; without it each one is a query."""
     with_it, without = simulate("hotel-reservation", duration=20), simulate("hotel-reservation", "no-profile-cache", duration=20)
@@ -57,6 +58,7 @@ def test_without_its_cache_the_profiles_database_serves_every_request():
     assert share(with_it) < 0.02 and share(without) > 0.9
 
 
+@pytest.mark.validate
 def test_nobody_in_the_social_network_gives_up_on_a_slow_store():
     """One slow instance of two: with timeouts of 10 s and no retries nothing fails, and reads take a hundred times as long."""
     slow = simulate("social-network", "slow-store")
@@ -67,6 +69,7 @@ def test_nobody_in_the_social_network_gives_up_on_a_slow_store():
     assert sorted(during)[int(0.9 * len(during))] > 10 * sorted(before)[int(0.9 * len(before))]
 
 
+@pytest.mark.validate
 def test_a_boutique_without_advertisements_sells_and_one_without_prices_does_not():
     """Optional parts make pages worse; what cannot be left out makes them fail."""
     ads, prices = simulate("online-boutique", "no-ads"), simulate("online-boutique", "no-prices")
@@ -74,6 +77,7 @@ def test_a_boutique_without_advertisements_sells_and_one_without_prices_does_not
     assert users(prices)["failed"] > 3000 and users(prices)["degraded"] == 0
 
 
+@pytest.mark.validate
 def test_a_queue_without_its_master_grows_and_is_worked_off():
     """Sock Shop: orders go on, parcels wait, and in the end each was handled."""
     away = simulate("sock-shop", "queue-master-away")

@@ -74,18 +74,21 @@ def fan(n, quorum=None, rate=10):
     return simulate(FAN.format(branches=", ".join(["[{call: leaf GET /}]"] * n), quorum=f", quorum: {quorum}" if quorum else "", rate=rate))
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize("n", [2, 5, 10])
 def test_v29_a_fan_out_waits_for_its_slowest_leaf(n):
     """The maximum of n unit exponentials has mean 1 + 1/2 + ... + 1/n."""
     assert latency(fan(n)) == pytest.approx(harmonic(n), rel=0.015)
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize(("k", "n"), [(3, 5), (4, 7), (2, 3)])
 def test_v31_a_quorum_waits_for_the_kth(k, n):
     """The k-th of n unit exponentials: a quorum cuts the tail that all of them would have."""
     assert latency(fan(n, k)) == pytest.approx(order_statistic_mean(k, n), rel=0.02)
 
 
+@pytest.mark.validate
 def test_v31_tail_of_three_of_five():
     """Three of five: median 0.693, p99 2.248."""
     result = fan(5, 3, rate=20)
@@ -108,6 +111,7 @@ workloads:
 """
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize("share", [10, 50, 90, 100])
 def test_v43_attempts_of_a_retry(share):
     """k attempts at independent failures: E[attempts] = (1-p^k)/(1-p), and p^k fail for good."""

@@ -26,6 +26,7 @@ def time_in_system(load, balancer, duration):
     return latency(simulate(CHOICES.format(rate=100 * load, balancer=balancer, duration=duration, warmup=duration / 10)))
 
 
+@pytest.mark.validate
 def test_v37_the_power_of_two_choices():
     """A hundred servers at half load: the shorter of two random queues, 1.267 service times (a random queue: 2)."""
     assert time_in_system(0.5, "p2c", 2000) == pytest.approx(1.267, rel=0.02)

@@ -23,6 +23,7 @@ def test_v7_near_saturation(load, expected):
     assert mean == pytest.approx(expected, abs=half + 0.03 * expected) and half < 0.5 * expected
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize(("servers", "load"), [(2, 1.6), (5, 4.0), (10, 8.0), (20, 16.0)])
 def test_v9_erlang_c(servers, load):
     """M/M/c: how many wait, and how long."""
@@ -56,6 +57,7 @@ def test_v13_a_bulkhead_with_a_queue(queue, load):
     assert latency(result) == pytest.approx(in_system, rel=0.02)
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize("service", ["1s", "{exponential: 1s}", "{lognormal: {mean: 1s, cv: 1.5}}"])
 def test_v15_unbounded_concurrency_is_poisson(service):
     """M/G/inf: the number in service has mean and variance of the load, for any service law."""
@@ -81,6 +83,7 @@ def _moments_of_level(starts, ends, since, until):
     return mean, float((weights * (values - mean) ** 2).sum() / weights.sum())
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize(("size", "kind", "expected"), [(1, "fixed", 5.0), (2, "fixed", 7.5), (5, "fixed", 15.0), (5, "geometric", 25.0)])
 def test_v17_batches_wait_for_each_other(size, kind, expected):
     """M^[X]/M/1 at rho 0.8: the mean time in the system follows the batch's second moment."""
@@ -90,6 +93,7 @@ def test_v17_batches_wait_for_each_other(size, kind, expected):
     assert mean == pytest.approx(expected, abs=half + 0.05 * expected)
 
 
+@pytest.mark.validate
 def test_processor_sharing_has_the_same_mean_as_fifo_and_no_memory_of_the_service_law():
     """M/G/1-PS: mean time in the system is 1/(1-rho) for any service law (Kleinrock, Queueing Systems II, 4.4)."""
     for service in ("1s", "{exponential: 1s}", "{gamma: {mean: 1s, cv: 2}}"):
@@ -117,6 +121,7 @@ def test_v19_who_waits_too_long_leaves_the_line(servers, load, impatience):
     assert of(result, "services", "server", "utilisation") == pytest.approx(load * (1 - leaving) / servers, abs=0.015)
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize("load", [0.8, 0.9])
 def test_v21_work_for_users_who_have_left_is_lost(load):
     """Users wait for 5 service times, and their requests are served all the same: good is what ends before, 1 - exp(-5 (1 - rho))."""
