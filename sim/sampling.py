@@ -6,7 +6,9 @@ that differs in the last bit does not change a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sim.spec import Spec
@@ -20,22 +22,20 @@ FIRST_BLOCK, LARGEST_BLOCK = 64, 4096
 
 
 def in_blocks(draw: Callable[[int], Any]) -> Sampler:
-    """A sampler over *draw(n)*, which gives an array of n seconds."""
-    block: list[float] = []
-    pop = block.pop
+    """A sampler over *draw(n)*, which gives an array of n seconds; the next draw is taken without running a line of Python."""
+    return chain.from_iterable(_blocks(draw)).__next__
+
+
+def _blocks(draw: Callable[[int], Any]) -> Iterator[array[float]]:
+    """Without end, and larger each time. A plain array is a quarter of a list of floats: with thousands of links it counts."""
+    import numpy as np
+
     size = FIRST_BLOCK
-
-    def sample() -> float:
-        nonlocal size
-        if not block:
-            import numpy as np
-
-            with np.errstate(over="ignore"):  # a tail may reach to infinity: what takes so long never ends
-                block.extend((np.rint(np.maximum(draw(size), 0.0) * 1e9) / 1e9)[::-1].tolist())
-            size = min(2 * size, LARGEST_BLOCK)
-        return pop()
-
-    return sample
+    while True:
+        with np.errstate(over="ignore"):  # a tail may reach to infinity: what takes so long never ends
+            seconds = np.rint(np.maximum(draw(size), 0.0) * 1e9) / 1e9
+        yield array("d", seconds.tobytes())
+        size = min(2 * size, LARGEST_BLOCK)
 
 
 class Distribution(Spec):
@@ -55,5 +55,4 @@ class Distribution(Spec):
 
     def sampler(self, stream: Stream) -> Sampler:
         """A function that draws the next time, in seconds."""
-        rng = stream.numpy
-        return in_blocks(lambda n: self.draw(rng, n))
+        return in_blocks(lambda n: self.draw(stream.numpy, n))

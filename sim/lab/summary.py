@@ -20,6 +20,7 @@ REFUSING = (  # policies that turn calls away
     "circuit_breaker", "bulkhead", "rate_limiter", "adaptive_concurrency", "client_throttle", "bulkhead_pools", "pool")
 OWN_FIGURES = ("database", "cache", "broker")  # nodes of these kinds say more of themselves
 SAGA_ENDS = ("completed", "compensated", "stuck")
+NOTHING = slice(0)
 COUNTED = (Outcome.OK, Outcome.DEGRADED, Outcome.FAILED, Outcome.REJECTED, Outcome.UNFINISHED)
 
 
@@ -187,15 +188,14 @@ class Groups:
             kept.append(few)
         key, columns = np.concatenate(keys), np.concatenate(kept)
         order = np.argsort(key, kind="stable")
-        self._keys, self._columns = key[order], columns[order]
+        self._columns = columns[order]
+        found, firsts = np.unique(key[order], return_index=True)
+        self._rows = dict(zip(found.tolist(), map(slice, firsts, [*firsts[1:], len(key)]), strict=True))
 
     def of(self, node: int, peer: int = 0) -> Any:
         """The spans of *node*, or of calls from *node* to *peer*, in the order of their ends."""
-        import numpy as np
-
         key = (node << 16) | peer if self._by_edge else node
-        first, last = np.searchsorted(self._keys, [key, key + 1])
-        return Table(self._columns[first:last])
+        return Table(self._columns[self._rows.get(key, NOTHING)])
 
 
 def queue_peak(world: World, name: str) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sim.model.client import UseSpec
+from sim.model.client import plain_use
 from sim.model.messages import Request, Response
 from sim.model.messaging import DELIVER, Delivery, Message
 from sim.model.network import LOST, LinkFailed
@@ -157,7 +157,7 @@ class Group:
     async def _carry(self, leader: Instance, member: Member, message: Message, number: int, given: Any) -> None:
         client = member.clients.get(leader)
         if client is None:
-            use = leader.node.spec.uses.get(member.instance.node.name) or UseSpec()
+            use = leader.node.spec.uses.get(member.instance.node.name) or plain_use()
             world, name = self.broker.world, member.instance.node.name
             client = member.clients[leader] = world.client(leader.node.name, leader, name, use, only=member.instance)
             leader.clients.append(client)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from asyncio import CancelledError, Future
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -82,8 +82,18 @@ class UseSpec(SharedSpec):
         return self.model_copy(update={"protocol": protocol, "connection": connection, "keepalive": None, "max_message_size": None})
 
 
+@cache
+def plain_use() -> UseSpec:
+    """How a service calls what its `uses` do not name."""
+    return UseSpec()
+
+
 class Edge:
     """What all clients of one caller and callee share: counts that cannot be read from the recorded rows."""
+
+    __slots__ = (
+        "_open_for", "_open_since", "callee", "caller", "counts", "finished", "lost", "name", "opened", "policies", "sent", "started",
+    )
 
     def __init__(self, caller: str, callee: str) -> None:
         self.name = f"{caller}->{callee}"
@@ -131,6 +141,13 @@ class Source:
 
 class Client:
     """One caller instance's way to one node. `await call(request)` gives a Response, whatever happens, unless it is cancelled."""
+
+    # for the reason that a station has them; the dict is for what stands in for a method
+    __slots__ = (
+        "__dict__", "_compose", "back", "balancer", "caller", "caller_index", "carry", "counts_load", "discovered", "edge", "env", "loop",
+        "multiplies", "new_balancer", "node", "pipeline", "policies", "pool", "raises", "recorder", "rng", "send", "source",
+        "tells_deadline", "tells_departure", "there", "transport", "watches_attempts", "world",
+    )
 
     def __init__(self, world: World, caller: str, source: Source | Instance, node: Node, use: UseSpec) -> None:
         self.world, self.node, self.source = world, node, source

@@ -19,7 +19,7 @@ from math import inf, prod
 from typing import TYPE_CHECKING, Literal
 
 from sim.errors import ConnectionReset
-from sim.model.client import Client, UseSpec
+from sim.model.client import Client, UseSpec, plain_use
 from sim.model.cpu import Cpu
 from sim.model.door import Door
 from sim.model.messages import Exchange
@@ -40,6 +40,9 @@ CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has
 
 class Instance(Station):
     """One replica. *weight*, *zone* and *healthy* are what balancers look at; *slowness* multiplies its service times."""
+
+    __slots__ = ("__dict__", "cpu", "healthy", "slowness")  # these three are looked up at every request
+    cpu: Cpu | None
 
     def __init__(self, world: World, node: Node, number: int, zone: str = "", version: VersionSpec | None = None) -> None:
         super().__init__(world, node, f"{node.name}-{number}")
@@ -66,7 +69,7 @@ class Instance(Station):
         self._streams: Counter[str] = Counter()
         self._context.run(PLACE.set, Place(self, None, 0, 0))
         self.config = node.spec.config_of(version)
-        self.cpu: Cpu | None = Cpu(self.loop, node.cores) if node.cores is not None else None
+        self.cpu = Cpu(self.loop, node.cores) if node.cores is not None else None
         self.handle = self._handler = node.handler(self)
         self.door = self._new_door()
         if node.mesh is not None:
@@ -78,7 +81,7 @@ class Instance(Station):
     def client(self, callee: str, policies: Sequence[PolicySpec] = (), protocol: Literal["http", "grpc"] | None = None) -> Client:
         """This instance's side of a dependency: one for all its endpoints, so that they share breaker and pool, and one more for calls
         by another *protocol*. A caller with *policies* of its own (a gateway's route) gets a client of its own."""
-        use = self.node.spec.uses.get(callee) or UseSpec()
+        use = self.node.spec.uses.get(callee) or plain_use()
         if policies:
             return self._new_client(callee, use.model_copy(update={"policies": [*policies, *use.policies]}))
         way = (callee, protocol or use.protocol)
@@ -88,7 +91,7 @@ class Instance(Station):
 
     def client_apart(self, callee: str) -> Client:
         """A way of its own to *callee*, with policies and a pool of its own."""
-        return self._new_client(callee, self.node.spec.uses.get(callee) or UseSpec())
+        return self._new_client(callee, self.node.spec.uses.get(callee) or plain_use())
 
     def _new_client(self, callee: str, use: UseSpec) -> Client:
         client = self.world.client(self.node.name, self, callee, use)

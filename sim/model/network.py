@@ -97,17 +97,20 @@ class DistanceSpec(Spec):
     loss: Share = 0.0  # of packets
     bandwidth: Bandwidth | None = None  # of each link; its messages go one after another
 
-    def latencies(self, stream: Stream, dice: Stream) -> Sampler:
-        """Draws latency and jitter, in seconds."""
+    def latencies(self, stream: Stream, dice: Callable[[], Stream]) -> Sampler:
+        """Draws latency and jitter, in seconds; *dice* are asked for where there is jitter."""
         draw, jitter = self.latency.sampler(stream), self.jitter
-        return (lambda: max(0.0, draw() + dice.uniform(-jitter, jitter))) if jitter else draw
+        if not jitter:
+            return draw
+        uniform = dice().uniform
+        return lambda: max(0.0, draw() + uniform(-jitter, jitter))
 
-    def rules(self, clock: Callable[[], float], dice: Stream) -> Iterator[Rule]:
-        """What else becomes of messages."""
+    def rules(self, clock: Callable[[], float], dice: Callable[[], Stream]) -> Iterator[Rule]:
+        """What else becomes of messages; *dice* are asked for where some are lost."""
         if self.bandwidth is not None:
             yield bandwidth_rule(self.bandwidth, clock)
         if self.loss:
-            yield loss_rule(self.loss, dice)
+            yield loss_rule(self.loss, dice())
 
 
 class LinkSpec(DistanceSpec):
@@ -146,18 +149,22 @@ class NetworkSpec(Spec):
 class Link:
     """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it."""
 
+    __slots__ = ("latency", "name", "rules", "source", "target", "transport")
+
     def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float],
                  between_zones: DistanceSpec | None = None) -> None:
         self.name = f"{source}->{target}"
         self.source, self.target = source, target
         self.transport = spec.transport
-        dice = streams[f"link {source}>{target} rules"]
+        def dice() -> Stream:
+            return streams[f"link {source}>{target} rules"]
+
         self.latency = spec.latencies(streams[f"link {source}>{target}"], dice)
         self.rules: list[Rule] = []
         if between_zones is not None:
             apart = streams[f"link {source}>{target} zones"]
-            further = between_zones.latencies(apart, apart)
-            self.rules.extend(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, apart)]))
+            further = between_zones.latencies(apart, lambda: apart)
+            self.rules.extend(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, lambda: apart)]))
         self.rules.extend(spec.rules(clock, dice))
 
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
@@ -150,10 +150,10 @@ class ServiceSpec(NodeSpec):
 
 
 class Endpoint(NamedTuple):
-    """Where a request is served: the index of its name, and its key in the spec."""
+    """Where a request is served: the index of its name, and its place among the endpoints of the spec."""
 
     operation: int
-    key: str
+    place: int
 
 
 class Service(Node):
@@ -163,39 +163,47 @@ class Service(Node):
 
     def __init__(self, name: str, spec: ServiceSpec, world: World) -> None:
         super().__init__(name, spec, world)
-        for key in spec.endpoints:
+        for place, key in enumerate(spec.endpoints):
             target = parse_target(key, name)
-            self.routes.add(target.method, target.path, Endpoint(world.recorder.operation(key), key))
+            self.routes.add(target.method, target.path, Endpoint(world.recorder.operation(key), place))
+        self.find: Callable[[str, str], Endpoint | None] = self.routes.find  # one for all its instances
 
     def subscriptions(self) -> Mapping[str, Subscription]:
         return {pattern: subscription.subscription() for pattern, subscription in self.spec.subscribe.items()}
 
     def handler(self, instance: Instance) -> Handler:
-        runs = {key: sequence(steps, instance) for key, steps in self.spec.endpoints.items()}
-        find, other = self.routes.find, self.world.recorder.operation("(no endpoint)")
-        open_to_all = not runs
-        health, check_health = self.world.recorder.operation(f"GET {HEALTH}"), health_of_steps(instance, self.spec.health)
+        return _Server(self, instance).serve
 
-        consumers = {pattern: sequence(subscription.do, instance) for pattern, subscription in self.spec.subscribe.items()}
 
-        async def nowhere(exchange: Exchange) -> Response | None:
-            if exchange.request.method == DELIVER:
-                pattern = exchange.request.path
-                return await consume(exchange, instance, consumers[pattern], self.spec.subscribe[pattern].in_progress)
-            if exchange.request.path == HEALTH:
-                exchange.operation = health
-                return await check_health(exchange)
-            exchange.operation = other
-            if open_to_all:
-                return OK
-            return NOT_ALLOWED if self.routes.methods_of(exchange.request.path) else NOT_FOUND
+class _Server:
+    """What serves the requests of one instance."""
 
-        def serve(exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
-            request = exchange.request
-            endpoint = find(request.method, request.path)
-            if endpoint is None:
-                return nowhere(exchange)
-            exchange.operation = endpoint.operation
-            return runs[endpoint.key](exchange)
+    __slots__ = ("check_health", "consumers", "find", "health", "instance", "other", "runs", "service")
 
-        return serve
+    def __init__(self, service: Service, instance: Instance) -> None:
+        spec = service.spec
+        self.service, self.instance, self.find = service, instance, service.find
+        self.runs = tuple(sequence(steps, instance) for steps in spec.endpoints.values())
+        self.other, self.health = instance.recorder.operation("(no endpoint)"), instance.recorder.operation(f"GET {HEALTH}")
+        self.check_health = health_of_steps(instance, spec.health)
+        self.consumers = {pattern: sequence(subscription.do, instance) for pattern, subscription in spec.subscribe.items()}
+
+    def serve(self, exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
+        request = exchange.request
+        endpoint = self.find(request.method, request.path)
+        if endpoint is None:
+            return self._nowhere(exchange)
+        exchange.operation = endpoint.operation
+        return self.runs[endpoint.place](exchange)
+
+    async def _nowhere(self, exchange: Exchange) -> Response | None:
+        service, path = self.service, exchange.request.path
+        if exchange.request.method == DELIVER:
+            return await consume(exchange, self.instance, self.consumers[path], service.spec.subscribe[path].in_progress)
+        if path == HEALTH:
+            exchange.operation = self.health
+            return await self.check_health(exchange)
+        exchange.operation = self.other
+        if not self.runs:
+            return OK
+        return NOT_ALLOWED if service.routes.methods_of(path) else NOT_FOUND

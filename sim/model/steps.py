@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -24,6 +25,7 @@ from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Reque
 from sim.model.messaging import Publisher
 from sim.model.paths import Target, parse_target, template
 from sim.model.subjects import Subject
+from sim.sampling import Sampler
 from sim.spec import LateTable, Mistake, OneKey, Spec, invalid, shown
 from sim.units import Noun, Share, Size
 
@@ -75,10 +77,20 @@ AnyStep = Annotated[Step, OneKey("step", lambda: STEPS)]
 
 def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
     """One step after another, until one answers or a call fails."""
-    acts = [step.build(instance) for step in steps]
+    return _Sequence(steps, instance).run
 
-    async def run(exchange: Exchange) -> Response | None:
-        for act in acts:
+
+class _Sequence:
+    """Steps as one instance does them. These small objects, one for each step and instance, have slots and no closures: there are tens of
+    thousands of them in a large system, and each line of memory that a request touches counts there."""
+
+    __slots__ = ("acts",)
+
+    def __init__(self, steps: list[Step], instance: Instance) -> None:
+        self.acts = tuple(step.build(instance) for step in steps)
+
+    async def run(self, exchange: Exchange) -> Response | None:
+        for act in self.acts:
             pending = act(exchange)
             if pending is not None:
                 answer = await pending
@@ -91,8 +103,6 @@ def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coro
                         return pass_on(answer)
         return None
 
-    return run
-
 
 class Work(Step):
     """Compute: hold a worker, and CPU where the service has `cpu`, for so long."""
@@ -101,12 +111,26 @@ class Work(Step):
     time: TimeDistribution
 
     def build(self, instance: Instance) -> Act:
-        draw = self.time.sampler(instance.stream("work"))
-        loop = instance.loop
-        cpu = instance.cpu
-        if cpu is not None:
-            return lambda exchange: cpu.work(draw() * instance.slowness)
-        return lambda exchange: loop.sleep(draw() * instance.slowness)
+        working = _Working(instance, self.time.sampler(instance.stream("work")))
+        return working.with_cpu if instance.cpu is not None else working.without_cpu
+
+
+class _Working:
+    """Work as one instance does it."""
+
+    __slots__ = ("draw", "instance")
+
+    def __init__(self, instance: Instance, draw: Sampler) -> None:
+        self.instance, self.draw = instance, draw
+
+    def with_cpu(self, exchange: Exchange) -> Awaitable[None]:
+        instance = self.instance
+        assert instance.cpu is not None
+        return instance.cpu.work(self.draw() * instance.slowness)
+
+    def without_cpu(self, exchange: Exchange) -> Awaitable[None]:
+        instance = self.instance
+        return instance.loop.sleep(self.draw() * instance.slowness)
 
 
 class Sleep(Step):
@@ -140,24 +164,32 @@ class Call(Step):
         yield self.to
 
     def build(self, instance: Instance) -> Act:
-        client = instance.client(self.to.node, protocol=self.protocol)
-        path = template(self.to.path, instance.stream(f"path {self.to.path}"))
-        draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
-        operation = instance.recorder.operation(self.to.operation)
-        method, size, priority = self.to.method, self.size, self.priority
+        calling = _Calling(self, instance)
+        return calling.call_if_possible if self.optional else calling.call
 
-        def call(exchange: Exchange) -> Coroutine[Any, Any, Response]:
-            cause = exchange.request
-            return client.call(Request(
-                method, path(), cause.trace, exchange.span, operation, NO_HEADERS, size, None,
-                cause.key if draw_key is None else str(draw_key()), cause.priority if priority is None else priority))
 
-        async def call_if_possible(exchange: Exchange) -> None:
-            response = await call(exchange)
-            if response.degraded or response.status >= 400:
-                exchange.degraded = True
+class _Calling:
+    """A call as one instance makes it."""
 
-        return call_if_possible if self.optional else call
+    __slots__ = ("client", "draw_key", "method", "operation", "path", "priority", "size")
+
+    def __init__(self, step: Call, instance: Instance) -> None:
+        self.method, self.size, self.priority = step.to.method, step.size, step.priority
+        self.client = instance.client(step.to.node, protocol=step.protocol)
+        self.path = template(step.to.path, partial(instance.stream, f"path {step.to.path}"))
+        self.draw_key = step.key.drawer(instance.stream("key")) if step.key is not None else None
+        self.operation = instance.recorder.operation(step.to.operation)
+
+    def call(self, exchange: Exchange) -> Coroutine[Any, Any, Response]:
+        cause = exchange.request
+        return self.client.call(Request(
+            self.method, self.path(), cause.trace, exchange.span, self.operation, NO_HEADERS, self.size, None,
+            cause.key if self.draw_key is None else str(self.draw_key()), cause.priority if self.priority is None else self.priority))
+
+    async def call_if_possible(self, exchange: Exchange) -> None:
+        response = await self.call(exchange)
+        if response.degraded or response.status >= 400:
+            exchange.degraded = True
 
 
 class Publish(Step):
@@ -176,7 +208,7 @@ class Publish(Step):
 
     def build(self, instance: Instance) -> Act:
         publisher = Publisher(instance, self.to)
-        subject = template(self.subject, instance.stream(f"subject {self.subject}"))
+        subject = template(self.subject, partial(instance.stream, f"subject {self.subject}"))
         draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
         operation = instance.recorder.operation(f"publish {self.subject}")
 

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sim.errors import TargetNotFound
-from sim.model.client import Client, Edge, Source, UseSpec
+from sim.model.client import Client, Edge, Source, UseSpec, plain_use
 from sim.model.mesh import dress
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import Link, NetworkSpec
@@ -121,7 +121,7 @@ class World:
     def client(self, caller: str, source: Source | Instance, callee: str, use: UseSpec | None = None,
                only: Instance | None = None) -> Client:
         """A caller's side of one dependency; *only*: it is told which instance to call."""
-        use = use or UseSpec()
+        use = use or plain_use()
         client = Client(self, caller, source, self.node(callee), use)
         if only is not None:
             client.discovered = OneInstance(only)

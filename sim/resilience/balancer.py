@@ -46,6 +46,8 @@ H = TypeVar("H", bound=Host)
 class Balancer:
     """Base of all balancers: filters by health and exclusion; a subclass chooses among those who are left."""
 
+    __slots__ = ("panic",)
+
     def __init__(self, panic: float = 0.0) -> None:
         if not 0 <= panic <= 1:
             raise ValueError("the panic threshold is a share between 0 and 1")

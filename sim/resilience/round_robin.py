@@ -38,6 +38,8 @@ class RandomSpec(BalancerSpec):
 class RoundRobin(Balancer):
     """One after the other, weights aside. Who follows an unhealthy host takes its turn as well as its own."""
 
+    __slots__ = ("_next",)  # each caller has one of its own for each callee
+
     def __init__(self, panic: float = 0.0, random_start: bool = False) -> None:
         super().__init__(panic)
         self._next = -1 if random_start else 0

@@ -6,7 +6,7 @@ import asyncio
 from asyncio import Task
 from typing import TYPE_CHECKING, Protocol
 
-from sim.model.client import Client, UseSpec
+from sim.model.client import Client, UseSpec, plain_use
 from sim.model.messages import Request, Response
 from sim.model.registry_view import Outsider
 from sim.resilience.timeout import TimeoutSpec
@@ -41,7 +41,7 @@ class Load:
         policies = [*spec.policies]
         if spec.timeout is not None:
             policies.insert(0, TimeoutSpec.model_construct(duration=spec.timeout))
-        use = UseSpec.model_construct(protocol="http", balancer=UseSpec().balancer, policies=policies)
+        use = UseSpec.model_construct(protocol="http", balancer=plain_use().balancer, policies=policies)
         source = Outsider(name, spec.zone or "", world.loop)
         self.client: Client = world.client(name, source, spec.to, use)
         if spec.discovery == "registry" and world.registry is not None:
