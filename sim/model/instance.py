@@ -141,7 +141,7 @@ class Instance(Station):
         for exchange in self.queue.drain():
             self._leave_the_line(exchange)
             lost[exchange] = None
-        for exchange in list(self.serving):
+        for exchange in self.serving:
             exchange.task.cancel()
             self._give_up(exchange)
             lost[exchange] = None
@@ -175,7 +175,7 @@ class Instance(Station):
         self.emptied()
 
     def emptied(self) -> None:
-        if self.up and self._open and not self._lingers and not self.serving:
+        if self.up and self._open and not self._lingers and not self.busy.value:
             self.set_accepting(False)
             self.world.drained(self)
 

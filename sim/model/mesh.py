@@ -109,10 +109,10 @@ def _compose(client: Client, policies: list[PolicySpec], send: Send) -> Send:
 def dress(world: World, link: Link) -> None:
     """Lay on a new *link* what the sidecars at its two ends do with messages."""
     ends = [node.mesh if (node := world.nodes.get(name)) is not None else None for name in (link.source, link.target)]
-    link.rules += [_passing(world, mesh, link) for mesh in ends if mesh is not None]
+    link.rules += tuple(_passing(world, mesh, link) for mesh in ends if mesh is not None)
     source, target = ends
     if target is not None and target.certificates is not None:
-        link.rules.append(_towards(Handshakes(world, target.certificates, source.certificates if source is not None else None)))
+        link.rules += (_towards(Handshakes(world, target.certificates, source.certificates if source is not None else None)),)
 
 
 def _passing(world: World, mesh: Mesh, link: Link) -> Rule:

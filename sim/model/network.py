@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -160,12 +160,12 @@ class Link:
             return streams[f"link {source}>{target} rules"]
 
         self.latency = spec.latencies(streams[f"link {source}>{target}"], dice)
-        self.rules: list[Rule] = []
+        self.rules: tuple[Rule, ...] = ()
         if between_zones is not None:
             apart = streams[f"link {source}>{target} zones"]
             further = between_zones.latencies(apart, lambda: apart)
-            self.rules.extend(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, lambda: apart)]))
-        self.rules.extend(spec.rules(clock, dice))
+            self.rules = tuple(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, lambda: apart)]))
+        self.rules += tuple(spec.rules(clock, dice))
 
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None,
               exchange: Exchange | None = None) -> float:
@@ -185,18 +185,14 @@ class Link:
                         raise LinkFailed(verdict)
         return delay
 
-    def rule(self, rule: Rule, first: bool = False) -> AbstractContextManager[None]:
+    @contextmanager
+    def rule(self, rule: Rule, first: bool = False) -> Iterator[None]:
         """Lay *rule* on the link while the block lasts; *first*: it sees also what other rules will not let pass."""
-        return _installed(self.rules, rule, 0 if first else len(self.rules))
-
-
-@contextmanager
-def _installed(rules: list[Rule], rule: Rule, place: int) -> Iterator[None]:
-    rules.insert(place, rule)
-    try:
-        yield
-    finally:
-        rules[:] = [other for other in rules if other is not rule]
+        self.rules = (rule, *self.rules) if first else (*self.rules, rule)
+        try:
+            yield
+        finally:
+            self.rules = tuple(other for other in self.rules if other is not rule)
 
 
 def across(rule: Rule) -> Rule:

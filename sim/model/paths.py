@@ -127,17 +127,21 @@ def check_draws(text: str) -> None:
             raise ValueError(f"{like!r} is too steep: the exponent is at most {_LARGEST_EXPONENT:g}")
 
 
-def template(path: str, stream: Callable[[], Stream]) -> Callable[[], str]:
-    """A function that gives the path of the next request; *stream* is asked for where something is drawn."""
-    if not _DRAW.search(path):
+def draws_something(path: str) -> bool:
+    """It is not the same for each request."""
+    return _DRAW.search(path) is not None
+
+
+def template(path: str, stream: Stream) -> Callable[[], str]:
+    """A function that gives the path of the next request."""
+    if not draws_something(path):
         return lambda: path
-    dice = stream()
     pieces: list[str] = []
     draws: list[Callable[[], Any]] = []
     at = 0
     for match in _DRAW.finditer(path):
         pieces.append(path[at : match.start()])
-        draws.append(_number(match[1], int(match[2] or 1000), float(match[3] or 1.1), dice))
+        draws.append(_number(match[1], int(match[2] or 1000), float(match[3] or 1.1), stream))
         at = match.end()
     tail = path[at:]
     return lambda: "".join([part for piece, draw in zip(pieces, draws, strict=True) for part in (piece, str(draw()))]) + tail

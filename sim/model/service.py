@@ -20,7 +20,7 @@ from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, parse_target
-from sim.model.steps import AnyStep, Step, sequence
+from sim.model.steps import AnyStep, Sequence, Step, sequence
 from sim.model.subjects import Pattern
 from sim.model.subscriptions import SubscriptionSpec
 from sim.model.versions import VersionSpec
@@ -183,7 +183,7 @@ class _Server:
     def __init__(self, service: Service, instance: Instance) -> None:
         spec = service.spec
         self.service, self.instance, self.find = service, instance, service.find
-        self.runs = tuple(sequence(steps, instance) for steps in spec.endpoints.values())
+        self.runs = tuple(Sequence(steps, instance) for steps in spec.endpoints.values())
         self.other, self.health = instance.recorder.operation("(no endpoint)"), instance.recorder.operation(f"GET {HEALTH}")
         self.check_health = health_of_steps(instance, spec.health)
         self.consumers = {pattern: sequence(subscription.do, instance) for pattern, subscription in spec.subscribe.items()}
@@ -194,7 +194,7 @@ class _Server:
         if endpoint is None:
             return self._nowhere(exchange)
         exchange.operation = endpoint.operation
-        return self.runs[endpoint.place](exchange)
+        return self.runs[endpoint.place].run(exchange)
 
     async def _nowhere(self, exchange: Exchange) -> Response | None:
         service, path = self.service, exchange.request.path

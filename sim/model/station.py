@@ -48,9 +48,9 @@ class Station:
     """Where requests wait and are served. Whether it is there at all (`up`, `accepting`, `pause_now`) is for the instance to say."""
 
     __slots__ = (  # looked up at every request: in a large system they would not stay in the processor's cache as a dict
-        "_context", "_handler", "_hooks", "_others", "_wraps", "accepting", "busy", "door", "draining", "env", "handle", "index", "loop",
-        "name", "node", "pause_now", "queue", "queue_limit", "recorder", "refused", "rejected", "serving", "shed", "up", "waiting",
-        "wasted", "worked", "workers", "world",
+        "_context", "_handler", "_hooks", "_in_service", "_others", "_wraps", "accepting", "busy", "door", "draining", "env",
+        "handle", "index", "loop", "name", "node", "pause_now", "queue", "queue_limit", "recorder", "refused", "rejected", "shed",
+        "up", "waiting", "wasted", "worked", "workers", "world",
     )
     handle: Handle  # what serves: the handler, in all its wraps
     _handler: Handle
@@ -74,7 +74,7 @@ class Station:
         self.draining = False
         self.pause_now: Pause | None = None
         self.door: Door | None = None
-        self.serving: dict[Exchange, None] = {}
+        self._in_service = world.in_service
         self._others: dict[Task[Any], None] = {}  # tasks that outlive their requests
         self.rejected = 0
         self.shed: Counter[str] = Counter()  # of the rejected, by what refused them at the door
@@ -84,6 +84,11 @@ class Station:
         self._context = copy_context()  # all code of this instance runs in copies of it
         self._hooks: list[Hook] = []
         self._wraps: list[Wrap] = []
+
+    @property
+    def serving(self) -> list[Exchange]:
+        """What its workers are at, in the order in which they began."""
+        return [exchange for exchange in self._in_service if exchange.instance is self]
 
     def taken(self) -> list[float]:
         """When each request came that it has and has not answered (seconds), in order."""
@@ -159,7 +164,7 @@ class Station:
         self.busy.change(1, now)
         exchange.started = now
         exchange.span = self.recorder.next_span()
-        self.serving[exchange] = None
+        self._in_service[exchange] = None
         exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name, context=context)
 
     def _too_late(self, exchange: Exchange) -> None:
@@ -171,7 +176,7 @@ class Station:
         try:
             response = await self.handle(exchange) or DONE
         except CancelledError:  # killed, or told that the caller has gone
-            if exchange in self.serving:
+            if exchange in self._in_service:
                 self._give_up(exchange)
             return
         except Exception as error:  # of the service's own code: a 500, never the end of the run
@@ -179,7 +184,7 @@ class Station:
             response = Response(500)  # its caller learns no more than that
         if exchange.degraded or type(response) is Answer:
             response = _plain(response, exchange.degraded)
-        if exchange not in self.serving:  # killed, and its code did not want to know
+        if exchange not in self._in_service:  # killed, and its code did not want to know
             return
         now = self.env._now
         self._leave(exchange, now)
@@ -202,11 +207,11 @@ class Station:
         self.worked += took
         if exchange.answer.done():
             self.wasted += took
-        del self.serving[exchange]
+        del self._in_service[exchange]
         self.busy.change(-1, now)
         if self.waiting.value:
             self._serve_next()
-        if self.draining and not self.serving:
+        if self.draining and not self.busy.value:
             self.emptied()
 
     def _serve_next(self) -> None:
@@ -259,9 +264,9 @@ class Station:
         """The caller has left, and this transport tells: stop working for it."""
         if self.pause_now is not None:
             self.pause_now.hold(exchange, partial(self.caller_gone, exchange))
-        elif exchange in self.serving:
+        elif exchange in self._in_service:
             exchange.task.cancel()
-            exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self.serving else None)  # it never began
+            exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self._in_service else None)  # not yet begun
         elif self.queue.remove(exchange):
             self._leave_the_line(exchange)
 

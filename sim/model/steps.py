@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -23,7 +22,7 @@ from sim.model.failures import pass_on
 from sim.model.keys import AnyKeys
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Request, Response
 from sim.model.messaging import Publisher
-from sim.model.paths import Target, parse_target, template
+from sim.model.paths import Target, draws_something, parse_target, template
 from sim.model.subjects import Subject
 from sim.sampling import Sampler
 from sim.spec import LateTable, Mistake, OneKey, Spec, invalid, shown
@@ -77,10 +76,10 @@ AnyStep = Annotated[Step, OneKey("step", lambda: STEPS)]
 
 def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
     """One step after another, until one answers or a call fails."""
-    return _Sequence(steps, instance).run
+    return Sequence(steps, instance).run
 
 
-class _Sequence:
+class Sequence:
     """Steps as one instance does them. These small objects, one for each step and instance, have slots and no closures: there are tens of
     thousands of them in a large system, and each line of memory that a request touches counts there."""
 
@@ -171,19 +170,21 @@ class Call(Step):
 class _Calling:
     """A call as one instance makes it."""
 
-    __slots__ = ("client", "draw_key", "method", "operation", "path", "priority", "size")
+    __slots__ = ("client", "draw_key", "draw_path", "method", "operation", "path", "priority", "size")
 
     def __init__(self, step: Call, instance: Instance) -> None:
         self.method, self.size, self.priority = step.to.method, step.size, step.priority
         self.client = instance.client(step.to.node, protocol=step.protocol)
-        self.path = template(step.to.path, partial(instance.stream, f"path {step.to.path}"))
+        self.path = step.to.path
+        self.draw_path = template(self.path, instance.stream(f"path {self.path}")) if draws_something(self.path) else None
         self.draw_key = step.key.drawer(instance.stream("key")) if step.key is not None else None
         self.operation = instance.recorder.operation(step.to.operation)
 
     def call(self, exchange: Exchange) -> Coroutine[Any, Any, Response]:
         cause = exchange.request
         return self.client.call(Request(
-            self.method, self.path(), cause.trace, exchange.span, self.operation, NO_HEADERS, self.size, None,
+            self.method, self.path if self.draw_path is None else self.draw_path(), cause.trace, exchange.span, self.operation,
+            NO_HEADERS, self.size, None,
             cause.key if self.draw_key is None else str(self.draw_key()), cause.priority if self.priority is None else self.priority))
 
     async def call_if_possible(self, exchange: Exchange) -> None:
@@ -208,7 +209,7 @@ class Publish(Step):
 
     def build(self, instance: Instance) -> Act:
         publisher = Publisher(instance, self.to)
-        subject = template(self.subject, partial(instance.stream, f"subject {self.subject}"))
+        subject = template(self.subject, instance.stream(f"subject {self.subject}"))
         draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
         operation = instance.recorder.operation(f"publish {self.subject}")
 

@@ -59,6 +59,7 @@ class World:
         self._instance_watchers: list[Callable[[Instance], object]] = []
         self._readable: dict[Way, dict[tuple[Client, str], list[Policy]]] = {}
         self._gauged = False
+        self.in_service: dict[Exchange, None] = {}  # what all instances are at; one table stays in the processor's cache, thousands do not
         self.nodes: dict[str, Node] = {}
         for name, spec in services.items():
             self.nodes[name] = spec.build(name, self)

@@ -40,5 +40,5 @@ def body_maker(written: Any, stream: Stream) -> Callable[[], Any]:
         return lambda: [make() for make in items]
     if not isinstance(written, str):
         return lambda: written
-    text = template(written, lambda: stream)
+    text = template(written, stream)
     return (lambda: int(text())) if _ONE_DRAW.fullmatch(written) else text

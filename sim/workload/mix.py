@@ -60,7 +60,7 @@ class Mix:
 
 
 def _maker(spec: SendSpec, index: int, name: str, streams: Streams, recorder: Recorder) -> Callable[[], Request]:
-    path = template(spec.send.path, lambda: streams[f"workload {name} path {index}"])
+    path = template(spec.send.path, streams[f"workload {name} path {index}"])
     key = spec.key.drawer(streams[f"workload {name} key {index}"]) if spec.key is not None else None
     operation = recorder.operation(spec.send.operation)
     headers: Mapping[str, str] = {name.lower(): value for name, value in spec.headers.items()} or NO_HEADERS

@@ -189,7 +189,7 @@ def test_rules_lie_on_each_other():
         with line.rule(lambda message: Fail(ConnectionError, 0.5)), pytest.raises(LinkFailed) as failed:
             delays(line, 1)
         assert failed.value.verdict.after == 0.5
-    assert line.rules == [] and math.inf == LOST
+    assert line.rules == () and math.inf == LOST
 
 
 def test_rules_see_who_sends_what_to_whom():

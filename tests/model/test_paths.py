@@ -112,19 +112,19 @@ def test_what_was_not_found_is_not_found_again():
 def test_templates_draw():
     """Numbers in a row, popular ones more often, all alike; text around them stays."""
     streams = Streams(1)
-    assert [template("/a/{seq}/b", lambda: streams["a"])() for _ in range(2)] == ["/a/1/b", "/a/1/b"], "each template counts for itself"
-    counting = template("/{seq}", lambda: streams["b"])
+    assert [template("/a/{seq}/b", streams["a"])() for _ in range(2)] == ["/a/1/b", "/a/1/b"], "each template counts for itself"
+    counting = template("/{seq}", streams["b"])
     assert [counting() for _ in range(3)] == ["/1", "/2", "/3"]
-    zipf = template("/{zipf:100:1.5}", lambda: streams["c"])
+    zipf = template("/{zipf:100:1.5}", streams["c"])
     popular = Counter(zipf() for _ in range(2000))
     assert popular["/1"] > popular["/2"] > popular["/10"]
-    both = template("/{uniform:3}-{uniform:3}", lambda: streams["d"])
+    both = template("/{uniform:3}-{uniform:3}", streams["d"])
     assert {both() for _ in range(200)} == {f"/{a}-{b}" for a in (1, 2, 3) for b in (1, 2, 3)}
 
 
 def test_braces_that_are_no_draw_stay():
     """A name for a segment is not drawn."""
-    assert template("/orders/{id}", lambda: Streams(1)["a"])() == "/orders/{id}"
+    assert template("/orders/{id}", Streams(1)["a"])() == "/orders/{id}"
 
 
 def test_plain_paths_put_ids_together():
