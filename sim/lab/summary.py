@@ -200,4 +200,4 @@ class Groups:
 
 def queue_peak(world: World, name: str) -> int:
     """The longest queue of any instance."""
-    return max((instance.waiting.ever for instance in world.nodes[name].ever), default=0)
+    return max((max(instance.waiting.ever, instance.waiting.highest) for instance in world.nodes[name].ever), default=0)

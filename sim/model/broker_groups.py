@@ -69,7 +69,7 @@ class Group:
         self.extra = 0.0  # seconds that each delivery takes longer: for faults
         self._tasks: dict[Task[None], Member] = {}
         self._next_member = 0
-        broker.world.recorder.gauge(broker.name, name, "lag", self.lag.integral, self.lag.peak)
+        broker.world.recorder.gauge(broker.name, name, "lag", self.lag.reading)
 
     def join(self, instances: Iterable[Instance], prefetch: int | None) -> None:
         """Who of *instances* is new becomes a member."""

@@ -70,7 +70,7 @@ class Cache(Node):
 
     def start(self) -> None:
         super().start()
-        self.world.recorder.gauge(self.name, "", "entries", self._held.integral, self._held.peak)
+        self.world.recorder.gauge(self.name, "", "entries", self._held.reading)
 
     # what it holds
 

@@ -135,7 +135,7 @@ class Database(Node):
         if self.replicated:
             for server in self.instances:
                 level = server.copy.behind
-                self.world.recorder.gauge(self.name, server.name, "replica_behind", level.integral, level.peak)
+                self.world.recorder.gauge(self.name, server.name, "replica_behind", level.reading)
 
     def handler(self, instance: Instance) -> Handler:
         assert isinstance(instance, DatabaseServer), "a database makes its own instances"
@@ -193,7 +193,7 @@ class Database(Node):
             level = self._projections.get(name)
             if level is None:
                 level = self._projections[name] = Level(self.world.loop.time())
-                self.world.recorder.gauge(self.name, "", f"lag {name}", level.integral, level.peak)
+                self.world.recorder.gauge(self.name, "", f"lag {name}", level.reading)
             behind = event_store.lag(tables, name)
             if behind != level.value:
                 level.change(behind - level.value, self.world.loop.time())

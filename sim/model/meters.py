@@ -18,7 +18,7 @@ class Meter:
     def __init__(self, instance: Instance, name: str) -> None:
         self._instance = instance
         self._level = Level(instance.env._now)
-        instance.recorder.gauge(instance.node.name, instance.name, name, self._level.integral, self._level.peak)
+        instance.recorder.gauge(instance.node.name, instance.name, name, self._level.reading)
 
     @property
     def value(self) -> float:

@@ -108,7 +108,7 @@ class Registry(Node):
         """Those who are there at the start have been for a while."""
         self.listings[node.name] = Listing(self._index, ())
         self._listed[node.name] = level = Level(self.world.loop.time())
-        self.world.recorder.gauge(node.name, "", "registry_view", level.integral, level.peak)
+        self.world.recorder.gauge(node.name, "", "registry_view", level.reading)
         for instance in node.reachable:
             self.catalogue[instance] = Registration(self, instance, Health.PASSING)
             self.catalogue[instance].begin()
@@ -276,7 +276,7 @@ class Registry(Node):
         level = self._lists.get(instance)
         if level is None and len(self._lists) < MOST_LISTS_GAUGED:
             level = self._lists[instance] = Level(self.world.loop.time())
-            self.world.recorder.gauge(instance.node.name, instance.name, "registry_view", level.integral, level.peak)
+            self.world.recorder.gauge(instance.node.name, instance.name, "registry_view", level.reading)
         return level
 
     # faults

@@ -218,10 +218,10 @@ class World:
             self._gauge_policies(way, [policy for policies in of_clients.values() for policy in policies])
         for node in self.nodes.values():
             for measure, level in (("busy", "busy"), ("queue", "waiting")):
-                integral, peak = _sum_of(node, level, resets=not self._each(node))
-                self.recorder.gauge(node.name, "", measure, integral, peak, parts=len(node.instances))
+                read = _sum_of(node, level, resets=not self._each(node))
+                self.recorder.gauge(node.name, "", measure, read, parts=len(node.instances))
             if node.workers < UNBOUNDED:
-                self.recorder.gauge(node.name, "", "capacity", node.workforce.integral, node.workforce.peak)
+                self.recorder.gauge(node.name, "", "capacity", node.workforce.reading)
             if self._each(node):
                 for instance in node.instances:
                     self._gauge(instance)
@@ -243,24 +243,26 @@ class World:
 
     def _gauge(self, instance: Instance) -> None:
         if self._few:
-            self.recorder.gauge(instance.node.name, instance.name, "busy", instance.busy.integral, instance.busy.peak)
-            self.recorder.gauge(instance.node.name, instance.name, "queue", instance.waiting.integral, instance.waiting.peak)
+            self.recorder.gauge(instance.node.name, instance.name, "busy", instance.busy.reading)
+            self.recorder.gauge(instance.node.name, instance.name, "queue", instance.waiting.reading)
 
 
-def _sum_of(node: Node, level: str, resets: bool) -> tuple[Callable[[float], float], Callable[[], float]]:
-    read = attrgetter(level)
+def _sum_of(node: Node, name: str, resets: bool) -> Callable[[float], tuple[float, float]]:
+    """Reads the levels of that *name* of all instances together; *resets*: nobody else asks them for their peaks."""
+    level_of = attrgetter(name)
 
-    def integral(now: float) -> float:
-        area = 0.0
-        for level in map(read, node.ever):
+    def read(now: float) -> tuple[float, float]:
+        area = highest = 0.0
+        for level in map(level_of, node.instances):
             area += level.area + level.value * (now - level.since)  # as `Level.integral` has it, without a call for each
-        return area
+            highest += level.highest
+            if resets and level.highest != level.value:
+                level.peak()
+        for level in map(level_of, node.retired):
+            area += level.integral(now)
+        return area, highest
 
-    def peak() -> float:
-        levels = map(read, node.instances)
-        return float(sum([level.peak() for level in levels] if resets else [level.highest for level in levels]))
-
-    return integral, peak
+    return read
 
 
 def _marked(response: Response) -> Response:

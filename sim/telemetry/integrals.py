@@ -30,6 +30,10 @@ class Level:
         """Level times seconds, from the start to *now*."""
         return self.area + self.value * (now - self.since)
 
+    def reading(self, now: float) -> tuple[float, float]:
+        """The integral until *now*, and the highest level since the last reading; for samples."""
+        return self.area + self.value * (now - self.since), self.peak()
+
     def forget_peaks(self) -> None:
         """From here on `peak` and `ever` know nothing of what was."""
         self.highest = self.ever = self.value

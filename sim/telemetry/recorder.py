@@ -94,20 +94,21 @@ class Recorder:
             return
         self.events.append({"at": self._clock(), "kind": kind, **fields})
 
-    def gauge(self, node: str, instance: str, measure: str, integral: Callable[[float], float], peak: Callable[[], float],
-              parts: int = 1) -> None:
-        """Sample a level: *integral(now)* in level times seconds, *peak()* the highest since it was last asked; made of so many *parts*."""
+    def gauge(self, node: str, instance: str, measure: str, read: Callable[[float], tuple[float, float]], parts: int = 1) -> None:
+        """Sample a level: *read(now)* gives its integral in level times seconds, and the highest since it was last asked; it is made of so
+        many *parts*."""
         index = len(self._gauges)
         self._parts += parts
         self._gauges.append((node, instance, measure))
-        before, at = integral(self._clock()), self._clock()
+        at = self._clock()
+        before, _ = read(at)
 
         def probe(now: float) -> Iterator[bytes]:
             nonlocal before, at
-            area = integral(now)
             if now > at:
-                yield pack_sample(now, index, (area - before) / (now - at), peak())
-            before, at = area, now
+                area, highest = read(now)
+                yield pack_sample(now, index, (area - before) / (now - at), highest)
+                before, at = area, now
 
         self._probes.append(probe)
 

@@ -51,7 +51,7 @@ class Load:
         self.limit = spec.max_in_flight
         self.executor: Executor = spec.executor_for(self)
         self._area = self._since = 0.0
-        world.recorder.gauge(name, "", "in_flight", self._integral, lambda: len(self.open))
+        world.recorder.gauge(name, "", "in_flight", self._reading)
 
     def start(self) -> None:
         """Begin to send."""
@@ -111,5 +111,5 @@ class Load:
         self._area += len(self.open) * (now - self._since)
         self._since = now
 
-    def _integral(self, now: float) -> float:
-        return self._area + len(self.open) * (now - self._since)
+    def _reading(self, now: float) -> tuple[float, float]:
+        return self._area + len(self.open) * (now - self._since), len(self.open)

@@ -73,7 +73,7 @@ def test_where_there_is_very_much_to_read_samples_are_taken_less_often():
     """Gauges of many parts are read at every so-many-th step, and always at the last."""
     now = 0.0
     recorder = Recorder(lambda: now)
-    recorder.gauge("node", "", "busy", lambda at: 2.0 * at, lambda: 2.0, parts=5_000)
+    recorder.gauge("node", "", "busy", lambda at: (2.0 * at, 2.0), parts=5_000)
     recorder.thin(600)
     for step in range(1, 601):
         now = step / 10
