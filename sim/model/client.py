@@ -142,11 +142,9 @@ class Source:
 class Client:
     """One caller instance's way to one node. `await call(request)` gives a Response, whatever happens, unless it is cancelled."""
 
-    # for the reason that a station has them; the dict is for what stands in for a method
-    __slots__ = (
-        "__dict__", "_compose", "back", "balancer", "caller", "caller_index", "carry", "counts_load", "discovered", "edge", "env", "loop",
-        "multiplies", "new_balancer", "node", "pipeline", "policies", "pool", "raises", "recorder", "rng", "send", "source",
-        "tells_deadline", "tells_departure", "there", "transport", "watches_attempts", "world",
+    __slots__ = (  # for the reason that a station has them
+        "__dict__", "back", "balancer", "caller_index", "carry", "counts_load", "discovered", "edge", "env", "loop", "multiplies",
+        "node", "pipeline", "raises", "recorder", "rng", "send", "source", "there", "watches_attempts",
     )
 
     def __init__(self, world: World, caller: str, source: Source | Instance, node: Node, use: UseSpec) -> None:

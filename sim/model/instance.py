@@ -41,7 +41,7 @@ CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has
 class Instance(Station):
     """One replica. *weight*, *zone* and *healthy* are what balancers look at; *slowness* multiplies its service times."""
 
-    __slots__ = ("__dict__", "cpu", "healthy", "slowness")  # these three are looked up at every request
+    __slots__ = ("cpu", "healthy", "slowness")  # for the reason that a station has them
     cpu: Cpu | None
 
     def __init__(self, world: World, node: Node, number: int, zone: str = "", version: VersionSpec | None = None) -> None:
