@@ -37,7 +37,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # key in the summary: English, Spanish;
     "expirations": ("expired", "caducadas"),
     "lost": ("lost", "perdidos"),
     "coalesced": ("shared a load", "compartieron una carga"),
-    "stampede": ("most misses of a key at once", "más fallos de una clave a la vez"),
+    "stampede": ("most needless loads of a key at once", "más cargas superfluas de una clave a la vez"),
     "entries": ("entries", "entradas"),
     "capacity": ("capacity", "capacidad"),
     # brokers, and the groups that subscribe to them

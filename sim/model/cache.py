@@ -63,8 +63,8 @@ class Cache(Node):
         self.keeps = False  # what it holds outlives a kill, as with a cache that writes to disk
         self.counts: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
-        self._loading: Counter[str] = Counter()  # by key, misses since it was last stored
-        self.stampede = 0  # the most of them
+        self._loads: Counter[str] = Counter()  # by key, under way
+        self.stampede = 0  # the most of them, beyond the first
         self._dice = world.streams[f"{name} ttl"]
         self._held = Level(world.loop.time())
 
@@ -84,17 +84,27 @@ class Cache(Node):
             self.forget(key)
             self.counts["expirations"] += 1
         self.counts["misses"] += 1
-        self._loading[key] += 1
-        self.stampede = max(self.stampede, self._loading[key])
         return False
+
+    def load_begins(self, key: str) -> None:
+        """A caller has missed *key*, and gets it from elsewhere."""
+        self.stampede = max(self.stampede, self._loads[key])
+        self._loads[key] += 1
+
+    def load_ends(self, key: str) -> None:
+        """It has stored *key*, or could not get it."""
+        self._loads[key] -= 1
+        if not self._loads[key]:
+            del self._loads[key]
 
     def store(self, key: str, now: float, value: object = None) -> None:
         """Keep *key*; if need be another one makes room."""
-        self._loading.pop(key, None)
+        if key not in self.entries:
+            self._shrink(places=1)  # before it is there: it has not been used yet, and would be the one to go
         self.entries.put(key, self._expiry(now))
         if value is not None:
             self.values[key] = value
-        self._shrink()
+        self._shrink()  # a fault may have left no room at all
         self._tell()
 
     def _expiry(self, now: float) -> float:
@@ -109,8 +119,9 @@ class Cache(Node):
         self._shrink()
         self._tell()
 
-    def _shrink(self) -> None:
-        while len(self.entries) > self.capacity:
+    def _shrink(self, places: int = 0) -> None:
+        """Push out whom there is no room for, where so many *places* are wanted."""
+        while self.entries and len(self.entries) + places > self.capacity:
             self.values.pop(self.entries.push_out(), None)
             self.counts["evictions"] += 1
 
@@ -148,8 +159,8 @@ class Cache(Node):
         self.stampede = 0
 
     def figures(self) -> dict[str, Any]:
-        """Since the warm-up. *lost* entries were flushed or died with an instance; *stampede*: the most misses of one key before it was
-        stored; *coalesced* look-ups waited for one that was loading already."""
+        """Since the warm-up. *lost* entries were flushed or died with an instance; *stampede*: the most loads of one key that were
+        under way at the same time, beyond the first; *coalesced* look-ups waited for one that was loading already."""
         names = ("hits", "misses", "evictions", "expirations", "lost", "coalesced")
         counts = {name: self.counts[name] - self._before[name] for name in names}
         asked = counts["hits"] + counts["misses"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import Target
 from sim.model.single_flight import SingleFlight
 from sim.model.steps import Act, AnyStep, Step, sequence
+
+if TYPE_CHECKING:
+    from sim.model.cache import Cache
 
 HIT = 200
 
@@ -40,17 +43,22 @@ class CacheLookup(Step):
 
     def build(self, instance: Instance) -> Act:
         client = instance.client(self.in_)
+        cache: Cache = client.node  # type: ignore[assignment]
         draw_key = self.key.drawer(instance.stream(f"cache {self.in_}"))
         on_miss = sequence(self.miss, instance)
         get, put = instance.recorder.operation("get"), instance.recorder.operation("put")
-        flight = SingleFlight(instance.loop, getattr(client.node, "counts", None)) if self.single_flight else None
+        flight = SingleFlight(instance.loop, cache.counts) if self.single_flight else None
 
         async def load(exchange: Exchange, key: str) -> Response | None:
-            answer = await on_miss(exchange)
-            if answer is None:
-                cause = exchange.request
-                await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
-            return answer
+            cache.load_begins(key)
+            try:
+                answer = await on_miss(exchange)
+                if answer is None:
+                    cause = exchange.request
+                    await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
+                return answer
+            finally:
+                cache.load_ends(key)
 
         async def look_up(exchange: Exchange) -> Response | None:
             cause, key = exchange.request, str(draw_key())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from sim.errors import TargetNotFound
 from sim.model.messages import Request, Response
 from sim.model.place import current_place
 from sim.model.single_flight import SingleFlight
 
 if TYPE_CHECKING:
+    from sim.model.cache import Cache
     from sim.model.handlers import Service
     from sim.model.instance import Instance
 
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
 class CacheClient:
     """Values by key."""
 
-    __slots__ = ("_client", "_flight", "_instance", "_service")
+    __slots__ = ("_cache", "_client", "_flight", "_instance", "_service")
 
     def __init__(self, service: Service, instance: Instance, name: str) -> None:
         self._service, self._instance = service, instance
         self._client = instance.client(name)
-        self._flight = SingleFlight(instance.loop, getattr(self._client.node, "counts", None))
+        if self._client.node.spec.word != "cache":
+            raise TargetNotFound(f"{name!r} is a {self._client.node.spec.word}, and no cache")
+        self._cache: Cache = self._client.node  # type: ignore[assignment]
+        self._flight = SingleFlight(instance.loop, self._cache.counts)
 
     async def get(self, key: str) -> Any:
         """The value at *key*, or None."""
@@ -48,10 +53,14 @@ class CacheClient:
         return await (self._flight.load(key, lambda: self._load(key, miss)) if single_flight else self._load(key, miss))
 
     async def _load(self, key: str, miss: Callable[[], Awaitable[Any]]) -> Any:
-        value = await miss()
-        if value is not None:
-            await self.set(key, value)
-        return value
+        self._cache.load_begins(key)
+        try:
+            value = await miss()
+            if value is not None:
+                await self.set(key, value)
+            return value
+        finally:
+            self._cache.load_ends(key)
 
     async def _send(self, method: str, word: str, key: str, body: Any = None) -> Response:
         self._service._check_alive()

@@ -46,6 +46,27 @@ def test_least_frequently_used_keeps_the_most_popular():
     assert che(1000, 1.0, 100) + 0.03 < figures["hit_ratio"] <= best + 0.01
 
 
+@pytest.mark.parametrize("eviction", ["lru", "lfu"])
+def test_a_new_key_finds_room_among_keys_that_were_used_more(eviction):
+    """Two keys were used twice each, and fill the cache: a third one misses once, and is found from then on."""
+    look = "[{cache: {in: c, key: {fixed: %s}, miss: [{sleep: 1ms}]}}]"
+    lines = {f"GET /{key}": look % key for key in "abc"}
+    text = shop(lines, f"c: {{kind: cache, capacity: 2, eviction: {eviction}}}", duration=5)
+    times = {"a": [0.1, 0.2], "b": [0.3, 0.4], "c": [1 + number / 10 for number in range(20)]}
+    users = "\n".join(f"  of_{key}: {{executor: trace, at: [{', '.join(f'{1000 * at:.0f}ms' for at in at_)}], to: shop, mix: [{{send: GET /{key}}}]}}"
+                      for key, at_ in times.items())
+    text = text[:text.index("  users:")] + users
+    figures = simulate(text).summary["caches"]["c"]
+    assert (figures["hits"], figures["misses"], figures["evictions"]) == (1 + 1 + 19, 3, 1)
+
+
+def test_a_cache_without_any_room_keeps_nothing():
+    """A limit that leaves less than one entry: every look-up misses, and nobody is in anybody's way."""
+    limit = "{kind: cache.limit, target: {service: c}, schedule: {at: 0s, for: 50s}, share: 0%}"
+    figures, _, _ = cached(items=5, duration=20, faults=limit)
+    assert figures["hits"] == figures["entries"] == 0
+
+
 def test_entries_expire():
     """A key that is asked for at rate r and lives for t is found with probability r t / (1 + r t)."""
     figures, _, _ = cached(items=1, capacity=10, more=", ttl: 1s", rate=3, duration=2000)
@@ -92,9 +113,19 @@ def test_a_hot_key_that_expires_is_loaded_by_everybody_at_once():
     assert db["reads"] == pytest.approx(figures["expirations"] * 50, rel=0.3) or db["reads"] > 500
 
 
+@pytest.mark.parametrize("miss", ["{fail: 100%}", "{query: db}"])
+def test_loads_one_after_another_are_no_stampede(miss):
+    """One key that is asked for once a second: whether its load fails each time or not, it is alone."""
+    look = f"[{{cache: {{in: c, key: {{fixed: a}}, miss: [{miss}]}}}}]"
+    result = simulate(shop({"GET /": look}, "c: {kind: cache, ttl: 500ms}\n  db: {kind: database, query: 1ms}", rate=1, of_users="arrivals: uniform,"))
+    figures = result.summary["caches"]["c"]
+    assert figures["misses"] > 50 and figures["stampede"] == 0
+
+
 def test_single_flight_lets_one_load_for_all():
-    """One of them loads, the others wait for it: the database sees one statement for each expiry."""
+    """One of them loads, the others wait for it: the database sees one statement for each expiry, and there is no stampede."""
     figures, db, result = stampeding(", single_flight: true")
+    assert figures["stampede"] == 0
     assert db["reads"] == pytest.approx(100 / 5.5, abs=2) and figures["coalesced"] > 500
     assert latency(result, figure="max") <= 0.51 and set(statuses(result)) == {"200"}
 
