@@ -2,6 +2,8 @@
 
     no route 404 · wrong method 405 · too large 413 · no token 401 · unknown token 403 · over the rate 429
     no instance, circuit open, bulkhead full 503 · too late 504 · the service behind failed, or cannot be reached 502
+
+`/health` it answers itself, for a registry must find it well whoever is ill behind it; unless a route has just that path.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sim.model.health import PATH as HEALTH
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Request, Response
 from sim.model.node import Handler, Node, NodeSpec, QueueSpec
-from sim.model.paths import METHODS, compile_pattern
+from sim.model.paths import METHODS, compile_pattern, is_pattern
 from sim.model.spans import explain
 from sim.model.steps import CallTarget
 from sim.names import UrlPath
@@ -84,7 +86,11 @@ class RouteSpec(Spec):
 
 
 class GatewaySpec(NodeSpec):
-    """The one door of the system. Its *middleware* is run in the order written, before the route."""
+    """The one door of the system. Its *middleware* is run in the order written, before the route.
+
+    Of its *routes* a request takes the first that fits, exact paths before patterns. `GET /health` it answers itself, unless a route
+    has just that path.
+    """
 
     word: ClassVar[str] = "gateway"
     kind: Literal["gateway"] = "gateway"
@@ -138,12 +144,12 @@ class GatewaySpec(NodeSpec):
 
 
 class RouteTable:
-    """Which route a request takes: the first in the order written that fits, exact paths before patterns."""
+    """Which route a request takes: the first in the order written that fits, exact paths before patterns. `/health` fits no pattern."""
 
     def __init__(self, routes: list[RouteSpec]) -> None:
         self._routes = routes
         self._patterns = [compile_pattern(route.path) for route in routes]
-        self._order = sorted(range(len(routes)), key=lambda index: "*" in routes[index].path or "{" in routes[index].path)
+        self._order = sorted(range(len(routes)), key=lambda index: is_pattern(routes[index].path))
         self._by_headers = any(route.headers for route in routes)
         self._seen: dict[str, list[int]] = {}
 
@@ -160,17 +166,20 @@ class RouteTable:
         found = self._seen.get(key)
         if found is None:
             bare = path.partition("?")[0]
-            found = [index for index in self._order if self._patterns[index].fullmatch(bare)
+            found = [index for index in self._order if self._has(index, bare)
                      and (not self._routes[index].methods or method in self._routes[index].methods)]
             if len(self._seen) >= CACHED:
                 self._seen.clear()
             self._seen[key] = found
         return found
 
-    def knows(self, path: str) -> bool:
-        """Some route has the path, with whatever method."""
-        bare = path.partition("?")[0]
-        return any(pattern.fullmatch(bare) for pattern in self._patterns)
+    def _has(self, index: int, bare: str) -> bool:
+        return self._routes[index].path == HEALTH if bare == HEALTH else self._patterns[index].fullmatch(bare) is not None
+
+    def refuses_method(self, request: Request) -> bool:
+        """There are routes with its path, and none of them takes its method."""
+        bare = request.path.partition("?")[0]
+        return any(self._has(index, bare) for index in self._order) and not self._fitting(request.method, request.path)
 
 
 class Gateway(Node):
@@ -190,7 +199,11 @@ class Gateway(Node):
 
     def operation_of(self, request: Request) -> int:
         index = self.table.find(request)
-        return self._no_route if index is None else self._operation(index, request.method)
+        return self._outside(request) if index is None else self._operation(index, request.method)
+
+    def _outside(self, request: Request) -> int:
+        """The name of what no route takes."""
+        return self._health if _asks_for_health(request) else self._no_route
 
     def _operation(self, route: int, method: str) -> int:
         found = self._operations.get((route, method))
@@ -222,6 +235,7 @@ class Gateway(Node):
             for check in checks:
                 refusal = check(exchange, route.spec)
                 if refusal is not None:
+                    instance.rejected += refusal.rejected
                     explain(instance.recorder, exchange.span, refusal.body)
                     return refusal
             return await route.serve(exchange)
@@ -234,9 +248,12 @@ class Gateway(Node):
         super().boot(instance)
 
     def _nowhere(self, exchange: Exchange) -> Response:
-        path = exchange.request.path
-        if path == HEALTH:
-            exchange.operation = self._health
+        request = exchange.request
+        exchange.operation = self._outside(request)
+        if _asks_for_health(request):
             return Response(200)
-        exchange.operation = self._no_route
-        return Response(405 if self.table.knows(path) else 404)
+        return Response(405 if self.table.refuses_method(request) else 404)
+
+
+def _asks_for_health(request: Request) -> bool:
+    return request.path.partition("?")[0] == HEALTH

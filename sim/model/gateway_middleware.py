@@ -115,7 +115,6 @@ class _Limiter:
             bucket = self._buckets[who] = TokenBucket(limit.rate, limit.burst, now)
         if bucket.try_acquire(now):
             return None
-        self._instance.rejected += 1
         return Response(429, "rate limit", rejected=True, retry_after=max(0.0, (1 - bucket.tokens(now)) / limit.rate))
 
 

@@ -60,6 +60,11 @@ def parse_target(text: str, node: str = "") -> Target:
     return Target(name, method.upper(), path)
 
 
+def is_pattern(path: str) -> bool:
+    """It stands for more than one path."""
+    return "{" in path or "*" in path
+
+
 def compile_pattern(path: str) -> re.Pattern[str]:
     """A regular expression for a pattern; `/api/orders/*` also means `/api/orders`."""
     pieces = re.split(r"(\{[^{}/]*\}|\*)", path)
@@ -80,7 +85,7 @@ class Routes(Generic[T]):
     def add(self, method: str, path: str, what: T) -> None:
         """Listen on *method* (`*` for any) and *path*."""
         self._seen.clear()
-        if "{" in path or "*" in path or method == "*":
+        if is_pattern(path) or method == "*":
             self._patterns.append((method, compile_pattern(path), what))
         else:
             self._exact[f"{method} {path}"] = what

@@ -12,14 +12,16 @@ from typing import NamedTuple
 
 from sim.mistakes import Loc
 from sim.model.gateway import GatewaySpec, RouteSpec
+from sim.model.health import PATH as HEALTH
 from sim.model.node import NodeSpec
-from sim.model.paths import Routes, Target
+from sim.model.paths import Routes, Target, is_pattern
 from sim.model.service import ServiceSpec
 from sim.model.steps import Step
 from sim.scenario.scenario import Scenario
 
 from .walk import word_of, written
 
+OWN_HEALTH = "GET " + HEALTH  # what services and gateways answer by themselves
 _DRAWN = re.compile(r"\{[^{}]*\}")
 
 # steps that name a node of one kind by its name alone: the field, and the kind
@@ -89,7 +91,7 @@ class Directory:
             return Operation(target.node, target.operation)
         found = routes.find(target.method, path)
         if found is None:
-            return None
+            return Operation(target.node, OWN_HEALTH) if f"{target.method} {path}" == OWN_HEALTH else None
         return Operation(target.node, f"{target.method} {path}" if self.kind(target.node) == "gateway" else found)
 
     def behind(self, gateway: Operation) -> Iterator[Target]:
@@ -99,7 +101,10 @@ class Directory:
         assert isinstance(spec, GatewaySpec)
         assert routes is not None
         method, _, path = gateway.key.partition(" ")
-        route = spec.routes[int(routes.find(method, path) or 0)]
+        index = routes.find(method, path)
+        if not index:
+            return
+        route = spec.routes[int(index)]
         for name in route.services:
             if name in self.nodes:
                 yield Target(name, method, self._inner(spec, path, name))
@@ -113,6 +118,14 @@ class Directory:
         return path.removeprefix(prefix)
 
 
+def runs(spec: NodeSpec, key: str, loc: Loc) -> Iterator[tuple[Loc, list[Step]]]:
+    """The lists of steps behind an operation of *spec*, which stands at *loc*, and where they stand; those of checks run side by side."""
+    if key in spec.calls():
+        yield (*loc, "endpoints", key), spec.calls()[key]
+    elif key == OWN_HEALTH and isinstance(spec, ServiceSpec) and spec.health is not None:
+        yield from (((*loc, "health", "checks", name), steps) for name, steps in spec.health.checks.items())
+
+
 def concrete(path: str) -> str:
     """A path as a request may have it: what is drawn stands there as 1."""
     return _DRAWN.sub("1", path)
@@ -121,9 +134,11 @@ def concrete(path: str) -> str:
 def _routes(spec: NodeSpec) -> Routes[str] | None:
     routes: Routes[str] = Routes()
     if isinstance(spec, GatewaySpec):
-        for index, route in enumerate(spec.routes):
+        for index, route in sorted(enumerate(spec.routes), key=lambda route: is_pattern(route[1].path)):
             for method in route.methods or ["*"]:
                 routes.add(method, route.path, str(index))
+        if not any(route.path == HEALTH and "GET" in (route.methods or ["GET"]) for route in spec.routes):
+            routes.add("GET", HEALTH, "")  # no pattern takes it
         return routes
     if not isinstance(spec, ServiceSpec) or not spec.endpoints:
         return None

@@ -17,7 +17,7 @@ from sim.model.steps import Step
 from sim.scenario.scenario import Scenario
 from sim.workload.workload import WorkloadSpec
 
-from .calls import Directory, Operation
+from .calls import OWN_HEALTH, Directory, Operation, runs
 from .times import own_time, query_time, steps_of, steps_time
 
 BEYOND_RECKONING = 1e15  # calls
@@ -77,8 +77,9 @@ class Flow:
         if self.directory.kind(operation.node) == "gateway":
             for target in self.directory.behind(operation):
                 yield from self._site(target, 1.0, loc)
-        for times, step, place in steps_of(spec.calls().get(operation.key, []), (*loc, "endpoints", operation.key), 1.0):
-            yield from self._step_calls(step, times, place)
+        for at, steps in runs(spec, operation.key, loc):
+            for times, step, place in steps_of(steps, at, 1.0):
+                yield from self._step_calls(step, times, place)
 
     def _step_calls(self, step: Step, times: float, loc: Loc) -> Iterator[CallSite]:
         for target in list(step.targets())[:1]:  # of a look-up's two, the second stores what it missed
@@ -91,7 +92,8 @@ class Flow:
 
     def operations(self) -> Iterator[Operation]:
         """Everything that a request can reach by a list of steps."""
-        return (Operation(name, key) for name, spec in self.directory.nodes.items() for key in spec.calls())
+        return (Operation(name, key) for name, spec in self.directory.nodes.items() for key in (*spec.calls(), OWN_HEALTH)
+                if any(runs(spec, key, ())))
 
     def cycles(self) -> Iterator[list[CallSite]]:
         """Calls that lead back to where they began, at every request."""
@@ -161,8 +163,9 @@ class Flow:
         own = own_time(spec)
         if own is not None:
             return own
-        if operation.key in spec.calls():
-            return steps_time(spec.calls()[operation.key], lambda step: self._call_time(step, operation.node))
+        lists = [steps for _, steps in runs(spec, operation.key, ())]
+        if lists:
+            return max(steps_time(steps, lambda step: self._call_time(step, operation.node)) for steps in lists)
         return max((self._round_trip(operation.node, site) for site in self.calls(operation)), default=0.0)
 
     def _call_time(self, step: Step, node: str) -> float:

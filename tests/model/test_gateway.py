@@ -47,6 +47,23 @@ def test_the_first_route_that_fits_wins_exact_paths_before_patterns():
         assert statuses(lab, ("GET", "/orders/7"), ("GET", "/orders/8")) == [200, 404]
 
 
+def test_a_header_that_is_missing_is_404_and_a_method_that_nobody_takes_405():
+    """The method is right without the header, so that it cannot be a wrong one."""
+    with platform(gate({"path": "/orders/*", "methods": ["GET"], "headers": {"x-version": "2"}, "to": "orders"})) as lab:
+        assert statuses(lab, ("GET", "/orders/7"), ("DELETE", "/orders/7")) == [404, 405]
+
+
+def test_the_gateway_answers_for_its_own_health():
+    """Without a token, beyond the rate, and with everything dead behind its catch-all; unless a route has just that path."""
+    limits = {"auth": {"tokens": {"demo": "shopper"}}, "rate_limit": {"rate": "1/min", "burst": 1}}
+    with platform(gate({"path": "/*", "to": "orders", "auth": "required"}, **limits)) as lab:
+        lab.instance("orders-0").kill()
+        assert statuses(lab, *[("GET", "/health")] * 3) == [200, 200, 200]
+    with platform(gate({"path": "/health", "to": "ill", "methods": ["GET"]}, {"path": "/*", "to": "orders"})) as lab:
+        assert statuses(lab, ("GET", "/health")) == [200]
+        assert lab.world.edges["gate->ill"].finished == 1
+
+
 def test_a_header_decides_between_routes_of_one_path():
     """Whoever asks for the new version gets it, by an exact value or a pattern; all others get the old one."""
     routes = ({"path": "/orders/*", "headers": {"x-version": "2*"}, "to": "orders-v2"}, {"path": "/orders/*", "to": "orders"})
@@ -132,6 +149,7 @@ def test_what_is_too_large_is_413_before_all_else():
         assert statuses(lab, ("POST", "/orders"), size=64 * 1024 + 1) == [413]
         assert statuses(lab, ("POST", "/orders"), size=64 * 1024, headers=TOKEN) == [201]
         assert statuses(lab, ("GET", "/users/me"), size=100 * 1024) == [200]
+        assert lab.instance("gate-0").rejected == 1
 
 
 # which answer
