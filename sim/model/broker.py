@@ -21,6 +21,7 @@ from sim.distributions import Constant, TimeDistribution
 from sim.errors import InvalidInput
 from sim.mistakes import Mistake, invalid
 from sim.model.broker_core import CoreGroup, route
+from sim.model.broker_inbox import Inbox
 from sim.model.broker_log import StoredMessages
 from sim.model.broker_stream import StreamGroup
 from sim.model.health import is_check
@@ -102,6 +103,7 @@ class Broker(Node):
         super().__init__(name, spec, world)
         self.confirms = spec.delivery == "at_least_once"
         self.groups: list[CoreGroup | StreamGroup] = []
+        self._inboxes: dict[Instance, Inbox] = {}
         self.leader: Instance | None = None  # who delivers
         self.counts: Counter[str] = Counter()
         self._before: Counter[str] = Counter()  # the warm-up
@@ -130,6 +132,8 @@ class Broker(Node):
         queue, deliver = subscription.group or node.name, subscription.deliver
 
         def members_changed() -> None:
+            for instance in node.instances:
+                self.inbox(instance).instance_changed()
             if subscription.everyone:
                 for instance in node.instances:
                     self._group(instance.name, pattern, deliver).join([instance], subscription.prefetch)
@@ -144,6 +148,13 @@ class Broker(Node):
 
         node.watchers.append(members_changed)
         members_changed()
+
+    def inbox(self, instance: Instance) -> Inbox:
+        """Where the messages for *instance* wait, at its side."""
+        found = self._inboxes.get(instance)
+        if found is None:
+            found = self._inboxes[instance] = Inbox(instance)
+        return found
 
     def _group(self, queue: str, pattern: str, deliver: Deliver) -> CoreGroup | StreamGroup:
         """The group of that name; a new one begins where *deliver* says."""

@@ -1,7 +1,7 @@
 """Who gets a broker's messages: queue groups, their members, and what each has been given.
 
     a group shares the messages of one pattern: every message goes to one member
-    a member takes as many at a time as it has workers (or as its subscription says); the rest waits
+    a member is sent as many as it has workers and some ahead (or as its subscription says); the rest waits
 
 How long a group keeps a message is decided by the delivery: `broker_stream` (at least once) or `broker_core` (at most once).
 """
@@ -15,18 +15,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim.model.client import plain_use
-from sim.model.messages import Request, Response
+from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import DELIVER, Delivery, Message
 from sim.model.network import LOST, LinkFailed
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
     from sim.model.broker import Broker
+    from sim.model.broker_inbox import Inbox
     from sim.model.client import Client
     from sim.model.instance import Instance
 
 
 PROGRESS = Response(0, size=40)  # bytes of a word without payload
+LEAST_AHEAD = 4  # messages; a single worker that takes no longer than the network then hardly ever waits for it
 
 
 class Member:
@@ -47,8 +49,11 @@ class Member:
 
     @property
     def free(self) -> bool:
-        """It can take one more."""
-        return self.outstanding < (self.instance.workers if self.prefetch is None else self.prefetch)
+        """It can take one more: by itself it has one at each worker, and as many that wait."""
+        if self.prefetch is not None:
+            return self.outstanding < self.prefetch
+        workers = self.instance.workers
+        return self.outstanding < workers + max(workers, LEAST_AHEAD)
 
 
 class Group:
@@ -136,6 +141,9 @@ class Group:
             self._next_member = (place + 1) % len(members)
         return best
 
+    def handled(self, given: Any) -> None:
+        """A member has handled what it was *given*, whether the broker will hear of it or not."""
+
     def in_progress(self, given: Any) -> None:
         """A member says that it is still at work on what it was *given*."""
         raise NotImplementedError
@@ -155,16 +163,17 @@ class Group:
         self._tasks.pop(task, None)
 
     async def _carry(self, leader: Instance, member: Member, message: Message, number: int, given: Any) -> None:
-        client = member.clients.get(leader)
+        client, inbox = member.clients.get(leader), self.broker.inbox(member.instance)
         if client is None:
             use = leader.node.spec.uses.get(member.instance.node.name) or plain_use()
             world, name = self.broker.world, member.instance.node.name
             client = member.clients[leader] = world.client(leader.node.name, leader, name, use, only=member.instance)
+            client.carry = client.carry or inbox.carry
             leader.clients.append(client)
         request = Request(DELIVER, self.pattern, message.trace, message.parent, self.operation, message.headers, message.size,
                           key=message.key)
         tell = partial(self._tell, client, member.instance, request, given) if self.broker.confirms else None
-        request.body = Delivery(message, number, tell)
+        request.body = Delivery(message, number, partial(self._handled, inbox, given), tell)
         task = current_task()
         assert task is not None, "messages are carried by a task of their own"
         stale = self.loop.after(self.broker.spec.stale_after, task.cancel)
@@ -180,6 +189,12 @@ class Group:
             stale.cancel()
         member.outstanding -= 1
         self.ended(member, given, response)
+
+    def _handled(self, inbox: Inbox, given: Any, exchange: Exchange, well: bool) -> None:
+        """At a member: its handler is done."""
+        inbox.handled(exchange)
+        if well:
+            self.handled(given)
 
     def _tell(self, client: Client, instance: Instance, request: Request, given: Any) -> None:
         """At a member: the word that it is at work goes to the broker, which may not be there any more."""

@@ -27,14 +27,14 @@ NO_USE = 422  # the status by which a handler says that it will never be able to
 
 
 class Entry:
-    """A message as one group has it: *deliveries* so far, and the *timer* that runs for its acknowledgement (then it is *awaited*) or for
-    its next try."""
+    """A message as one group has it: *deliveries* so far, how often it was *handled* well, and the *timer* that runs for its
+    acknowledgement (then it is *awaited*) or for its next try."""
 
-    __slots__ = ("awaited", "deliveries", "group", "message", "settled", "timer")
+    __slots__ = ("awaited", "deliveries", "group", "handled", "message", "settled", "timer")
 
     def __init__(self, group: StreamGroup, message: Message) -> None:
         self.group, self.message = group, message
-        self.deliveries = 0
+        self.deliveries = self.handled = 0
         self.settled = self.awaited = False
         self.timer: Any = None
 
@@ -130,9 +130,13 @@ class StreamGroup(Group):
                     self._bury(entry, "terminated")
                 else:
                     self._try_again(entry, self.broker.spec.delay_after(number))
-        elif entry.settled and response is not None and response.status < 400:
-            self.counts["duplicates"] += 1  # it was handled once more than needed
         self.pump()
+
+    def handled(self, given: tuple[Entry, int]) -> None:
+        entry, _ = given
+        entry.handled += 1
+        if entry.handled > 1:
+            self.counts["duplicates"] += 1
 
     def _try_again(self, entry: Entry, delay: float) -> None:
         entry.stop()

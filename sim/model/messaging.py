@@ -42,7 +42,8 @@ class Subscription:
     """Who gets the messages that fit a pattern.
 
     All subscribers to it in the same *group* share them: each message goes to one instance. Without sharing (*everyone*) each
-    instance gets all. *prefetch*: so many at a time for one instance, None as many as it has workers. *broker* None: the only one.
+    instance gets all. *prefetch*: so many are with one instance at a time, None as many as it works on and some that wait there.
+    *broker* None: the only one.
 
     It begins *start_after* seconds into the run, and of a stream with what is published from then on (*deliver* `new`), with `all` that the
     stream has, or with the `last` of that. While a message is handled the broker is told so every *in_progress* seconds (None: never).
@@ -81,12 +82,14 @@ class Message:
 
 
 class Delivery:
-    """A message as a subscriber gets it; *number* is 1 the first time. *tell* sends word that it is being worked on."""
+    """A message as a subscriber gets it; *number* is 1 the first time. *tell* sends word that it is being worked on; *ended* is told when
+    that is over, and whether it went well."""
 
-    __slots__ = ("_message", "_tell", "number")
+    __slots__ = ("_ended", "_message", "_tell", "number")
 
-    def __init__(self, message: Message, number: int, tell: Callable[[], None] | None = None) -> None:
-        self._message, self._tell = message, tell
+    def __init__(self, message: Message, number: int, ended: Callable[[Exchange, bool], None],
+                 tell: Callable[[], None] | None = None) -> None:
+        self._message, self._ended, self._tell = message, ended, tell
         self.number = number
 
     @property
@@ -227,6 +230,7 @@ async def consume(exchange: Exchange, instance: Instance, handle: Callable[[Exch
     finally:
         if telling is not None:
             telling.cancel()
+        request.body._ended(exchange, 0 < status < 400)
         recorder.write_span(pack_span(
             span, exchange.span, request.trace, start, env._now, 0.0, instance.node.index, exchange.client.caller_index,
             recorder.operation(f"process {request.path}"), instance.index, status, request.body.number, CONSUMER,

@@ -20,7 +20,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from sim.errors import ConnectFailed
+from sim.errors import ConnectFailed, ConnectionReset
 from sim.model.messages import Answer, Exchange, Response
 from sim.model.network import LOST, LinkFailed
 from sim.model.queues import QUEUES, Impatient
@@ -121,6 +121,19 @@ class Station:
         else:
             self._turned_away(exchange, Response(503, rejected=True, body="queue full"))
 
+    def take(self, exchange: Exchange) -> None:
+        """A message is due that the process had taken before and kept beside the line: it is not refused, and never one too many."""
+        self._through_hooks(exchange, self._take)
+
+    def _take(self, exchange: Exchange) -> None:
+        exchange.arrived = self.env._now
+        if not self.up:
+            self.fail(exchange, ConnectionReset(f"{self.name} was killed"))
+        elif self.door is None or not self._turned_away(exchange, self.door.arrive(exchange)):
+            self.queue.push(exchange)
+            self.waiting.change(1, self.env._now)
+            self._serve_next()
+
     def waited_too_long(self, exchange: Exchange) -> None:
         """Nobody had time for *exchange*, and it has left the line."""
         self.waiting.change(-1, self.env._now)
@@ -168,7 +181,7 @@ class Station:
 
     def _too_late(self, exchange: Exchange) -> None:
         """The time was over before the work began, and the transport says so: nothing is done."""
-        exchange.client.edge.counts["deadline.expired_on_arrival"] += 1
+        exchange.client.edge.note("deadline.expired_on_arrival", exchange.request.span)
         self._turned_away(exchange, Response(504, rejected=True, body="deadline exceeded"))
 
     async def _serve(self, exchange: Exchange) -> None:
@@ -296,7 +309,9 @@ class Station:
         self.arrive = self._arrive_through_hooks  # type: ignore[method-assign]
 
     def _arrive_through_hooks(self, exchange: Exchange) -> None:
-        proceed: Callable[[Exchange], None] = partial(Station.arrive, self)
+        self._through_hooks(exchange, partial(Station.arrive, self))
+
+    def _through_hooks(self, exchange: Exchange, proceed: Callable[[Exchange], None]) -> None:
         for hook in self._hooks:
             proceed = partial(_hooked, hook, proceed)
         proceed(exchange)

@@ -24,13 +24,17 @@ class SubscriptionSpec(Spec):
 
     A group that comes *start_after* into the run gets what is published from then on (`deliver: new`), or of a stream `all` that it has, or
     the `last` of that. Every *in_progress* it says that it is still at work, so that the stream goes on waiting for its acknowledgement.
+
+    An instance is sent *prefetch* messages before it has acknowledged one: those that its workers are at, and others that wait in its
+    memory so that no worker waits for the network. Their `ack_wait` runs already. With as many as it has workers, or fewer, each worker is
+    idle between two messages for the way of an acknowledgement there and of the next message back.
     """
 
     shorthand: ClassVar[str] = "do"
     do: list[AnyStep]
     group: str | None = Field(default=None, min_length=1)  # None: the service's name
     everyone: bool = False
-    prefetch: int | None = Field(default=None, ge=1)  # messages at a time for one instance; None: its workers
+    prefetch: int | None = Field(default=None, ge=1)  # messages with one instance; None: its workers, and as many again, at least 4
     at: str | None = None  # the broker; None: the only one
     deliver: Deliver = "new"
     start_after: Duration = 0.0
