@@ -125,10 +125,10 @@ def costs_of_a_call(*graphs, durations=(5, 15), rounds=4):
 
 @pytest.mark.validate
 def test_a_call_in_a_large_graph_costs_a_bounded_multiple_of_one_in_a_small_graph():
-    """At 500 requests a second a call costs at most four times as much with a thousand services as with ten.
+    """At 500 requests a second a call costs at most three times as much with a thousand services as with ten.
 
-    The aim is 1.43 times (30 % less speed) and is not reached on every machine: 1.2 to 2.9 times were measured, nearly all of it memory
-    that does not fit the processor's caches. This guards against worse.
+    The aim is 1.43 times (30 % less speed) and is not reached on every machine: a call takes as many instructions in both, and in the large
+    graph 47 lines of memory more that are not in a cache of 2 MB (149 once). That made 1.4 to 2.0 times. This guards against worse.
     """
     small, large = costs_of_a_call((10, 50), (1000, 5000))
-    assert large < 4 * small
+    assert large < 3 * small
