@@ -2,8 +2,10 @@
 
     p(reject) = max(0, (requests - k * accepts) / (requests + 1))      both counted over the last *window* seconds
 
-Requests are counted where they are attempted, so those that are rejected here count too; then the other side sees at most about
-k times what it accepts, however much is offered. Source: Google, Site Reliability Engineering, ch. 21, Handling Overload.
+Requests that are rejected here count too; then the other side sees at most about k times what it accepts, however much is offered.
+One that was sent counts when it has ended: while it is under way nobody knows whether it is accepted, and if it counted as one that is
+not, a slow other side would be throttled although it accepts everything, and the rejections would then keep the throttle closed.
+Source: Google, Site Reliability Engineering, ch. 21, Handling Overload.
 """
 
 from __future__ import annotations
@@ -67,15 +69,20 @@ class ClientThrottle(Policy):
         return min(self.max_rejection, max(0.0, (requests - self.k * accepts) / (requests + 1)))
 
     def admit(self, now: float, rng: Random, queue_delay: float = 0.0, priority: int = 0) -> bool:
-        """May this request be sent? It counts as attempted either way. Draws from *rng* only where there is a chance of rejection."""
-        chance = self.rejection_probability(now)
+        """May this request be sent? It counts as attempted either way, from now on: its result is expected before the next is asked for."""
+        rejected = self._rejects(now, rng)
         self._count(REQUESTS, now)
-        return chance <= 0.0 or rng.random() >= chance
+        return not rejected
 
     def on_result(self, now: float, accepted: bool) -> None:
         """The other side has accepted a request, or has not."""
         if accepted:
             self._count(ACCEPTS, now)
+
+    def _rejects(self, now: float, rng: Random) -> bool:
+        """Draws only where there is a chance of rejection."""
+        chance = self.rejection_probability(now)
+        return chance > 0.0 and rng.random() < chance
 
     def _count(self, column: int, now: float) -> None:
         self._counts.row(now)[column] += 1
@@ -86,14 +93,19 @@ class ClientThrottle(Policy):
     async def __call__(self, proceed: Proceed, *args: Any) -> Any:
         """Call *proceed*, or raise LoadShed. Whatever is answered counts as accepted, even an error, unless it says overload."""
         clock = asyncio.get_running_loop().time
-        if not self.admit(clock(), self.dice()):
+        if self._rejects(clock(), self.dice()):
+            self._count(REQUESTS, clock())
             raise self.refusal(LoadShed(self, "the other side turns too much away"), clock())
+        accepted = False
         try:
             result = await proceed(*args)
+            accepted = True
         except Exception as error:
-            self.on_result(clock(), not _turned_away(error))
+            accepted = not _turned_away(error)
             raise
-        self.on_result(clock(), True)
+        finally:
+            self._count(REQUESTS, clock())
+            self.on_result(clock(), accepted)
         return result
 
 

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from sim.kernel import SimLoop
 from sim.resilience.admission import Admission, AdmissionSpec, CoDelGate
 from sim.resilience.client_throttle import ClientThrottle, ClientThrottleSpec
 from sim.resilience.codel import CoDel
@@ -73,6 +74,59 @@ def test_a_throttled_call_is_not_sent(loop):
     assert sent + shed == 300
     assert shed > 200
     assert len(heard) == shed
+
+
+def offered(throttle, backend, rate, seconds):
+    """*rate* calls a second for so long, each through *throttle*; returns when calls reached the backend, and how many were rejected."""
+    reached = []
+
+    async def call():
+        reached.append(asyncio.get_running_loop().time())
+        await backend()
+
+    async def scenario():
+        calls = []
+        for _ in range(rate * seconds):
+            calls.append(asyncio.ensure_future(throttle(call)))
+            await asyncio.sleep(1 / rate)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with SimLoop(seed=1) as loop:
+        ends = loop.run_until_complete(scenario())
+    return reached, sum(isinstance(end, LoadShed) for end in ends)
+
+
+@pytest.mark.parametrize("k", [2.0, 1.1])
+def test_a_slow_backend_that_accepts_everything_is_not_throttled(k):
+    """A hundred calls are under way at a time, all of them accepted in the end: none is rejected, from the first to the last."""
+    reached, rejected = offered(ClientThrottle(k, rng=random.Random(1)), lambda: asyncio.sleep(0.5), rate=200, seconds=10)
+    assert (len(reached), rejected) == (2000, 0)
+
+
+def test_a_slow_backend_is_asked_k_times_what_it_accepts():
+    """It accepts 50 a second and tells after 100 ms: offered 200 a second it sees 100, as one that tells at once."""
+    limiter = TokenBucket(50, 50)
+
+    async def backend():
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.1)
+        if not limiter.try_acquire(now):
+            raise ConnectionResetError
+
+    reached, _ = offered(ClientThrottle(2.0, window=10, rng=random.Random(1)), backend, rate=200, seconds=40)
+    assert sum(at > 20 for at in reached) / 20 == pytest.approx(100, rel=0.05)
+
+
+def test_calls_that_outlive_the_window_count_when_they_fail():
+    """Each hangs for 15 s, the window is 10 s: nothing is known before, and then most are kept here."""
+
+    async def backend():
+        await asyncio.sleep(15)
+        raise TimeoutError
+
+    reached, _ = offered(ClientThrottle(2.0, window=10, rng=random.Random(1)), backend, rate=20, seconds=40)
+    assert sum(at < 15 for at in reached) == 300
+    assert sum(at > 20 for at in reached) < 20
 
 
 def test_codel_leaves_a_burst_alone_and_sheds_a_standing_queue():
