@@ -43,6 +43,84 @@ def test_a_message_that_cannot_be_sent_holds_back_its_own_key_only(loop):
     assert sent == ["2a", "x", "1a", "1b"]
 
 
+def test_after_a_restart_the_store_numbers_on():
+    """A second outbox over the same store, before and after all was sent: new ids, so that a consumer takes none as a duplicate."""
+    with SimLoop(seed=1) as loop:
+        store, consumer, effects = MemoryOutboxStore(), IdempotentConsumer(), []
+
+        async def effect(body):
+            effects.append(body)
+
+        async def send(message):
+            await consumer.handle("mailer", message.message_id, effect, message.body)
+
+        for body in ("a", "b"):
+            Outbox(store).add(body, now=0.0)
+        loop.run_until_complete(Outbox(store).deliver(send))
+        Outbox(store).add("c", now=1.0)
+        loop.run_until_complete(Outbox(store).deliver(send))
+        assert (effects, consumer.duplicates) == (["a", "b", "c"], 0)
+
+
+def test_messages_of_two_outboxes_are_told_apart_by_their_names():
+    """Orders and payments number from one each."""
+    assert [Outbox(name=name).add("x", now=0.0).message_id for name in ("orders", "payments")] == ["orders-1", "payments-1"]
+
+
+def test_an_id_that_is_pending_is_not_given_to_another_message():
+    """The first one would be lost."""
+    outbox = Outbox()
+    outbox.add("a", now=0.0, message_id="x")
+    with pytest.raises(ValueError, match="'x' is pending already"):
+        outbox.add("b", now=0.0, message_id="x")
+
+
+@pytest.mark.parametrize("keys", [["bad"] * 25, [None] * 25, [f"bad-{number}" for number in range(25)]])
+def test_messages_that_fail_for_ever_fill_no_pass(loop, keys):
+    """Twenty-five that fail before one that does not, ten a pass: it is sent, and so is what comes later, while they are tried again."""
+    outbox, sent, tries = Outbox(limit=10), [], []
+    for key in keys:
+        outbox.add("bad", now=0.0, key=key)
+    outbox.add("good 1", now=0.0, key="good")
+
+    async def send(message):
+        if message.body == "bad":
+            tries.append(message.message_id)
+            raise ConnectionError
+        sent.append(message.body)
+
+    async def scenario():
+        for _ in range(4):
+            await outbox.deliver(send)
+        outbox.add("good 2", now=0.0, key="good")
+        for _ in range(4):
+            await outbox.deliver(send)
+
+    loop.run_until_complete(scenario())
+    assert sent == ["good 1", "good 2"]
+    assert tries.count("message-1") > 1
+
+
+def test_a_key_is_in_order_over_passes(loop):
+    """The first of three fails once in a pass that is full: the others wait for it, also in the passes after."""
+    outbox, sent, fail = Outbox(limit=2), [], ["1a"]
+    for key, body in (("1", "1a"), ("2", "2a"), ("1", "1b"), ("2", "2b"), ("1", "1c")):
+        outbox.add(body, now=0.0, key=key)
+
+    async def send(message):
+        if message.body in fail:
+            fail.remove(message.body)
+            raise ConnectionError
+        sent.append(message.body)
+
+    async def scenario():
+        for _ in range(5):
+            await outbox.deliver(send)
+
+    loop.run_until_complete(scenario())
+    assert sent == ["2a", "2b", "1a", "1b", "1c"]
+
+
 def test_a_crash_between_sending_and_marking_sends_again_and_the_consumer_does_not_mind(loop):
     """At least once from the outbox, exactly one effect at the consumer, whichever message it crashed at."""
     for crash_at in range(1, 5):
