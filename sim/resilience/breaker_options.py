@@ -50,7 +50,7 @@ class BreakerOptions:
     probe_lease: float = 30.0
     """A probe that has not ended after so long gives its permit back, and its late answer does not count."""
     automatic_transition: bool = False
-    """Half-open at the very time, by a timer (or `tick`), instead of with the first call after it."""
+    """Half-open at the very time, by a timer of the running loop (without one: by `tick`), instead of with the first call after it."""
 
     def __post_init__(self) -> None:
         for name in _COUNTS:

@@ -16,8 +16,9 @@ generation number.
 from __future__ import annotations
 
 import random
-from asyncio import get_running_loop
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -58,7 +59,7 @@ class CircuitBreaker(Policy):
         self._last_wait: float | None = None
         self._until = inf  # end of OPEN, or of the longest HALF_OPEN
         self._not_permitted = 0
-        self._alarm_at = inf
+        self._alarm: tuple[AbstractEventLoop, float] | None = None  # the last one that was set
         self._apply_options()
         self._counts = self.options.sliding_window.start(now)
         self._probes = Probes(self.options, 0)
@@ -153,12 +154,14 @@ class CircuitBreaker(Policy):
         """Open, and let probes out after *seconds*."""
         self._until = now + seconds
         self._enter(OPEN, now, "by hand", until=now + seconds)
+        self._set_alarm_if_there_is_a_loop()
 
     def half_open(self, now: float) -> None:
         """Let probes out now; raise IllegalTransition where it is closed, since that lets everybody through already."""
         if self.state is CLOSED:
             raise IllegalTransition(f"{self.name} is closed: it can only be half-open after it was open")
         self._half_open(now, "by hand")
+        self._set_alarm_if_there_is_a_loop()
 
     def close(self, now: float) -> None:
         """Let everybody through and count from zero; nothing happens if it is closed already."""
@@ -178,6 +181,7 @@ class CircuitBreaker(Policy):
         self._apply_options()
         if self.options.sliding_window != before.sliding_window and self._open_to_all is not None:
             self._counts = self.options.sliding_window.start(self._origin)
+        self._set_alarm_if_there_is_a_loop()
 
     def process_ended(self, now: float) -> None:
         self._enter(CLOSED, now, "its process has ended")
@@ -265,7 +269,7 @@ class CircuitBreaker(Policy):
             self._failed(permit, error, proceed, started, clock())
             raise
         now = clock()
-        if self._bad_result is None or not self._bad_result(result):
+        if self._bad_result is None or not self._is_bad(result, permit, now):
             self.record(permit, SUCCESS, now, now - started)
         else:
             self.last_failure = None
@@ -274,8 +278,20 @@ class CircuitBreaker(Policy):
             self._set_alarm()
         return result
 
+    def _is_bad(self, result: Any, permit: BreakerPermit, now: float) -> bool:
+        assert self._bad_result is not None
+        try:
+            return self._bad_result(result)
+        except BaseException:  # nobody knows what the call has taught
+            self.release(permit, now)
+            raise
+
     def _failed(self, permit: BreakerPermit, error: BaseException, proceed: Proceed, started: float, now: float) -> None:
-        outcome = self._classify(error, proceed)
+        try:
+            outcome = self._classify(error, proceed)
+        except BaseException:
+            self.release(permit, now)
+            raise
         if outcome is FAILURE and permit.generation == self.generation:
             self.last_failure = error
         self.record(permit, outcome, now, now - started)
@@ -297,10 +313,15 @@ class CircuitBreaker(Policy):
         return FAILURE if self._failure(error) else SUCCESS
 
     def _set_alarm(self) -> None:
-        """Have `tick` called when something is due, once for each time."""
-        if self._until < inf and self._alarm_at != self._until:
-            self._alarm_at = self._until
+        """Have `tick` called when something is due, once for each time; a loop that was closed has taken its timers along."""
+        if self._until < inf and (alarm := (get_running_loop(), self._until)) != self._alarm:
+            self._alarm = alarm
             get_running_loop().call_at(self._until, self._ring)
+
+    def _set_alarm_if_there_is_a_loop(self) -> None:
+        if self._automatic:
+            with suppress(RuntimeError):  # no loop runs: who drives the breaker by hand calls `tick`
+                self._set_alarm()
 
     def _ring(self) -> None:
         self.tick(get_running_loop().time())

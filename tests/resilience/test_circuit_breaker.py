@@ -258,6 +258,23 @@ def test_a_cancelled_probe_gives_its_permit_back(loop):
     assert loop.run_until_complete(scenario()) == (State.HALF_OPEN, "well", State.CLOSED)
 
 
+@pytest.mark.parametrize(("predicate", "probe"), [("record_result", lambda: asyncio.sleep(0)), ("record_on", down), ("ignore_on", down)])
+def test_a_predicate_that_fails_gives_the_permit_back(loop, predicate, probe):
+    """Its error comes out, the probe has taught nothing, and the next caller may probe at once."""
+
+    def broken(ended):
+        raise KeyError("code")
+
+    async def scenario():
+        breaker = CircuitBreaker(**{predicate: broken})
+        breaker.open_for(0, loop.time())
+        with pytest.raises(KeyError, match="code"):
+            await breaker(probe)
+        return breaker.state, breaker.try_acquire(loop.time()) is not None
+
+    assert loop.run_until_complete(scenario()) == (State.HALF_OPEN, True)
+
+
 def test_which_errors_count():
     """record_on: failures; ignore_on: neither; all others: answers, hence successes; bad results: failures."""
 
@@ -325,6 +342,38 @@ def test_automatic_transition_by_a_timer():
         loop.run_until_complete(scenario())
     transitions = [(event.at, event.target) for event in events if event.kind == "state_transition"]
     assert transitions == [(0, "open"), (5, "half_open"), (7, "open")]
+
+
+def test_automatic_transition_after_it_was_opened_by_hand():
+    """Half-open after the 3 s that somebody asked for, and if it is only now told to be automatic, after what is left."""
+
+    async def scenario():
+        breaker, late = CircuitBreaker(automatic_transition=True), CircuitBreaker()
+        breaker.open_for(3, now=0)
+        late.open_for(3, now=0)
+        await asyncio.sleep(2.9)
+        late.reconfigure(2.9, automatic_transition=True)
+        before = breaker.state, late.state
+        await asyncio.sleep(0.1)
+        return before, (breaker.state, late.state)
+
+    with SimLoop(seed=1) as loop:
+        assert loop.run_until_complete(scenario()) == ((State.OPEN, State.OPEN), (State.HALF_OPEN, State.HALF_OPEN))
+
+
+def test_automatic_transition_in_another_loop():
+    """The loop in which it opened is gone, with its timer: the first refused call sets one in the next."""
+    breaker = CircuitBreaker(sliding_window=Consecutive(1), automatic_transition=True)
+
+    async def next_one():
+        refused = await outcome_of(breaker(down))
+        await asyncio.sleep(6)
+        return refused, breaker.state
+
+    with SimLoop(seed=1) as loop:
+        loop.run_until_complete(outcome_of(breaker(down)))
+    with SimLoop(seed=1) as loop:
+        assert loop.run_until_complete(next_one()) == (CircuitOpen, State.HALF_OPEN)
 
 
 def test_a_listener_that_fails_changes_nothing(caplog):
