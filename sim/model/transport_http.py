@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sim.errors import CallError, StatusError
 from sim.model.messages import Request, Response
 from sim.model.pool import PoolTimeout
 from sim.model.transport import Transport
-from sim.resilience.errors import Rejected
+from sim.resilience.policy import Policy
 
 if TYPE_CHECKING:
     from sim.model.client import Client
@@ -66,16 +67,18 @@ class Pool:
         self.generation += 1
 
 
-class HttpTransport(Transport):
-    """Calls over pooled connections."""
+class HttpTransport(Transport, Policy):
+    """Calls over pooled connections. It is inside the policies: a breaker does not take its refusal for a failure of the callee."""
+
+    word = "pool"
 
     def __init__(self, client: Client, connection: ConnectionSpec) -> None:
         super().__init__(client, connection)
         self.spec = connection
-        self.name = f"{client.edge.name}.pool"
+        self._name = f"{client.edge.name}.pool"
         self.pools: dict[Instance, Pool] = {}
         client.node.watchers.append(self._instances_changed)
-        client.surround(self.send)
+        client.surround(partial(self.send))  # as a pipeline composes its policies
 
     def _instances_changed(self) -> None:
         for instance, pool in list(self.pools.items()):
@@ -95,7 +98,7 @@ class HttpTransport(Transport):
             pool = self.pools[instance] = Pool(self.spec)
         try:
             await self._connection(pool, instance)
-        except (CallError, Rejected) as error:
+        except CallError as error:
             client.not_sent(request, instance, start, error)
             raise
         generation, reusable = pool.generation, False

@@ -13,7 +13,7 @@ from sim.model.client import UseSpec
 from sim.model.grpc_codes import Code, code_of, code_of_proxy, status_of
 from sim.model.messages import Response
 from sim.model.network import Drop, Fail
-from sim.telemetry.codes import Reason
+from sim.telemetry.codes import Reason, SpanKind
 from tests.model.platform_world import Platform, platform
 
 BACK = {"back": {"workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
@@ -78,6 +78,18 @@ def test_who_waits_too_long_for_a_connection_is_refused_and_nothing_was_sent():
         assert client.edge.counts["pool.rejected"] == 1
         (event,) = lab.events("pool.timeout")
         assert (event["edge"], event["instance"], event["waited"], event["size"]) == ("user->back", "back-0", 0.05, 1)
+
+
+def test_who_waits_too_long_for_a_connection_says_nothing_about_the_callee():
+    """Nothing was sent: no attempt is counted, the breaker stays closed, and outlier detection ejects nobody."""
+    with platform(BACK) as lab:
+        breaker = {"circuit_breaker": {"sliding_window": {"calls": 2}, "minimum_number_of_calls": 2}}
+        client = lab.client("back", connection={"max_connections": 1, "pool_timeout": "50ms"}, policies=[breaker],
+                            outlier_detection={"consecutive_5xx": 2, "interval": "1s", "max_ejection": "100%"})
+        assert lab.together(client, 6) == [(200, 0.14), *[(503, 0.05)] * 5]
+        assert (client.edge.sent, client.edge.opened, lab.events("outlier.ejected")) == (1, 0, [])
+        rows = lab.world.recorder.spans.array()
+        assert rows["attempt"][rows["kind"] == SpanKind.CLIENT].tolist() == [0, 0, 0, 0, 0, 1]
 
 
 def test_a_request_that_is_given_up_takes_its_connection_with_it():
