@@ -15,17 +15,18 @@ Sources: Garcia-Molina and Salem, Sagas, SIGMOD 1987; Richardson, Microservices 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .deadline import no_deadline
 from .errors import AttemptTimeout, DeadlineExceeded, Rejected
-from .events import Event, Listener, describe
+from .events import Event, Listener, describe, tell
 from .failures import status_of
 from .policy import Policy
 from .retry import Retry
-from .saga_log import Entry, Progress, SagaLog
+from .saga_log import Entry, NoStore, Progress, SagaLog
 
 Context = MutableMapping[str, Any]
 Action = Callable[[Context], Awaitable[Any]]
@@ -116,10 +117,11 @@ class Saga:
         """Do all steps, or undo what was done; a *log* that has entries of this saga goes on where they end, with their context.
 
         *compensation* retries every `undo` (three attempts, if it is not given), *forward* every retriable `do` (as *compensation*).
-        What still fails is parked; the other compensations go on, or stop. Failures of steps are returned and not raised; what the
-        store raises, and a cancellation, come out at once and leave the saga as it is, to be resumed by another run.
+        What still fails is parked; the other compensations go on, or stop. Failures of steps and of their `when` are returned and not
+        raised; what the store raises, and a cancellation, come out at once and leave the saga as it is, to be resumed by another run.
+        Without a log nothing is kept that could be resumed, and anything may be in the context.
         """
-        log = SagaLog() if log is None else log
+        log = SagaLog(NoStore()) if log is None else log
         undo_by = Retry(max_attempts=3) if compensation is None else compensation
         one = _Run(self, {} if context is None else context, log, saga_id or log.saga_id or self.name, undo_by, forward or undo_by)
         return await one.to_the_end(stop=on_compensation_failure == "stop")
@@ -169,7 +171,12 @@ class _Run:
 
     async def _do(self, step: Step) -> None:
         if step.name not in self.progress.steps:
-            if step.when is not None and not step.when(self.context):
+            try:
+                wanted = step.when is None or step.when(self.context)
+            except Exception as error:  # it was not even begun, so there is nothing of it to undo
+                await self._give_up(step, error, unknown=False)
+                return
+            if not wanted:
                 await self._write("step_skipped", step)
                 return
             await self._write("step_begun", step)
@@ -184,22 +191,32 @@ class _Run:
             await self._write("step_done", step, context=dict(self.context))
 
     async def _failed(self, step: Step, error: Exception) -> None:
-        unknown = self.saga.unknown(error)
+        unknown = self._unknown(error)
         if step.kind == "pivot" and unknown and step.undo is None:
             # it may be the point of no return already, and cannot be undone: only asking again can tell
             try:
                 await self._insist(step)
             except Exception as again:
-                error, unknown = again, self.saga.unknown(again)
+                error, unknown = again, self._unknown(again)
             else:
                 await self._write("step_done", step, context=dict(self.context))
                 return
+        await self._give_up(step, error, unknown)
+
+    async def _give_up(self, step: Step, error: Exception, unknown: bool) -> None:
         self.errors[step.name] = error
         stuck = step.kind == "retriable" or (step.kind == "pivot" and unknown and step.undo is None)
         if stuck:
             await self._write("step_stuck", step, error=describe(error))
         else:
             await self._write("step_failed", step, error=describe(error), unknown=unknown)
+
+    def _unknown(self, error: Exception) -> bool:
+        try:
+            return self.saga.unknown(error)
+        except Exception:  # who cannot tell does not know
+            logging.getLogger(__name__).exception("saga %s cannot tell whether the work was done after %r", self.saga.name, error)
+            return True
 
     async def _insist(self, step: Step) -> None:
         with no_deadline():  # there is no way back, so the caller's hurry is no reason to stop
@@ -229,8 +246,9 @@ class _Run:
         await self.log.append(self.saga_id, entry)
         self.progress.apply(entry)
         if self.saga.on_event is not None and kind not in ("step_begun", "undo_begun"):
-            self.saga.on_event(SagaEvent(at=asyncio.get_running_loop().time(), policy=self.saga.name, kind=fields.get("status", kind),
-                                         saga_id=self.saga_id, step=step.name if step else None, error=fields.get("error")))
+            now, told = asyncio.get_running_loop().time(), fields.get("status", kind)
+            tell(self.saga.on_event, SagaEvent(at=now, policy=self.saga.name, kind=told, saga_id=self.saga_id,
+                                               step=step.name if step else None, error=fields.get("error")))
 
     def _result(self) -> SagaResult:
         progress = self.progress

@@ -47,8 +47,22 @@ class MemorySagaStore:
         return copy.deepcopy(self.entries.get(saga_id, []))
 
 
+class NoStore:
+    """Keeps nothing: of a run that nobody will resume."""
+
+    def append(self, saga_id: str, entry: Entry) -> None:
+        """Forget it."""
+
+    def read(self, saga_id: str) -> tuple[Entry, ...]:
+        """None."""
+        return ()
+
+
 class SagaLog:
-    """The log of the sagas in *store* (in memory, if there is none); *saga_id* says which one, else the saga's name does."""
+    """The log of the sagas in *store* (in memory, if there is none); *saga_id* says which one, else the saga's name does.
+
+    Give each order an id of its own: a run under an id that has ended already is a resumption, which returns what that one ended with.
+    """
 
     def __init__(self, store: SagaStore | None = None, saga_id: str | None = None) -> None:
         self.store: SagaStore = MemorySagaStore() if store is None else store

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 
 import pytest
 
@@ -159,6 +160,54 @@ def test_a_condition_that_does_not_hold_skips_the_step_both_ways():
     result = run(saga, context={"amount": 50})
     assert result.status == "compensated"
     assert world.asked == ["b"]
+
+
+@pytest.mark.parametrize(("kind", "status", "asked"), [("compensatable", "compensated", ["a", "-a"]), ("retriable", "stuck", ["a"])])
+def test_a_condition_that_cannot_be_told_is_a_failure_of_its_step(kind, status, asked):
+    """Its predicate raises: the step is not begun and not undone, what was done before it is; a retriable one is stuck."""
+    world = World()
+    saga = Saga("order").step("a", world.do("a"), world.undo("a"))
+    result = run(saga.step("b", world.do("b"), kind=kind, when=lambda context: context["amount"] > 100))
+    assert (result.status, world.asked) == (status, asked)
+    assert isinstance(result.error, KeyError)
+
+
+def test_a_condition_of_the_pivot_that_runs_into_a_timeout_leaves_nothing_unknown():
+    """The pivot was not begun: it is not asked for, and what was before it is undone."""
+
+    def slow(context):
+        raise TimeoutError
+
+    world = World()
+    saga = Saga("order").step("a", world.do("a"), world.undo("a")).step("charge", world.do("charge"), kind="pivot", when=slow)
+    assert run(saga).status == "compensated"
+    assert world.asked == ["a", "-a"]
+
+
+def test_whoever_cannot_tell_whether_it_happened_does_not_know(caplog):
+    """The saga's own `unknown` raises: the failed step is undone too, and the log says why."""
+    world = World(b=[ValueError()])
+    assert run(world.saga("a", "b", unknown=lambda error: error.status == 504)).status == "compensated"
+    assert world.asked == ["a", "b", "-b", "-a"]
+    assert "cannot tell" in caplog.text
+
+
+def test_a_listener_that_fails_stops_no_saga(caplog):
+    """Its errors are logged."""
+
+    def broken(event):
+        raise RuntimeError("listener")
+
+    world = World(b=[ValueError()])
+    assert run(world.saga("a", "b", on_event=broken)).status == "compensated"
+    assert world.effects == set()
+    assert "listener" in caplog.text
+
+
+def test_without_a_log_anything_may_be_in_the_context():
+    """Also what cannot be copied, such as a lock."""
+    result = run(World().saga("a"), context={"lock": threading.Lock()})
+    assert (result.status, set(result.context)) == ("completed", {"lock", "a"})
 
 
 def test_parallel_steps_are_undone_once_all_of_them_have_ended():
