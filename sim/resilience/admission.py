@@ -20,7 +20,7 @@ from sim.units import Duration, PositiveDuration
 from .codel import CoDel
 from .drop_expired import DropExpired
 from .errors import LoadShed, RateLimited, Rejected
-from .events import CallRejected, Listener
+from .events import CallRejected, Listener, tell
 from .limiter import Limiter
 from .priority_shedder import PriorityShedder
 from .rate_limiter import RateLimiterSpec
@@ -174,5 +174,5 @@ class Admission:
 
     def _refused(self, error: Rejected, now: float) -> Rejected:
         if self.on_event is not None:
-            self.on_event(CallRejected(at=now, policy=self.name, reason=error.reason, retry_after=error.retry_after))
+            tell(self.on_event, CallRejected(at=now, policy=self.name, reason=error.reason, retry_after=error.retry_after))
         return error

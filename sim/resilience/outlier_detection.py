@@ -19,7 +19,7 @@ from pydantic import Field
 from sim.spec import Spec
 from sim.units import PositiveDuration, Share
 
-from .events import Event, Listener
+from .events import Event, Listener, tell
 from .outcomes import Outcome
 from .policy import SAME
 
@@ -196,4 +196,4 @@ class OutlierDetector:
 
     def _tell(self, event: Event) -> None:
         if self.on_event is not None:
-            self.on_event(event)
+            tell(self.on_event, event)

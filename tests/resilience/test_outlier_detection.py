@@ -79,6 +79,19 @@ def test_too_many_failures_eject_whatever_the_others_do():
     assert len(ejected) == 3
 
 
+def test_a_listener_that_fails_keeps_nobody_in(caplog):
+    """The host is ejected and comes back all the same; the listener's errors are logged."""
+
+    def broken(event):
+        raise RuntimeError("listener")
+
+    detector = OutlierDetector(on_event=broken)
+    fail(detector, "a", now=0)
+    assert detector.is_ejected("a", 0)
+    assert detector.tick(30) == (["a"], ["a"])
+    assert "listener" in caplog.text
+
+
 def test_hosts_that_are_gone_are_forgotten():
     """A host that left and came back starts afresh."""
     detector = OutlierDetector()

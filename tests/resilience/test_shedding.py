@@ -212,6 +212,19 @@ def test_the_door_of_a_server():
     assert [event.kind for event in heard] == ["rejected"] * 3
 
 
+def test_a_listener_that_fails_does_not_change_what_the_door_says(caplog):
+    """RateLimited is raised, the listener's error is logged."""
+
+    def broken(event):
+        raise RuntimeError("listener")
+
+    door = Admission({}, TokenBucket(1, 1), on_event=broken)
+    door.arrive(0.0, RNG)
+    with pytest.raises(RateLimited):
+        door.arrive(0.0, RNG)
+    assert "listener" in caplog.text
+
+
 def test_priorities_are_shed_at_the_door_by_the_delay_at_the_end_of_the_queue():
     """Requests start after 100 ms in the queue: from the next window on some of the low ones do not get into it."""
     door, rng, shed = AdmissionSpec.model_validate({"load_shedder": "priority"}).build(), random.Random(1), 0
