@@ -46,6 +46,7 @@ class EventStore:
 
     def append(self, stream: str, events: Iterable[Any], expected_version: int = ANY) -> int:
         """Write all *events* or none; returns the new version. Raise ConcurrencyConflict if the stream is not at *expected_version*."""
+        events = list(events)  # first, since whatever makes them may fail half-way, or read the stream itself
         version = self.version(stream)
         if expected_version not in (ANY, version):
             raise ConcurrencyConflict(stream, expected_version, version)

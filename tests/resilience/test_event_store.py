@@ -27,6 +27,19 @@ def test_a_writer_who_has_not_seen_the_latest_is_refused():
     assert store.append("a", [5]) == 3
 
 
+def test_events_that_cannot_all_be_made_are_not_written():
+    """A generator that raises after the first one: all or none."""
+
+    def decisions():
+        yield 100
+        raise ValueError("no credit")
+
+    store = EventStore()
+    with pytest.raises(ValueError, match="no credit"):
+        store.append("a", decisions())
+    assert (store.version("a"), store.position) == (0, 0)
+
+
 def test_streams_have_versions_and_the_store_has_positions():
     """Versions count in a stream, positions over all."""
     store = EventStore()
