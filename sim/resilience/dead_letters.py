@@ -67,7 +67,10 @@ class DeadLetters:
         return True
 
     async def process(self, handler: Callable[[Any], Awaitable[Any]], now: float) -> bool:
-        """Try the sequence again that was touched longest ago and that nobody is at. True if all of it has been handled."""
+        """Try the sequence again that was touched longest ago and that nobody is at. True if all of it was handled or discarded.
+
+        *handler* may discard the sequence that it is at: its letters are no longer tried, and what is parked anew waits for its turn.
+        """
         free = [letters[0] for sequence, letters in self.sequences.items() if sequence not in self._processed]
         if not free:
             return False
@@ -83,12 +86,17 @@ class DeadLetters:
                     letter.cause, letter.touched_at = describe(error), now
                     letter.attempts += 1
                     return False
-                letters.popleft()
-            del self.sequences[sequence]
+                if letters:  # else it was discarded meanwhile
+                    letters.popleft()
+            if self.sequences.get(sequence) is letters:
+                del self.sequences[sequence]
             return True
         finally:
             self._processed.discard(sequence)
 
     def discard(self, sequence: Hashable) -> list[DeadLetter]:
         """Give up all letters of *sequence* and return them."""
-        return list(self.sequences.pop(sequence, ()))
+        letters = self.sequences.pop(sequence, deque())
+        discarded = list(letters)
+        letters.clear()  # whoever processes them sees that they are gone
+        return discarded

@@ -262,6 +262,24 @@ def test_sequences_take_turns_by_when_they_were_touched(loop):
     assert tried == ["a", "b", "c", "a", "b"]
 
 
+def test_a_handler_may_discard_its_own_sequence(loop):
+    """What was behind the first letter is not tried; what is parked anew meanwhile stays, and waits for the next time."""
+    letters, handled = DeadLetters(), []
+    for message in ("m1", "m2"):
+        letters.park("order-7", message, "bad", now=0)
+
+    async def handler(message):
+        handled.append(message)
+        if message == "m1":
+            assert [letter.message for letter in letters.discard("order-7")] == ["m1", "m2"]
+            letters.park("order-7", "new", "bad", now=1)
+
+    assert loop.run_until_complete(letters.process(handler, now=2))
+    assert (handled, [letter.message for letter in letters.sequences["order-7"]]) == (["m1"], ["new"])
+    assert loop.run_until_complete(letters.process(handler, now=3))
+    assert (handled, len(letters)) == (["m1", "new"], 0)
+
+
 def test_there_is_a_limit_to_what_is_put_aside():
     """Neither more sequences nor longer ones than allowed; what is discarded makes room."""
     letters = DeadLetters(max_sequences=1, max_size=2)
