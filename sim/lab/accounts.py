@@ -33,7 +33,7 @@ class Account:
 class CallAccount:
     """Of one call edge, from the start, all callers together."""
 
-    counts: Counter[str]  # of policy events
+    counts: Counter[str]  # of what happened in no call
     opened: int  # times that a breaker opened
     open_s: float  # seconds that breakers were open
     under_way: int  # calls that have begun and not ended

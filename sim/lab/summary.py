@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sim.lab.accounts import NO_CALLS, Account, Books, CallAccount
+from sim.lab.deeds import CallsThatCount, Deeds
 from sim.telemetry.codes import Outcome, Reason, SpanKind, status_text
 from sim.telemetry.columns import Rows
 from sim.telemetry.result import Names, Requests, Table
@@ -107,25 +108,27 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
     }
 
 
-def call_figures(spans: Table, before: CallAccount, after: CallAccount) -> dict[str, Any]:
-    """One entry of `calls`: calls that ended, and what policies did, between two accounts; `unfinished` are under way at the later one."""
+def call_figures(spans: Table, deeds: Deeds, before: CallAccount, after: CallAccount) -> dict[str, Any]:
+    """One entry of `calls`: those that began after the warm-up and have ended, and what policies did in them; `unfinished` are under way.
+
+    An attempt is the first one of its call, a hedge or a retry, whoever makes it: the caller's own policies or its sidecar. What happens
+    in no call, as a breaker's transitions, counts if it did between the two accounts.
+    """
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
-    counts = after.counts - before.counts
-    rejected = {word: sum(number for name, number in counts.items() if name.startswith(f"{word}.") and name.endswith(".rejected"))
-                for word in REFUSING}
     return {
         "calls": calls,
         "attempts": attempts,
         "unfinished": after.under_way,
         "amplification": ratio(attempts, calls),
         "success_ratio": ratio(good, calls),
-        "timeouts": counts["timeout.timeout"] + counts["deadline.deadline_exceeded"],
-        "retries": counts["retry.retry"],
-        "rejected": rejected,
+        "timeouts": deeds.by_policy("timeout", "timeout") + deeds.by_policy("deadline", "deadline_exceeded"),
+        "retries": attempts - int((spans.attempt > 0).sum()) - deeds.hedges,
+        "hedges": deeds.hedges,
+        "rejected": {word: deeds.by_policy(word, "rejected") for word in REFUSING},
         "latency_s": latency_figures(spans.duration),
         "breaker": {"opened": after.opened - before.opened, "open_s": after.open_s - before.open_s},
-        "policies": dict(sorted(counts.items())),
+        "policies": dict(sorted((after.counts - before.counts + deeds.counts).items())),
     }
 
 
@@ -136,6 +139,7 @@ def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmu
     counted = requests[requests.intended >= warmup]
     served = Groups(world.recorder.spans, SpanKind.SERVER, warmup)
     called = Groups(world.recorder.spans, SpanKind.CLIENT, warmup)
+    counting = CallsThatCount(world.edges.values(), world.recorder.spans, warmup)
     node_of = world.recorder.node
     return {
         "requests": request_totals(requests),
@@ -143,7 +147,7 @@ def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmu
                       for name, load in loads.items()},
         "services": {name: service_figures(served.of(node.index), before.nodes[name], after.nodes[name], queue_peak(world, name))
                      for name, node in world.nodes.items()},
-        "calls": {edge.name: call_figures(called.of(node_of(edge.caller), node_of(edge.callee)),
+        "calls": {edge.name: call_figures(called.of(node_of(edge.caller), node_of(edge.callee)), counting.deeds(edge),
                                           before.edges.get(edge.name, NO_CALLS), after.edges[edge.name])
                   for edge in world.edges.values()},
         **{f"{word}s": {name: node.figures() for name, node in world.nodes.items() if node.spec.word == word} for word in OWN_FIGURES},

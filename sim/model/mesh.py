@@ -11,13 +11,14 @@ attempts of the one and three of the other are nine.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from sim.distributions import Constant, TimeDistribution
+from sim.model.client import CALL
 from sim.model.mesh_tls import Certificates, Handshakes, MtlsSpec
-from sim.model.messages import Exchange, Response
+from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import DELIVER
 from sim.model.network import Delay, Link, Rule
 from sim.model.perception import Perception
@@ -29,7 +30,7 @@ from sim.spec import SharedSpec, Spec
 from sim.units import PositiveDuration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from sim.model.client import Client, Send
     from sim.model.instance import Instance
@@ -88,7 +89,7 @@ class Mesh:
         if exchange.client.caller in allowed or exchange.request.method == DELIVER:  # messages come over a connection of our own making
             proceed(exchange)
         else:
-            exchange.client.edge.counts["mesh.not_allowed"] += 1
+            exchange.client.edge.note("mesh.not_allowed", exchange.request.span)
             exchange.instance.reply(exchange, Response(403, body=f"{exchange.client.caller} is not allowed"))
 
     def equip(self, client: Client) -> None:
@@ -103,7 +104,12 @@ class Mesh:
 def _compose(client: Client, policies: list[PolicySpec], send: Send) -> Send:
     for policy in reversed(client.world.pipeline(client, policies, "mesh").policies):
         send = partial(policy.__call__, send)
-    return send
+    return partial(_in_call, send)
+
+
+def _in_call(send: Send, request: Request) -> Coroutine[Any, Any, Response]:
+    CALL.set(request.span)
+    return send(request)
 
 
 def dress(world: World, link: Link) -> None:

@@ -64,7 +64,11 @@ class ConnectionPool(Policy):
 
     async def __call__(self, proceed: Proceed, *args: Any) -> Any:
         """Run *proceed* on a connection."""
-        await self.acquire()
+        try:
+            await self.acquire()
+        except PoolTimeout:
+            self.client.edge.note("pool.rejected", args[0].span)
+            raise
         try:
             return await proceed(*args)
         finally:
@@ -127,6 +131,5 @@ class ConnectionPool(Policy):
         if self._line.pop(id(turn), None) is not None and not turn.done():
             self.timeouts += 1
             client = self.client
-            client.edge.counts["pool.rejected"] += 1
             client.recorder.event("pool.timeout", edge=client.edge.name, caller=client.source.name, waited=self.max_wait, size=self.size)
             turn.set_exception(PoolTimeout(self, f"no connection within {self.max_wait:g} s"))

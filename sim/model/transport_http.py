@@ -97,7 +97,7 @@ class HttpTransport(Transport, Policy):
         if pool is None:
             pool = self.pools[instance] = Pool(self.spec)
         try:
-            await self._connection(pool, instance)
+            await self._connection(pool, instance, request)
         except CallError as error:
             client.not_sent(request, instance, start, error)
             raise
@@ -112,13 +112,13 @@ class HttpTransport(Transport, Policy):
         finally:
             pool.give_back(self.env._now, generation, reusable)
 
-    async def _connection(self, pool: Pool, instance: Instance) -> None:
+    async def _connection(self, pool: Pool, instance: Instance, request: Request) -> None:
         """Have a connection: an idle one, a new one, or one that somebody gives back."""
         if pool.take(self.env._now):
             return
         if pool.has_room():
             pool.used += 1
-        elif await self._turn(pool, instance):
+        elif await self._turn(pool, instance, request):
             return
         try:
             await self.open(instance)
@@ -126,7 +126,7 @@ class HttpTransport(Transport, Policy):
             pool.give_back(self.env._now, pool.generation, reusable=False)
             raise
 
-    async def _turn(self, pool: Pool, instance: Instance) -> bool:
+    async def _turn(self, pool: Pool, instance: Instance, request: Request) -> bool:
         """Wait for one of the connections in use; True if it can be used again."""
         turn: Future[bool] = Future(loop=self.loop)
         pool.waiting.append(turn)
@@ -139,7 +139,7 @@ class HttpTransport(Transport, Policy):
             if not isinstance(error, TimeoutError):
                 raise
         client = self.client
-        client.edge.counts["pool.rejected"] += 1
+        client.edge.note("pool.rejected", request.span)
         client.recorder.event("pool.timeout", edge=client.edge.name, caller=client.source.name, waited=self.spec.pool_timeout,
                               size=self.spec.max_connections, instance=instance.name)
         raise PoolTimeout(self, f"no free connection to {instance.name} within {self.spec.pool_timeout:g} s")
