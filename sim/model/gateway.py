@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -25,6 +26,7 @@ from sim.model.spans import explain
 from sim.model.steps import CallTarget
 from sim.names import UrlPath
 from sim.resilience.policies import AnyPolicy
+from sim.resilience.policy import PolicySpec
 from sim.spec import Spec, did_you_mean
 from sim.units import PositiveDuration, Size
 
@@ -37,8 +39,9 @@ CACHED = 50_000  # looked-up paths that are remembered
 class RouteSpec(Spec):
     """What comes with this *path*, one of these *methods* (none: any) and these *headers* (`*` in a value is any text) goes to a service.
 
-    *to* names it; *split* names several, each with its weight; *compose* makes several calls and puts their answers together. If the
-    service fails or refuses, *fallback* is called instead, and the answer counts as degraded.
+    *to* names it; *split* names several, each with its weight; *compose* makes several calls and puts their answers together. After
+    *timeout* it is 504, or what a composition has without its optional parts. If the service fails, refuses or is too late, *fallback*
+    is called instead, for which there is as much time again, and the answer counts as degraded.
     """
 
     path: UrlPath
@@ -78,11 +81,13 @@ class RouteSpec(Spec):
         """Where requests are passed on to."""
         return [self.to] if self.to is not None else list(self.split or ())
 
-    @property
-    def callees(self) -> set[str]:
-        """Whom a request on this route may be sent to."""
-        parts = [part.send for part in (self.compose or {}).values()] + ([self.fallback] if self.fallback is not None else [])
-        return {*self.services, *(target.node for target in parts)}
+    def ways(self, callee: str) -> Iterator[tuple[float | None, list[PolicySpec]]]:
+        """For each call of *callee* that it may make: how long that may take (None: without end), and the route's policies around it."""
+        if callee in self.services:
+            yield self.timeout, self.policies
+        yield from ((part.within(self.timeout), self.policies) for part in (self.compose or {}).values() if part.send.node == callee)
+        if self.fallback is not None and self.fallback.node == callee:
+            yield self.timeout, []
 
 
 class GatewaySpec(NodeSpec):

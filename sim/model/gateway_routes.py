@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sim.model.failures import pass_on
@@ -13,6 +13,8 @@ from sim.model.spans import explain
 from sim.model.steps import CallTarget
 from sim.resilience.deadline import deadline_at
 from sim.spec import Spec
+from sim.telemetry.codes import Reason
+from sim.units import PositiveDuration
 
 if TYPE_CHECKING:
     from sim.model.client import Client
@@ -20,15 +22,24 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
 
 
+TOO_LATE = int(Reason.TIMEOUT)
 USER = "x-user"  # the header that tells services who has shown a token
 
 
 class PartSpec(Spec):
-    """One call of a composition; an *optional* one that fails leaves a degraded answer."""
+    """One call of a composition; an *optional* one that fails, or is not there in time, leaves a degraded answer.
+
+    Its time is that of the route, or *timeout* if that is shorter.
+    """
 
     shorthand: ClassVar[str] = "send"
     send: CallTarget
     optional: bool = False
+    timeout: PositiveDuration | None = None
+
+    def within(self, limit: float | None) -> float | None:
+        """How long it may take where the whole has so long, in seconds (None: without end)."""
+        return min((time for time in (self.timeout, limit) if time is not None), default=None)
 
 
 class PartFailed(Exception):
@@ -52,22 +63,24 @@ class Route:
         self._fallback = instance.client(spec.fallback.node) if spec.fallback is not None else None
 
     async def serve(self, exchange: Exchange) -> Response:
-        """Answer within the route's time."""
-        if self.spec.timeout is None:
-            return await self._answer(exchange)
-        with deadline_at(self.instance.loop.time() + self.spec.timeout):
-            try:
-                async with asyncio.timeout(self.spec.timeout):
-                    return await self._answer(exchange)
-            except TimeoutError:
-                explain(self.instance.recorder, exchange.span, "timeout of the route")
-                return Response(504)
-
-    async def _answer(self, exchange: Exchange) -> Response:
-        response = await (self._compose(exchange) if self.parts else self._forward(exchange))
+        """Answer within the route's time; the fallback has as long again."""
+        limit = self.spec.timeout
+        response = await (self._compose(exchange) if self.parts else self._in_time(exchange, self._forward(exchange), limit, "the route"))
         if self._fallback is not None and (response.status >= 500 or response.rejected):
             return await self._fall_back(exchange, response)
-        return response
+        return response if response.status < 400 else pass_on(response)
+
+    async def _in_time(self, exchange: Exchange, answer: Coroutine[Any, Any, Response], limit: float | None, of: str) -> Response:
+        """The *answer* if it comes within *limit* seconds (None: whenever it comes), else 504."""
+        if limit is None:
+            return await answer
+        with deadline_at(self.instance.loop.time() + limit):
+            try:
+                async with asyncio.timeout(limit):
+                    return await answer
+            except TimeoutError:
+                explain(self.instance.recorder, exchange.span, f"timeout of {of}")
+                return Response(504, reason=TOO_LATE)
 
     async def _forward(self, exchange: Exchange) -> Response:
         cause = exchange.request
@@ -78,7 +91,7 @@ class Route:
             cause.priority))
         if response.degraded:
             exchange.degraded = True
-        return response if response.status < 400 else pass_on(response)
+        return response
 
     def _headers(self, request: Request) -> Mapping[str, str]:
         """What services behind get: whoever has shown a token is named, and nobody else can name himself."""
@@ -91,9 +104,10 @@ class Route:
         """What is asked instead; *response* stays the answer if that fails too."""
         target = self.spec.fallback
         assert self._fallback is not None and target is not None, "there is something to ask"
-        answer = await self._send(self._fallback, target, self.instance.recorder.operation(target.operation), exchange)
+        asked = self._send(self._fallback, target, self.instance.recorder.operation(target.operation), exchange)
+        answer = await self._in_time(exchange, asked, self.spec.timeout, "the fallback")
         if answer.status >= 400:
-            return response
+            return pass_on(response)
         exchange.degraded = True
         return answer
 
@@ -106,13 +120,13 @@ class Route:
     # composition
 
     async def _compose(self, exchange: Exchange) -> Response:
-        """All parts at once; the first one that is needed and fails ends the others."""
+        """All parts at once, each with its time; the first one that is needed and fails ends the others."""
         loop = self.instance.loop
         tasks = [loop.create_task(self._part(name, exchange), name=f"{self.instance.name} part {name}") for name in self.parts]
         try:
             found = await asyncio.gather(*tasks)
         except PartFailed as failed:
-            return pass_on(failed.response)
+            return failed.response
         finally:
             for task in tasks:
                 task.cancel()
@@ -120,7 +134,8 @@ class Route:
 
     async def _part(self, name: str, exchange: Exchange) -> Any:
         client, part, operation = self.parts[name]
-        response = await self._send(client, part.send, operation, exchange)
+        asked = self._send(client, part.send, operation, exchange)
+        response = await self._in_time(exchange, asked, part.within(self.spec.timeout), f"the part {name}")
         if response.status >= 400 and not part.optional:
             raise PartFailed(response)
         if response.status >= 400 or response.degraded:

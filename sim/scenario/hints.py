@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sim.mistakes import Loc, Mistake
+from sim.model.gateway import RouteSpec
+from sim.model.mesh import MeshSpec
 from sim.model.paths import Target
 from sim.resilience.explain import explain_specs
-from sim.resilience.policy import PolicySpec
 from sim.scenario.scenario import Scenario
 from sim.spec import Spec
 from sim.units import format_duration
@@ -64,11 +65,32 @@ def _policy_orders(scenario: Scenario) -> Iterator[Mistake]:
         for loc, spec in written(group, (part,)):
             policies = getattr(spec, "policies", None)
             if isinstance(spec, Spec) and isinstance(policies, list):
-                yield from _policy_warnings(policies, (*loc, "policies"))
+                yield from _told(explain_specs(policies).warnings, (*loc, "policies"))
+    for name, node in scenario.nodes().items():
+        yield from _parts_too_late(getattr(node, "routes", []), ("services", name, "routes"))
+        if node.mesh is not None:
+            yield from _told(mesh_warnings(node.mesh), ("services", name, "mesh", "per_try_timeout"))
 
 
-def _policy_warnings(policies: list[PolicySpec], loc: Loc) -> Iterator[Mistake]:
-    for warning in explain_specs(policies).warnings:
+def _parts_too_late(routes: list[RouteSpec], loc: Loc) -> Iterator[Mistake]:
+    """Parts of compositions with more time than their route has."""
+    for index, route in enumerate(routes):
+        for name, part in (route.compose or {}).items():
+            if route.timeout is not None and part.timeout is not None and part.timeout >= route.timeout:
+                yield Mistake((*loc, index, "compose", name, "timeout"),
+                              f"the time of the route is over by then: it has {format_duration(route.timeout)}", "make this one shorter")
+
+
+def mesh_warnings(mesh: MeshSpec) -> Iterator[str]:
+    """What of a mesh's times cannot work as it is meant, with its cure; as `explain_specs` has it for policies."""
+    if mesh.timeout is not None and mesh.per_try_timeout is not None and mesh.per_try_timeout >= mesh.timeout:
+        one, all_of_them = format_duration(mesh.per_try_timeout), format_duration(mesh.timeout)
+        yield (f"the mesh's time for one attempt ({one}) is not below that for all of them ({all_of_them}): it never ends one, and no "
+               "second attempt ever starts; make `per_try_timeout` shorter")
+
+
+def _told(warnings: Iterable[str], loc: Loc) -> Iterator[Mistake]:
+    for warning in warnings:
         what, _, cure = warning.rpartition("; ")
         yield Mistake(loc, what or cure, cure if what else "", at_key=True)
 

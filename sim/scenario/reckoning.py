@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sim.model.gateway import GatewaySpec
+from sim.model.mesh import MeshSpec
 from sim.resilience.deadline import DeadlineSpec
 from sim.resilience.explain import explain_specs
-from sim.resilience.policy import PolicySpec
+from sim.resilience.policy import PolicySpec, Worst
 from sim.resilience.timeout import TimeoutSpec
 from sim.scenario.calls import Operation
 from sim.scenario.flow import Flow, workers
+from sim.scenario.hints import mesh_warnings
 from sim.scenario.scenario import Scenario
 from sim.scenario.walk import word_of
 
@@ -122,11 +124,21 @@ def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> 
 
 def _edge(scenario: Scenario, caller: str, callee: str, rate: float) -> EdgeCost:
     """Where a gateway has several routes to one service, the policies are those of the route whose calls may take longest."""
-    ways = [(explain_specs(policies), policies) for policies in _ways(scenario, caller, callee)]
+    mesh = _mesh(scenario, caller, callee)
+    inside = mesh.policies() if mesh is not None else []
+    attempt = explain_specs(inside)
+    ways = [(explain_specs(policies, Worst(attempt.attempts, attempt.latency)), policies) for policies in _ways(scenario, caller, callee)]
     longest, policies = max(ways, key=lambda way: way[0].latency)
     attempts = max(worst.attempts for worst, _ in ways)
-    warnings = list(dict.fromkeys(warning for worst, _ in ways for warning in worst.warnings))
-    return EdgeCost(f"{caller}->{callee}", rate, [word_of(policy) for policy in policies], attempts, longest.latency, warnings)
+    warnings = [warning for worst, _ in ways for warning in worst.warnings] + list(mesh_warnings(mesh) if mesh is not None else ())
+    words = [*map(word_of, policies), *(f"mesh {word_of(policy)}" for policy in inside)]
+    return EdgeCost(f"{caller}->{callee}", rate, words, attempts, longest.latency, list(dict.fromkeys(warnings)))
+
+
+def _mesh(scenario: Scenario, caller: str, callee: str) -> MeshSpec | None:
+    """What the sidecar of *caller*, if it has one, does with calls of *callee*."""
+    nodes = scenario.nodes()
+    return nodes[callee].mesh if caller in nodes and nodes[caller].mesh is not None else None
 
 
 def _ways(scenario: Scenario, caller: str, callee: str) -> list[list[PolicySpec]]:
@@ -137,9 +149,9 @@ def _ways(scenario: Scenario, caller: str, callee: str) -> list[list[PolicySpec]
         return [[*patience, *workload.policies]]
     spec = scenario.services[caller]
     own = list(spec.uses[callee].policies) if callee in spec.uses else []
-    routes = [route for route in spec.routes if callee in route.callees] if isinstance(spec, GatewaySpec) else []
-    limits = [[DeadlineSpec.model_construct(duration=route.timeout)] if route.timeout is not None else [] for route in routes]
-    return [[*limit, *route.policies, *own] for route, limit in zip(routes, limits, strict=True)] or [own]
+    routes = spec.routes if isinstance(spec, GatewaySpec) else []
+    return [[*([DeadlineSpec.model_construct(duration=limit)] if limit is not None else []), *policies, *own]
+            for route in routes for limit, policies in route.ways(callee)] or [own]
 
 
 def _worst_arrivals(scenario: Scenario, edges: Sequence[EdgeCost]) -> dict[str, float]:

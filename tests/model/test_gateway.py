@@ -216,6 +216,31 @@ def test_a_composition_shares_the_time_of_its_route():
         assert lab.world.edges["gate->ill"].finished == 1
 
 
+def test_a_composition_answers_in_time_with_what_it_has():
+    """An optional part hangs: after the route's 100 ms the others are the answer, degraded, with nothing in the place of that one."""
+    parts = {"user": "users GET /users/me", "slow": {"send": "ill GET /slow", "optional": True}}
+    route = {"path": "/me", "compose": parts}
+    with platform(gate({**route, "timeout": "100ms"})) as lab:
+        start = lab.loop.time()
+        answer = lab.ask(lab.client("gate"), path="/me")
+        assert (answer.status, answer.degraded, list(answer.json), answer.json["slow"]) == (200, True, ["user", "slow"], None)
+        assert lab.loop.time() - start == pytest.approx(0.12)
+    parts["slow"]["timeout"] = "30ms"
+    with platform(gate({**route, "timeout": "100ms"})) as lab:  # a time of its own, but the user takes 40 ms anyhow
+        assert lab.timed(lab.client("gate"), path="/me") == (200, 0.06)
+    with platform(gate({"path": "/me", "compose": {"slow": {"send": "ill GET /slow", "timeout": "30ms"}}})) as lab:
+        assert lab.timed(lab.client("gate"), path="/me") == (504, 0.05)
+
+
+def test_a_fallback_is_asked_when_the_time_of_the_route_is_over():
+    """And has as long again: 100 ms and 30 ms for one that answers, twice 100 ms and then 504 for one that hangs too."""
+    route = {"to": "ill", "timeout": "100ms"}
+    with platform(gate({**route, "path": "/slow", "fallback": "orders GET /orders/1"})) as lab:
+        assert lab.timed(lab.client("gate"), path="/slow") == (200, 0.15)
+    with platform(gate({**route, "path": "/slow", "fallback": "ill GET /slow"})) as lab:
+        assert lab.timed(lab.client("gate"), path="/slow") == (504, 0.22)
+
+
 # what cannot be meant
 
 WRONG = [

@@ -37,6 +37,8 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("methods: [GET, POST]", "methods: GET", "GET, to", "should be a list, not 'GET'", "write `- item` lines, or [a, b]"),
     ("users: 90,", "users: 90%,", "90%", "should be a whole number, not '90%'", "remove the '%'"),
     ("GET orders/orders", "GET order/orders", "GET order/", "there is no service 'order'", "did you mean 'orders'?"),
+    ("me, compose: {orders: GET orders/orders,", "me, timeout: 2s, compose: {orders: {send: GET orders/orders, timeout: 2s},", "2s},",
+     "the time of the route is over by then: it has 2s", "make this one shorter"),
     # transports and balancers
     ("protocol: grpc", "protocol: gRPC", "gRPC", "should be 'http' or 'grpc', not 'gRPC'", "did you mean 'grpc'?"),
     ("max_age: 1m", "max_connections: 10", "max_connections", "`max_connections` is of http", "of grpc are:"),
@@ -62,6 +64,8 @@ def test_the_scenario_itself_is_sound(tmp_path):
     # mesh
     ("allow: [orders]", "allow: [order]", "order]", "there is no service or workload 'order'", "did you mean 'orders'?"),
     ("allow: [orders]", "allow: [users]", "allow", "'orders' will be answered 403: not on this list", "add orders"),
+    ("timeout: 1s}\n    endpoints: {POST", "timeout: 1s, per_try_timeout: 1s}\n    endpoints: {POST", "per_try",
+     "the mesh's time for one attempt (1s) is not below that for all of them (1s)", "make `per_try_timeout` shorter"),
     ("{valid_for: 1h, rotate: true}", "true", "true", "should be 'strict' or 'permissive', not true", ""),
     ("    mesh: {mtls: {}}\n", "    mesh: {}\n", "mtls", "'orders' cannot connect: no certificate", "give 'orders' `mesh: {mtls: {}}`"),
     ("rotate: true", "rotate: false, age: 1h", "mtls", "the certificates expire within the run", "unless that is the point: `rotate: true`"),

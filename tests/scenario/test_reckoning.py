@@ -86,6 +86,36 @@ def test_a_route_s_time_and_policies_bound_the_calls_of_a_gateway():
     assert (without["gate->shop"].latency, without["gate->shop"].policies) == (3.0, ["deadline", "retry", "retry"])
 
 
+MESHED = """
+name: meshed
+duration: 10s
+services:
+  front: {mesh: {}, uses: {back: {policies: [{retry: {max_attempts: 3, backoff: 0ms}}]}}, endpoints: {GET /: [{call: back GET /}]}}
+  back: {mesh: {timeout: 250ms, per_try_timeout: 100ms, retry: {max_attempts: 3, backoff: 0ms}}, endpoints: {GET /: [{work: 1ms}]}}
+workloads: {users: {rate: 1/s, to: front, mix: [{send: GET /}]}}
+"""
+
+
+def test_a_mesh_adds_its_attempts_and_its_time_where_the_caller_has_a_sidecar():
+    """Three times three attempts, each three within 250 ms; without a sidecar of the caller there is the application's retry alone."""
+    costs = {edge.name: edge for edge in reckon(loads(MESHED)).edges}["front->back"]
+    assert (costs.attempts, costs.latency) == (9, pytest.approx(0.75))
+    assert costs.policies == ["retry", "mesh timeout", "mesh retry", "mesh timeout"] and not costs.warnings
+    bare = {edge.name: edge for edge in reckon(loads(MESHED.replace("front: {mesh: {}, ", "front: {"))).edges}["front->back"]
+    assert (bare.attempts, bare.latency, bare.policies) == (3, math.inf, ["retry"])
+    (warning,) = {edge.name: edge for edge in reckon(loads(MESHED.replace("250ms", "100ms"))).edges}["front->back"].warnings
+    assert "the mesh's time for one attempt (100ms) is not below that for all of them (100ms)" in warning
+
+
+def test_parts_of_a_composition_and_fallbacks_are_bounded_each_by_its_own_time():
+    """A part has its own time or that of the route; a fallback has the route's, and none of its policies."""
+    text = GATEWAY.replace("path: /both, compose: {one: shop GET /, two: other GET /}",
+                           "path: /both, timeout: 2s, compose: {one: shop GET /, two: {send: other GET /, timeout: 1500ms}}")
+    text = text.replace("{send: GET /quick/1}", "{send: GET /quick/1}, {send: GET /both}")
+    costs = {edge.name: edge for edge in reckon(loads(text)).edges}
+    assert (costs["gate->shop"].latency, costs["gate->other"].latency) == (3, 1.5)
+
+
 def test_overload_waits_for_ever():
     """Ten times the load cannot be served, and the wait has no end."""
     reckoning = reckon(loads(CHAIN.replace("rate: 50/s", "rate: 500/s")))
