@@ -1,0 +1,101 @@
+"""`calls` of summary.json: its counters cover the same calls, those that began after the warm-up and have ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.model.small_runs import at, ran, users
+
+ALWAYS_BAD = {"fail": "100%"}
+HANGING = {"sleep": "1h"}
+AT_ONCE = {"kind": "constant", "delay": "1ms"}
+
+
+def called(step: dict[str, Any], load: dict[str, Any] | None = None, *, policies: Any = (), duration: str = "30s", **more: Any) -> dict[str, Any]:
+    """The figures of the calls of *load*, or of `users` with *policies*, to a service that does *step* for each."""
+    services = {"api": {"workers": 1000, "endpoints": {"GET /": [step]}}}
+    result = ran(services, {"users": load or users("api", policies=policies)}, duration, latency="0ms", **more)
+    figures: dict[str, Any] = result.summary["calls"]["users->api"]
+    return figures
+
+
+def first_tries(edge: dict[str, Any]) -> int:
+    """Attempts that are neither retries nor hedges."""
+    return int(edge["attempts"] - edge["retries"] - edge["hedges"])
+
+
+def test_retries_are_those_of_the_calls_that_count():
+    """Each call fails twice, five seconds apart: those of the warm-up that retry after it do not count, nor those that have not ended."""
+    retry = {"retry": {"max_attempts": 2, "backoff": {"kind": "constant", "delay": "5s"}}}
+    edge = called(ALWAYS_BAD, users("api", rate="1/s", policies=[retry]), duration="60500ms", warmup="10s")
+    assert (edge["calls"], edge["attempts"], edge["retries"], edge["unfinished"]) == (46, 92, 46, 5)
+    assert edge["policies"] == {"retry.retry": 46, "retry.retry_gave_up": 46}
+
+
+def test_timeouts_are_those_of_the_calls_that_count():
+    """Of a service that hangs each call ends by its timeout: there are as many of the one as of the other."""
+    edge = called(HANGING, policies=[{"timeout": "8s"}], warmup="10s")
+    assert edge["calls"] == edge["timeouts"] == edge["policies"]["timeout.timeout"] > 100
+
+
+def test_a_refusal_after_the_warm_up_of_a_call_before_it_does_not_count():
+    """All but one wait eight seconds in vain for the bulkhead: calls without an attempt, and each is one refusal."""
+    bulkhead = {"bulkhead": {"max_concurrent_calls": 1, "max_queued_calls": 1000, "max_wait_duration": "8s"}}
+    edge = called(HANGING, policies=[bulkhead], warmup="10s")
+    assert edge["calls"] == edge["rejected"]["bulkhead"] > 100
+    assert edge["attempts"] == edge["retries"] == 0
+
+
+def test_a_retry_that_was_not_sent_is_none():
+    """The circuit is open when the second attempt is due, or the caller's time is over: first tries and retries are all attempts."""
+    breaker = {"circuit_breaker": {"sliding_window": {"calls": 4}, "minimum_number_of_calls": 4, "wait_duration_in_open_state": "1s"}}
+    edge = called(ALWAYS_BAD, policies=[{"retry": {"max_attempts": 3, "backoff": AT_ONCE}}, breaker])
+    assert edge["policies"]["retry.retry"] > edge["retries"] > 0 and edge["rejected"]["circuit_breaker"] > edge["calls"] / 2
+    retries_refused = edge["policies"]["retry.retry"] - edge["retries"]
+    assert first_tries(edge) == edge["calls"] - (edge["rejected"]["circuit_breaker"] - retries_refused)
+    slow = called(ALWAYS_BAD, policies=[{"timeout": "1s"}, {"retry": {"max_attempts": 2, "backoff": {"kind": "constant", "delay": "2s"}}}])
+    assert slow["attempts"] == slow["calls"] == slow["policies"]["retry.retry"] and slow["retries"] == 0
+
+
+def test_every_timeout_of_a_list_counts():
+    """A workload's own timeout is the first, and one of 200 ms around each of two attempts the second."""
+    load = at("0s", timeout="1s", policies=[{"retry": {"max_attempts": 2, "backoff": AT_ONCE}}, {"timeout": "200ms"}])
+    edge = called(HANGING, load)
+    assert edge["policies"]["timeout-2.timeout"] == 2 == edge["timeouts"] and edge["retries"] == 1
+
+
+def test_hedges_are_attempts_but_no_retries():
+    """One of two attempts each; where a bulkhead inside refuses the second one it was none."""
+    hedge, bulkhead = {"hedge": {"delay": "50ms"}}, {"bulkhead": {"max_concurrent_calls": 1, "max_queued_calls": 0}}
+    edge = called({"work": "100ms"}, policies=[hedge])
+    assert edge["hedges"] == edge["calls"] == first_tries(edge) > 250 and edge["retries"] == 0
+    alone = called({"work": "100ms"}, at("0s", "1s", policies=[hedge, bulkhead]))
+    assert (alone["calls"], alone["attempts"], alone["hedges"], alone["retries"]) == (2, 2, 0, 0)
+    assert alone["policies"]["hedge.hedge"] == alone["rejected"]["bulkhead"] == 2
+
+
+@pytest.mark.parametrize("policies", [[{"retry": {"max_attempts": 3, "backoff": AT_ONCE}}], []])
+def test_what_a_sidecar_does_counts_too(policies):
+    """Three attempts of the caller, each of them three of its sidecar: nine for each call, eight of them retries; or three without."""
+    mesh = {"retry": {"max_attempts": 3, "on": ["5xx", "timeout"], "backoff": AT_ONCE}, "per_try_timeout": "100ms"}
+    front = {"mesh": {}, "uses": {"back": {"policies": policies}}, "endpoints": {"GET /": [{"call": "back"}]}}
+    own = len(policies) * 2 + 1
+    for step, timeouts in ((ALWAYS_BAD, 0), (HANGING, 3 * own)):
+        services = {"front": front, "back": {"mesh": mesh, "endpoints": {"GET /": [step]}}}
+        load = at("0s", "2s", "4s", to="front", policies=[{"timeout": "2s"}])
+        edges = ran(services, {"users": load}, "10s").summary["calls"]
+        edge = edges["front->back"]
+        assert (edge["calls"], edge["attempts"], edge["retries"], edge["timeouts"]) == (3, 9 * own, 9 * own - 3, 3 * timeouts)
+        assert edge["policies"]["mesh.retry.retry"] == 6 * own
+        assert edges["users->front"]["retries"] == edges["users->front"]["timeouts"] == 0
+
+
+def test_what_happens_in_no_call_counts_by_its_time():
+    """A breaker that opens in the warm-up and closes after it: one transition to half open and one to closed, in `policies` as in `breaker`."""
+    breaker = {"circuit_breaker": {"minimum_number_of_calls": 4, "wait_duration_in_open_state": "2s",
+                                   "permitted_number_of_calls_in_half_open_state": 1}}
+    bad = {"kind": "http.abort", "target": {"service": "api"}, "schedule": {"at": "0s", "for": "2s"}, "status": 503}
+    edge = called({"work": "1ms"}, policies=[breaker], faults=[bad], warmup="1500ms")
+    assert edge["policies"]["circuit_breaker.state_transition"] == 2 and edge["breaker"]["opened"] == 0
