@@ -41,7 +41,7 @@ OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Out
 Hook = Callable[[Exchange, Callable[[Exchange], None]], None]
 Handle = Callable[[Exchange], Awaitable[Response | None]]
 Wrap = Callable[[Exchange, Handle], Awaitable[Response | None]]
-DONE = Response(200)
+DONE, LATE = Response(200), Response(504, body="deadline exceeded")
 
 
 class Station:
@@ -207,11 +207,11 @@ class Station:
             (DEGRADED if response.degraded else OK) if status < 400 else REJECTED if response.rejected else FAILED))
         self.answer(exchange, response)
 
-    def _give_up(self, exchange: Exchange) -> None:
+    def _give_up(self, exchange: Exchange, status: int = CANCELLED) -> None:
         if not hasattr(exchange, "operation"):  # its task has not begun yet
             exchange.operation = self.node.operation_of(exchange.request)
         self._leave(exchange, self.env._now)
-        self._record(exchange, CANCELLED, FAILED)
+        self._record(exchange, status, FAILED)
 
     def _leave(self, exchange: Exchange, now: float) -> None:
         """Give the worker to the next in line."""
@@ -281,6 +281,19 @@ class Station:
             exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self._in_service else None)  # not yet begun
         elif self.queue.remove(exchange):
             self._leave_the_line(exchange)
+
+    def deadline_passed(self, exchange: Exchange) -> None:
+        """The time that its caller has stated is over: stop working for it, and say so."""
+        if self.pause_now is not None:
+            self.pause_now.hold(exchange, partial(self.deadline_passed, exchange))
+        elif exchange in self._in_service:
+            exchange.task.cancel()
+            self._give_up(exchange, LATE.status)
+            explain(self.recorder, exchange.span, LATE.body)
+            self.answer(exchange, LATE)
+        elif self.queue.remove(exchange):
+            self.waiting.change(-1, self.env._now)
+            self._too_late(exchange)
 
     def _leave_the_line(self, exchange: Exchange) -> None:
         """Recorded as one whose work was broken off: it was here, and never got a worker."""

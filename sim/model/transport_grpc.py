@@ -7,6 +7,7 @@
 
 A pinned caller has one connection, to an instance that a balancer of connections chose: all its requests go there, however many
 instances there are. An instance that cannot be reached is left out for a while, twice as long each time or so (gRPC's connection backoff).
+A server ends its work at the deadline that it was told, whether or not it hears that the caller has left.
 Sources: grpc/doc/keepalive.md, connection-backoff.md; proposal A9 (max_age).
 """
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 LARGEST = 4 * 2**20  # bytes of a message that a gRPC peer takes unless it is told otherwise
 FIRST_BACKOFF, BACKOFF_FACTOR, LAST_BACKOFF, BACKOFF_JITTER = 1.0, 1.6, 120.0, 0.2  # seconds
 AGE_JITTER = 0.1
+GRACE = 1e-9  # seconds; a caller that leaves at its deadline, and says so, is heard first
 STRIKES = 2  # pings that come too early and are forgiven
 TOO_LARGE = "message larger than max"
 
@@ -132,7 +134,9 @@ class GrpcTransport(Transport):
         """It has come to the far side."""
         request, instance = exchange.request, exchange.instance
         if timeout is not None:
-            exchange.deadline = self.env._now + from_grpc_timeout(timeout)
+            left = from_grpc_timeout(timeout)
+            exchange.deadline = self.env._now + left
+            self.loop.post(left + GRACE, instance.deadline_passed, exchange)
         if request.size > self.largest and instance.up and instance.accepting and instance.pause_now is None:
             instance.reply(exchange, Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE, rejected=True))
         else:

@@ -253,13 +253,13 @@ def test_a_server_that_allows_few_pings_closes_the_connection_of_who_pings_more(
 # grpc: deadlines, cancellation, sizes, codes
 
 def test_a_deadline_travels_on_and_what_comes_too_late_is_not_begun():
-    """One worker, 100 ms each, three calls with 250 ms: the third gets its worker after its time and is answered 504 without work."""
+    """One worker, 100 ms each, four calls with 250 ms: the third is ended in the middle, and the fourth answered 504 without work."""
     services = {"back": {"workers": 1, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
     with platform(services) as lab:
         client = lab.client("back", **GRPC)
         statuses = [status for status, _ in lab.together(client, 4, deadline=0.25)]
-        assert statuses == [200, 200, 200, 504]
-        assert lab.instance("back-0").worked == pytest.approx(0.3)
+        assert statuses == [200, 200, 504, 504]
+        assert lab.instance("back-0").worked == pytest.approx(0.25)
         assert len(client.edge.noted["deadline.expired_on_arrival"]) == 1
 
 
@@ -284,6 +284,34 @@ def test_a_cancelled_call_stops_the_work_under_grpc_and_not_under_http():
             assert reason_of(lab, lab.client("back", **use, policies=[{"timeout": "50ms"}])) is Reason.TIMEOUT
             lab.run(1)
             assert lab.instance("back-0").worked == pytest.approx(worked)
+
+
+def test_a_server_ends_its_work_at_the_deadline_though_nobody_tells_it_to():
+    """The network fails 20 ms after the call: the server still stops after the 250 ms that it was told, in service and in line."""
+    services = {"back": {"workers": 1, "endpoints": {"GET /": [{"sleep": "10s"}]}}}
+    with platform(services) as lab:
+        client, back = lab.client("back", **GRPC, policies=[{"deadline": "250ms"}]), lab.instance("back-0")
+        calls = [lab.loop.create_task(lab.call(client)) for _ in range(2)]
+        lab.run(0.02)
+        with black_hole(lab):
+            lab.run(0.235)
+            assert [call.result().status for call in calls] == [504, 504]
+            assert (back.busy.value, back.waiting.value) == (1, 1)
+            lab.run(0.01)
+            assert (back.busy.value, back.waiting.value) == (0, 0)
+        rows = lab.world.recorder.spans.array()
+        assert rows["status"][rows["kind"] == SpanKind.SERVER].tolist() == [504, 504]
+
+
+def test_a_caller_without_a_clock_of_its_own_hears_that_the_deadline_is_over():
+    """The deadline is the workload's, and the call in between has no policies: the server answers 504, which is a 502 to the
+    user, and nobody waits for ever."""
+    services = {"front": {"endpoints": {"GET /": [{"call": "back GET /"}]}, "uses": {"back": GRPC}},
+                "back": {"endpoints": {"GET /": [{"sleep": "10s"}]}}}
+    with platform(services) as lab:
+        status, took = lab.timed(lab.client("front"), deadline=0.25)
+        assert (status, took) == (502, pytest.approx(0.28))
+        assert lab.instance("front-0").busy.value == 0
 
 
 def test_a_message_beyond_the_limit_is_resource_exhausted_in_either_direction():
