@@ -1,7 +1,7 @@
 """A database: a number of connections, each running one statement at a time; who finds none free waits in line.
 
     write, transaction ──▶ primary ──lag──▶ replicas ◀── read
-                             └─ dies ──after──▶ the replica that has most becomes the primary; what it does not have is lost
+                             └─ silent ──after──▶ the replica that has most becomes the primary; what it does not have is lost
 
 Statements of steps take time and lock the row that they are about (their `key`); those of service code change rows of tables as well.
 With `cpu` the statements at work share cores; with `scaling` they are in each other's way, so that more connections can mean less work.
@@ -19,9 +19,12 @@ from sim.distributions import Constant, TimeDistribution
 from sim.mistakes import Mistake, invalid
 from sim.model import event_store
 from sim.model.client import Client
+from sim.model.database_copies import Entry
 from sim.model.database_server import DatabaseServer
 from sim.model.database_views import Primary, Readers
 from sim.model.instance import Instance
+from sim.model.messages import Request
+from sim.model.network import LOST, Link, LinkFailed
 from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.scaling import ScalingSpec
 from sim.model.tables import Tables
@@ -30,15 +33,21 @@ from sim.telemetry.integrals import Level
 from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
-    from sim.model.database_copies import Entry
     from sim.model.versions import VersionSpec
     from sim.model.world import World
 
 LOCK_WAIT = 50.0  # seconds; InnoDB's innodb_lock_wait_timeout
+LOOK = 1.0  # seconds between two looks at the primary, as Redis' Sentinel pings
+ENTRY = Request("POST", "/log")  # what goes from a primary to its replicas, as the network sees it
 
 
 class FailoverSpec(Spec):
-    """When the primary has been gone for *after*, a replica takes its place; it takes no writes for the next *read_only*."""
+    """When the primary has not answered for *after*, the replica that has most of the writes takes its place, and takes none itself for
+    the next *read_only*.
+
+    It does not answer while it is dead, stands still or refuses connections, or none of its replicas gets through to it over the network
+    (they look once a second). That its callers cannot reach it is no reason.
+    """
 
     shorthand: ClassVar[str] = "after"
     after: PositiveDuration = 10.0
@@ -48,8 +57,9 @@ class FailoverSpec(Spec):
 class DatabaseSpec(NodeSpec):
     """Statements take *query* (or what a step says); *connections* run at once. A share *error_rate* of them fails.
 
-    With *replicas*, writes go to the first instance, and reads to the others, or as *reads* says. *synchronous*: a write is answered
-    when one replica has it. Locks: who waits longer than *lock_wait_timeout* fails; a deadlock is found at once, or by that timeout.
+    With *replicas*, writes go to the first instance, and reads to the others, or as *reads* says. Each write is at a replica *replica_lag*
+    later; what faults do to messages between instances of the database comes on top. *synchronous*: a write is answered when one replica
+    has it. Locks: who waits longer than *lock_wait_timeout* fails; a deadlock is found at once, or by that timeout.
     """
 
     word: ClassVar[str] = "database"
@@ -109,8 +119,8 @@ class Database(Node):
         super().__init__(name, spec, world)
         self.replicated = spec.replicas > 0
         self.alone = Tables()  # of all instances together, where there are no replicas
-        self.position = 0  # of the last write
-        self.last_write: dict[str, int] = {}  # by key
+        self.position = 0  # of the last write, also if that is lost
+        self.last_write: dict[str | None, int] = {}  # that is not lost: by key; None: of any row
         self.counts: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
         self.extra_lag = 0.0  # seconds; for faults
@@ -122,7 +132,8 @@ class Database(Node):
         self._projections: dict[str, Level] = {}
         self._own: dict[Instance, tuple[int, dict[str | None, int]]] = {}  # of which process, and what it knows
         self._lag = spec.replica_lag.sampler(world.streams[f"{name} replication"])
-        self._primary_lost = 0  # how often; a failover is called off if the primary is back
+        self._between: Link  # its servers, where there are replicas
+        self._silent_since: float | None = None  # since when the primary does not answer, in seconds
 
     def new_instance(self, number: int, version: VersionSpec | None = None) -> Instance:
         server = DatabaseServer(self.world, self, number, self.zone_of(number), version)
@@ -131,7 +142,12 @@ class Database(Node):
         return server
 
     def start(self) -> None:
+        if self.replicated:
+            self._between = self.world.link(self.name, self.name)
+            self._between.latency, self._between.rules = (lambda: 0.0), ()  # `replica_lag` is all that it takes without faults
         super().start()
+        if self.replicated and self.spec.failover is not None:
+            self._look_again()
         if self.replicated:
             for server in self.instances:
                 level = server.copy.behind
@@ -153,6 +169,18 @@ class Database(Node):
     def lag(self) -> float:
         """Seconds until the next entry is at a replica."""
         return self._lag() + self.extra_lag
+
+    def way_to(self, server: DatabaseServer) -> float:
+        """Seconds that the network adds to what goes from the primary to *server* now; LOST where it does not get there."""
+        return self._way(self.primary, server)
+
+    def _way(self, source: DatabaseServer, target: DatabaseServer) -> float:
+        if not self._between.rules:
+            return 0.0
+        try:
+            return self._between.delay(source, target, ENTRY)
+        except LinkFailed:
+            return LOST
 
     # callers
 
@@ -181,8 +209,11 @@ class Database(Node):
 
     def written(self, entry: Entry) -> None:
         """The primary has written *entry*."""
-        if entry.key is not None:
-            self.last_write[entry.key] = entry.position
+        self.last_write[entry.key] = self.last_write[None] = entry.position
+        if self.replicated:
+            self._distribute(entry)
+
+    def _distribute(self, entry: Entry) -> None:
         for server in self.instances:
             if server is not self.primary:
                 server.copy.receive(entry)
@@ -212,43 +243,80 @@ class Database(Node):
     def killed(self, instance: Instance) -> None:
         assert isinstance(instance, DatabaseServer), "a database makes its own instances"
         instance.locks.unblock_all()
-        if instance is self.primary and self.spec.failover is not None:
-            self._primary_lost += 1
-            self.world.loop.post(self.spec.failover.after, self._take_over, self._primary_lost)
+        self.look()
 
-    def _take_over(self, occasion: int) -> None:
-        if occasion == self._primary_lost and not self.primary.up and self.spec.failover is not None:
-            self.fail_over(self.spec.failover.read_only)
+    def changed(self) -> None:
+        super().changed()
+        self.look()
+
+    def look(self) -> None:
+        """Does the primary answer? If it has not for too long, and somebody can take its place, that happens now."""
+        failover, now = self.spec.failover, self.world.loop.time()
+        if failover is None or self._is_heard():
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = now
+            self.world.loop.post(failover.after, self.look)
+        elif now >= self._silent_since + failover.after and self._others():
+            self.fail_over(failover.read_only)
+
+    def _look_again(self) -> None:
+        self.look()
+        self.world.loop.post(LOOK, self._look_again)
+
+    def _is_heard(self) -> bool:
+        primary, others = self.primary, self._others()
+        if not primary.answers or not self._between.rules or not others:
+            return primary.answers
+        return any(self._way(one, primary) < LOST and self._way(primary, one) < LOST for one in others)
+
+    def _others(self) -> list[DatabaseServer]:
+        """Those who could take the place of the primary."""
+        return [server for server in self.instances if server is not self.primary and server.answers]
 
     def fail_over(self, read_only: float = 0.0) -> None:
         """Make the replica that has most of the writes the primary, at once: what it does not have is lost. It takes no writes for the next
         *read_only* seconds. Where there is no replica, the one there is takes no writes for so long."""
         now = self.world.loop.time()
-        replicas = [server for server in self.instances if server is not self.primary and server.up]
+        candidates = self._others()
         self.read_only_until = max(self.read_only_until, now + read_only)
-        if not replicas:
+        if not candidates:
             self.world.recorder.event("database.read_only", node=self.name, until=self.read_only_until)
             return
-        old, new = self.primary, max(replicas, key=lambda server: server.copy.applied)
-        self.primary = new
-        for server in (old, new):
-            server.locks.unblock_all()
-        lost = new.copy.forget_after(new.copy.applied)
-        for server in replicas:
-            server.copy.forget_after(new.copy.applied)
-        self.position = new.copy.applied
-        self.last_write = {key: position for key, position in self.last_write.items() if position <= self.position}
+        old, new = self.primary, max(candidates, key=lambda server: server.copy.applied)
+        lost = self._promote(new)
         self.counts["lost_writes"] += lost
         self.counts["failovers"] += 1
-        if old.up:
-            old.end_sessions()
-            old.copy.restart_from(new.copy)
         for client in self.clients:
             if client.pool is not None:
                 client.pool.close()
         self.world.recorder.event("database.failover", node=self.name, primary=new.name, was=old.name, lost_writes=lost,
                                   read_only_until=self.read_only_until)
         self.changed()
+
+    def _promote(self, new: DatabaseServer) -> int:
+        """Make *new* the primary; return how many writes are lost that were answered."""
+        old, has = self.primary, new.copy.applied
+        replicas = [server for server in self.instances if server is not old]
+        answered = max(server.copy.applied for server in replicas) if self.spec.synchronous else self.position
+        self.primary, self._silent_since = new, None
+        if old.up:
+            old.step_down()
+        for server in (old, new):
+            server.locks.unblock_all()
+        lost = new.copy.forget_after(has)
+        new.copy.lead(self.position)
+        for server in replicas:
+            if server is not new:
+                server.copy.follow(new.copy, has)
+        self.last_write = {key: position for key, position in self.last_write.items() if position <= has}
+        if has:
+            self.last_write[None] = has
+        if old.up:
+            old.copy.restart_from(new.copy)
+        if lost:  # no position is used twice: with this entry, which changes nothing, replicas get past those that are lost
+            self._distribute(Entry(self.position, None, []))
+        return sum(entry.position <= answered for entry in lost)
 
     def boot(self, instance: Instance) -> None:
         """A server that comes back takes the data of the primary; if it is the primary itself, the others go on where they were."""

@@ -32,6 +32,7 @@ GOOD, WRONG = Response(200), Response(500)
 TOO_LONG = Response(503, reason=int(Reason.LOCK_TIMEOUT), body="lock wait timeout exceeded")
 VICTIM = Response(503, reason=int(Reason.DEADLOCK), body="deadlock")
 TAKES_NO_WRITES = Response(503, reason=int(Reason.READ_ONLY), body="read-only")
+UNCONFIRMED = Response(503, body="no replica had it when another server became the primary")
 
 
 class Ask:
@@ -52,8 +53,9 @@ class DatabaseServer(Instance):
     def __init__(self, world: World, node: Database, number: int, zone: str, version: VersionSpec | None = None) -> None:
         spec = node.spec
         self.locks = LockTable(world.loop, spec.lock_wait_timeout, spec.deadlock_detection)
-        self.copy = Copy(self, world.loop, node.lag, lambda: node.primary.up)
+        self.copy = Copy(self, world.loop, node.lag, lambda: node.way_to(self), lambda: node.primary.up)
         self.sessions: dict[Session, None] = {}
+        self._unconfirmed: dict[Future[bool], None] = {}  # of writes that wait for a replica
         super().__init__(world, node, number, zone, version)
         if spec.scaling is not None:
             self.cpu = CrowdedCpu(world.loop, spec.cpu.cores if spec.cpu is not None else math.inf, spec.scaling)
@@ -74,10 +76,27 @@ class DatabaseServer(Instance):
             self.refused += 1
             self.fail(exchange, ConnectFailed(f"{self.name} refuses connections"))
 
-    def end_sessions(self) -> None:
-        """It is not the primary any more: open transactions are rolled back."""
+    @property
+    def answers(self) -> bool:
+        """It is there for whoever asks it."""
+        return self.up and self.accepting and not self.paused
+
+    def pause(self) -> None:
+        super().pause()
+        self.node.look()
+
+    def resume(self) -> None:
+        super().resume()
+        self.copy.go_on()
+        self.node.look()
+
+    def step_down(self) -> None:
+        """It is not the primary any more: open transactions are rolled back, and what no replica has is not confirmed any more."""
         for session in list(self.sessions):
             session.abort()
+        for come in self._unconfirmed:
+            if not come.done():
+                come.set_result(False)
 
     # requests
 
@@ -96,7 +115,7 @@ class DatabaseServer(Instance):
                 response = GOOD
             else:
                 response = await self._read(exchange)
-            if response.reason:
+            if response.status >= 500 and response.body is not None:
                 explain(self.recorder, exchange.span, response.body)
             return response
 
@@ -136,7 +155,7 @@ class DatabaseServer(Instance):
             if self.copy.applied < self.node.position and type(found) is not Failed:
                 counts["stale_reads"] += found != body.look(self.node.tables)
             return Response(200, found)
-        written = self.node.position if key is None else self.node.last_write.get(key, 0)
+        written = self.node.last_write.get(key, 0)
         counts["stale_reads"] += written > self.copy.applied
         counts["own_writes_missed"] += type(body) is Ask and body.own > self.copy.applied
         return GOOD
@@ -153,8 +172,7 @@ class DatabaseServer(Instance):
             if (refusal := self.refusal()) is not None:
                 return refusal
             result = self._change(request.body, request.key)
-            await self.replicated()
-            return Response(200, result)
+            return await self.unconfirmed() or Response(200, result)
         finally:
             if request.key is not None:
                 self.locks.release(exchange)
@@ -225,13 +243,17 @@ class DatabaseServer(Instance):
         node.written(Entry(node.position, key, tables.changes() if tables is not None and node.replicated else []))
         return node.position
 
-    async def replicated(self) -> None:
-        """Where writes are synchronous: wait until one replica has all that is written now."""
+    async def unconfirmed(self) -> Response | None:
+        """Where writes are synchronous: wait until one replica has all that is written now; why that will never be."""
         node = self.node
         if not node.spec.synchronous:
-            return
-        come: Future[None] = Future(loop=self.loop)
+            return None
+        come: Future[bool] = Future(loop=self.loop)
         for server in node.instances:
             if server is not self:
                 server.copy.tell(node.position, come)
-        await come
+        self._unconfirmed[come] = None
+        try:
+            return None if await come else UNCONFIRMED
+        finally:
+            del self._unconfirmed[come]

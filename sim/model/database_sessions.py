@@ -168,8 +168,9 @@ class Session:
         for key in self.writes:
             server.log(key)
         self.committed = True
-        if self.writes:
-            await server.replicated()
+        if self.writes and (failure := await server.unconfirmed()) is not None:
+            self.committed = False  # what it had written is lost
+            return failure
         return Response(200, server.node.position)
 
     def _close(self) -> None:

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from sim import loads
+from sim import loads, run
 from sim.kernel import SimLoop
 from sim.model.world import World
+from sim.scenario.scenario import Scenario
 from sim.telemetry.codes import Reason
 
 from .platform_runs import events, latency, reasons, shop, simulate, statuses
@@ -122,6 +123,138 @@ def test_replicas_that_stop_to_apply_fall_behind_without_end():
         copy.go_on()
         loop.run_until(11)
         assert (copy.applied, copy.behind.value) == (5, 0)
+
+
+def test_a_session_does_not_wait_for_its_writes_that_are_lost():
+    """After a failover that lost writes, who wrote them reads on: nobody waits for what nobody has, and no connection is kept for it."""
+    text = shop({"POST /": on("a"), "GET /": on("a", "statement: read, consistency: session")},
+                LAGGING.replace("replicas: 1", "replicas: 2") % ", connections: 5, failover: {after: 2s}", rate=40,
+                faults=KILL.replace("100s", "10s"))
+    result = simulate(text)
+    late = result.requests[(result.requests.intended > 33) & (result.requests.intended < 59)]
+    assert db(result)["lost_writes"] > 0 and (late.outcome == 0).all() and late.latency.max() < 0.5
+
+
+def test_the_replica_that_becomes_the_primary_keeps_nobody_waiting():
+    """Reads wait at the only replica for writes that a failover loses: they are served at once."""
+    scenario = loads(shop({"POST /": on("a")}, LAGGING % ""))
+    with SimLoop(1) as loop:
+        node = World(loop, 1, scenario.nodes(), scenario.network).node("db")
+        for _ in range(3):
+            position = node.primary.log("a")
+        later, sooner = (node.instances[1].copy.reached(one) for one in (position, position - 2))
+        node.fail_over()
+        assert later.done() and sooner.done() and node.counts["lost_writes"] == 3
+        assert node.primary.log("a") == position + 1  # no position is used twice
+
+
+def test_who_waits_for_an_early_write_does_not_wait_for_a_late_one():
+    """Each read goes on when its own write is there, in whatever order they came."""
+    scenario = loads(shop({"POST /": on("a")}, LAGGING % ""))
+    with SimLoop(1) as loop:
+        node = World(loop, 1, scenario.nodes(), scenario.network).node("db")
+        early = node.primary.log("a")
+        loop.run_until(0.1)
+        late = node.primary.log("a")
+        second, first = (node.instances[1].copy.reached(one) for one in (late, early))
+        loop.run_until(0.25)
+        assert first.done() and not second.done()
+
+
+FAILOVER = "{kind: db.failover, target: {service: db}, schedule: {at: 30s}, read_only: 0s}"
+
+
+@pytest.mark.parametrize("write", [on("{uniform: 1000000}"), f"[{{query: {{database: db, transaction: {on('{uniform: 1000000}')}}}}}]"])
+def test_a_write_that_waits_for_a_replica_is_told_of_a_failover(write):
+    """Synchronous writes that no replica has yet fail at once, and none of them counts as lost: they were never answered."""
+    result = simulate(shop({"POST /": write}, LAGGING % ", synchronous: true", rate=50, faults=FAILOVER))
+    assert db(result)["lost_writes"] == 0 and db(result)["failovers"] == 1
+    assert set(statuses(result)) == {"200", "502"} and statuses(result)["502"] == pytest.approx(50 * 0.2, abs=8)
+    assert latency(result, figure="max") < 0.25
+    assert db(result)["rollbacks"] in (0, statuses(result)["502"])
+
+
+def test_an_answered_synchronous_write_is_lost_with_the_only_replica_that_had_it():
+    """The lost write was answered, since one replica had it; that one is gone when another takes over."""
+    scenario = loads(shop({"POST /": on("a")}, LAGGING.replace("replicas: 1", "replicas: 2") % ", synchronous: true"))
+    with SimLoop(1) as loop:
+        node = World(loop, 1, scenario.nodes(), scenario.network).node("db")
+        node.instances[2].copy.halt()
+        for _ in range(3):
+            node.primary.log("a")
+        loop.run_until(1)
+        node.instances[1].kill()
+        node.primary.log("a")
+        node.fail_over()
+        assert node.primary.name == "db-2" and node.counts["lost_writes"] == 3
+
+
+# who does not answer
+
+
+def in_zones(fault, more, replicas=1):
+    """Writers in zone a, where the primary is, and readers in zone b, where a replica is: 20 a second each; a fault from 10 to 20 s."""
+    return run(Scenario.model_validate({
+        "name": "zones", "duration": "40s", "network": {"zones": {"a": {}, "b": {}}},
+        "services": {
+            "api": {"zone": "a", "workers": 1000, "endpoints": {"POST /": [{"query": {"database": "db", "statement": "write", "key": "k"}}]}},
+            "reader": {"zone": "b", "workers": 1000, "endpoints": {"GET /": [{"query": {"database": "db", "key": "k", "time": "1ms"}}]}},
+            "db": {"kind": "database", "replicas": replicas, "zone": "spread", "replica_lag": "1ms", **more},
+        },
+        "workloads": {"writers": {"rate": "20/s", "arrivals": "uniform", "to": "api", "timeout": "1s", "mix": [{"send": "POST /"}]},
+                      "readers": {"rate": "20/s", "arrivals": "uniform", "to": "reader", "timeout": "1s", "mix": [{"send": "GET /"}]}},
+        "faults": [{"schedule": {"at": "10s", "for": "10s"}, **fault}]}), 1)
+
+
+PRIMARY, REPLICA = {"instance": "db-0"}, {"instance": "db-1"}
+CUT = {"kind": "network.partition", "target": {"from": PRIMARY, "to": REPLICA, "direction": "both"}}
+
+
+@pytest.mark.parametrize(("fault", "failovers"), [
+    ({"kind": "instance.kill", "target": PRIMARY}, [15.0]),
+    ({"kind": "instance.pause", "target": PRIMARY}, [15.0]),
+    ({"kind": "instance.unavailable", "target": PRIMARY}, [15.0]),
+    (CUT, [16.0]),  # they look once a second
+    ({"kind": "instance.pause", "target": PRIMARY, "schedule": {"at": "10s", "for": "4s"}}, []),
+    ({"kind": "instance.pause", "target": REPLICA}, []),
+    ({"kind": "network.partition", "target": {"link": "api->db"}}, []),
+    ({"kind": "network.loss", "target": {"kind": "database"}, "loss": "30%"}, []),
+])
+def test_a_failover_is_for_a_primary_that_does_not_answer(fault, failovers):
+    """Dead, paused, refusing, or cut off from its replicas for five seconds: another one takes over, and writes go on. If it is back in
+    time, or the trouble is elsewhere, nobody does."""
+    result = in_zones(fault, {"failover": {"after": "5s"}})
+    assert [event["at"] for event in events(result, "database.failover")] == failovers
+    writes = result.requests[(result.requests.workload == result.names.workloads.index("writers")) & (result.requests.intended < 38)]
+    assert not failovers or (writes[writes.intended > 16.1].outcome == 0).all()
+
+
+def test_a_primary_that_one_replica_still_hears_stays():
+    """Cut off from one of two replicas, which only falls behind."""
+    result = in_zones(CUT, {"failover": {"after": "5s"}}, replicas=2)
+    assert not events(result, "database.failover") and result.series("db", "replica_behind", "db-1").max.max() > 190
+
+
+def test_a_cut_network_holds_up_replication():
+    """While the two zones are apart the replica gets nothing, and its reads are stale; afterwards it gets it all, when TCP tries again."""
+    result = in_zones({"kind": "network.partition", "target": {"from": {"zone": "a"}, "to": {"zone": "b"}, "direction": "both"}}, {})
+    behind = result.series("db", "replica_behind", "db-1")
+    assert db(result)["stale_reads"] == pytest.approx(20 * (12.6 - 0.05), abs=3)  # tried last at 0.2 + 0.4 + ... + 6.4 seconds
+    assert behind.max.max() == pytest.approx(20 * 12.6, abs=2) and behind.max[behind.at > 23].max() <= 1
+    assert db(result)["lost_writes"] == 0 and set(result.summary["workloads"]["writers"]["by_status"]) == {"200"}
+    assert not events(result, "fault.missed")
+
+
+def test_a_slow_network_adds_to_the_lag():
+    """Half a second on the way between the servers: reads are stale for so long."""
+    result = in_zones({"kind": "network.delay", "target": {"from": PRIMARY, "to": REPLICA}, "latency": "500ms"}, {})
+    assert result.series("db", "replica_behind", "db-1").max.max() == pytest.approx(20 * 0.5, abs=1)
+
+
+def test_a_replica_that_stands_still_confirms_nothing():
+    """Synchronous writes wait until it goes on."""
+    result = in_zones({"kind": "instance.pause", "target": REPLICA}, {"synchronous": True, "reads": "primary"})
+    assert result.summary["workloads"]["writers"]["by_status"]["timeout"] == pytest.approx(20 * 9.5, abs=10)
 
 
 # service code
