@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import random
 from collections.abc import Callable, Coroutine, Iterable
+from types import BuiltinMethodType, MethodType
 from typing import Any, ParamSpec, TypeVar
 
 from .events import Event, Listener, tell
@@ -38,12 +40,16 @@ class Pipeline:
         """What `await fn(*args, **kwargs)` gives, through all policies; await it."""
         if kwargs:
             return self._compose(functools.partial(fn, **kwargs))(*args)  # nothing to remember: the next partial is another object
-        chain = self._chains.get(fn)
+        try:
+            chain = self._chains.get(fn)
+        except TypeError:  # it cannot be hashed
+            return self._compose(fn)(*args)
         if chain is None:
             chain = self._compose(fn)
-            if len(self._chains) >= CHAINS:
-                self._chains.clear()
-            self._chains[fn] = chain
+            if _equals_only_itself(fn):
+                if len(self._chains) >= CHAINS:
+                    self._chains.clear()
+                self._chains[fn] = chain
         return chain(*args)
 
     def __call__(self, fn: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
@@ -57,7 +63,12 @@ class Pipeline:
 
     def reconfigure(self, policies: Iterable[Policy]) -> None:
         """Use *policies* from the next call on; calls under way end by the old ones. A policy that stays keeps its state."""
-        self.policies = tuple(policies)
+        policies = tuple(policies)
+        for policy in policies:
+            if not isinstance(policy, Policy):
+                raise TypeError(f"pipeline {self.name!r}: {policy!r} is no policy: write objects such as Retry() or Timeout(0.4); "
+                                "a class of your own extends sim.resilience.Policy")
+        self.policies = policies
         self._chains.clear()
         words: list[str] = []
         for policy in self.policies:
@@ -81,7 +92,7 @@ class Pipeline:
         return explain(self.policies, call)
 
     def _compose(self, fn: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
-        proceed = fn
+        proceed = fn if _is_async(fn) else _checked(fn)
         for policy in reversed(self.policies):
             proceed = functools.partial(policy.__call__, proceed)
         return proceed
@@ -89,3 +100,27 @@ class Pipeline:
     def _publish(self, event: Event) -> None:
         for listener in self._listeners:
             tell(listener, event)
+
+
+def _equals_only_itself(fn: Callable[..., Any]) -> bool:
+    """So it does where its class has no equality of its own, and where it is a method: those are equal if they are of the same object."""
+    equality: object = type(fn).__eq__
+    return equality is object.__eq__ or isinstance(fn, MethodType | BuiltinMethodType)
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(type(fn).__call__)
+
+
+def _checked(fn: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Around what may give an awaitable, such as a lambda, or not."""
+
+    async def checked(*args: Any) -> Any:
+        result = fn(*args)
+        if not inspect.isawaitable(result):
+            name = getattr(fn, "__qualname__", repr(fn))
+            raise TypeError(f"{name} is not async: it returned {result!r:.80}, for which nobody can wait; write it as `async def`, or if it "
+                            f"blocks, `call(asyncio.to_thread, {name}, ...)`")
+        return await result
+
+    return checked

@@ -1,6 +1,7 @@
 """Pipeline: order, names, listeners, changes while it runs, and what it costs at worst."""
 
 import asyncio
+import functools
 import math
 import random
 
@@ -117,6 +118,71 @@ def test_two_listeners_hear_the_same_and_a_broken_one_disturbs_nobody(caplog):
     run(scenario())
     assert ([event.at for event in heard], [event.at for event in later]) == ([1, 2], [2])
     assert "broken listener" in caplog.text
+
+
+class Adds:
+    """Equal to any other, and therefore not hashable unless it says so."""
+
+    def __init__(self, b):
+        self.b = b
+
+    def __eq__(self, other):
+        return True
+
+    async def __call__(self, a):
+        return a + self.b
+
+
+class Hashable(Adds):
+    def __hash__(self):
+        return 1
+
+
+@pytest.mark.parametrize("kind", [Adds, Hashable])
+def test_a_callable_is_itself_whatever_it_is_equal_to(kind):
+    """Two that are equal, hashable or not: each is called in its turn."""
+    pipeline = Pipeline("test", [Timeout(1)])
+    callables = [kind(1), kind(2)]
+    assert [run(pipeline.call(fn, 10)) for fn in callables * 2] == [11, 12, 11, 12]
+
+
+def test_a_method_is_composed_once():
+    """It is a new object each time, and equal to the one before: the fast path holds for a client's methods, also of an unhashable one."""
+    pipeline, client = Pipeline("test", [Timeout(1)]), Adds(1)
+    for _ in range(3):
+        assert run(pipeline.call(client.__call__, 10)) == 11
+    assert len(pipeline._chains) == 1
+    assert run(pipeline.call(Adds(2).__call__, 10)) == 12
+
+
+def test_what_gives_an_awaitable_is_async_enough():
+    """A lambda, a partial, a future."""
+    pipeline = Pipeline("test", [Timeout(1)])
+    assert run(pipeline.call(lambda a: add(a, 1), 1)) == 2
+    assert run(pipeline.call(functools.partial(add, b=2), 1)) == 3
+    assert run(pipeline.call(lambda: asyncio.gather(add(1), add(2)))) == [1, 2]
+
+
+@pytest.mark.parametrize("policies", [[], [Timeout(1)]])
+def test_a_function_that_is_not_async_is_named(policies):
+    """With what it returned, and the cure."""
+
+    def total(a):
+        return a
+
+    with pytest.raises(TypeError, match=r"total is not async: it returned 7, .* `async def`, .* `call\(asyncio\.to_thread"):
+        run(Pipeline("test", policies).call(total, 7))
+
+
+@pytest.mark.parametrize("wrong", ["retry", Retry, None])
+def test_what_is_no_policy_is_named(wrong):
+    """At once, with the name of the pipeline; one that has policies already keeps them."""
+    with pytest.raises(TypeError, match=r"pipeline 'payments': .* is no policy: write objects such as Retry\(\)"):
+        Pipeline("payments", [Retry(), wrong])
+    pipeline = Pipeline("payments", [Retry()])
+    with pytest.raises(TypeError, match="is no policy"):
+        pipeline.reconfigure([wrong])
+    assert len(pipeline.policies) == 1
 
 
 def test_a_listener_that_comes_to_a_silent_pipeline():
