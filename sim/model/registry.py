@@ -6,7 +6,8 @@
                            what queries see ──a watch, or a cache that is refreshed──▶ the view of a caller
 
 None of this is the truth. A check may fail over a bad link, or succeed where everything else is broken; a view may be old. At
-the start of a run everybody is registered and passing, and every caller knows it; from then on all comes over the network.
+the start of a run everybody is registered and passing, and every caller knows it; from then on all comes over the network. A caller that
+comes later has asked as it started; one that finds the registry away knows nobody.
 """
 
 from __future__ import annotations
@@ -148,8 +149,15 @@ class Registry(Node):
             view = self.views[source.name, node.name, tag] = View(self, caller, source, node, tag)
             self._views_from.setdefault(caller, []).append(view)
             if self._running:
-                view.begin(self.answer(node.name, tag))
+                self._begin(view)
         return view
+
+    def _begin(self, view: View) -> None:
+        """A caller is new: it has been told as it started, unless the registry was away; then it knows nobody until it has an answer."""
+        if any(not instance.paused for instance in self.reachable):
+            view.begin(self.answer(view.node.name, view.tag))
+        else:
+            view.mind()
 
     def seen(self, view: View) -> None:
         """A caller believes something new."""

@@ -1,5 +1,7 @@
 """An instance's side of the registry: it registers as it starts, tells that it is alive, and strikes itself off before it stops.
 
+With a time to live it is critical until its first heartbeat, which it sends as soon as it is registered.
+
 One that is killed tells nobody: its checks have to find that out.
 """
 
@@ -56,9 +58,10 @@ class Agent:
         ttl, loop = self.registry.check_of(self.instance.node).ttl, self.instance.loop
         if ttl is None:
             return
-        await loop.sleep(self.registry.dice.random() * ttl / HEARTBEATS)
+        if registered:
+            await loop.sleep(self.registry.dice.random() * ttl / HEARTBEATS)
         while True:
-            if await self._send(HEARTBEAT) == 404:  # struck off meanwhile
+            while await self._send(HEARTBEAT) == 404:  # struck off meanwhile
                 await self._insist(REGISTER)
             await loop.sleep(ttl / HEARTBEATS)
 

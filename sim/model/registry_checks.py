@@ -52,7 +52,7 @@ class Registration:
         """Watch over it from now on."""
         check, loop = self.check, self.registry.world.loop
         if check.ttl is not None:
-            self.heard()
+            self._wait(check.ttl)
             return
         first = self.registry.dice.random() * check.interval
         self._task = loop.create_task(self._ask_for_ever(first), name=f"check of {self.id}")
@@ -99,17 +99,21 @@ class Registration:
         ttl = self.check.ttl
         if ttl is None:
             return
-        if self._expiry is not None:
-            self._expiry.cancel()
-        self._expiry = self.registry.world.loop.after(ttl, self._missed)
+        self._wait(ttl)
         if self.status is not Health.PASSING:
             self.handler.status = Health.PASSING
             self._turned()
 
-    def _missed(self) -> None:
+    def _wait(self, ttl: float) -> None:
+        """The next heartbeat is due within *ttl* seconds."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = self.registry.world.loop.after(ttl, self._missed, ttl)
+
+    def _missed(self, ttl: float) -> None:
         self._expiry = None
         if self.registry.leader is None:  # nobody looks; whoever comes back gives everybody a new time
-            self.heard()
+            self._wait(ttl)
         elif self.status is not Health.CRITICAL:
             self.handler.status = Health.CRITICAL
             self._turned()

@@ -94,7 +94,8 @@ class View:
 
     async def _poll(self, interval: float) -> None:
         loop = self.source.loop
-        await loop.sleep(self.registry.dice.random() * interval)
+        if self._begun:
+            await loop.sleep(self.registry.dice.random() * interval)
         while True:
             asked = loop.time()
             answer = await self._ask(0, 0.0, patience=PATIENCE)

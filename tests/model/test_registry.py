@@ -192,6 +192,23 @@ def test_heartbeats_keep_an_instance_and_their_absence_ends_it():
         assert sorted(listed(lab)) == ["back-1", "back-2"]
 
 
+def test_with_a_time_to_live_nobody_passes_before_a_heartbeat():
+    """It starts anew after it was struck off: a heartbeat follows its registration; one that stands still in between stays critical."""
+    with platform(SHOP, registry={"check": {"ttl": "15s"}, "deregister_critical_after": "10s", "reap_interval": "2s"}) as lab:
+        backs = [lab.instance("back-0"), lab.instance("back-1")]
+        for back in backs:
+            back.kill()
+        lab.run(40)
+        assert len(lab.events("registry.deregistered")) == 2
+        for back in backs:
+            back.start()
+        lab.run(1.015)  # start-up, and the registration has come, but not yet its answer
+        backs[1].pause()
+        lab.run(0.1)
+        assert len(lab.events("registry.registered")) == 2
+        assert listed(lab) == ["back-2", "back-0"]
+
+
 # the registry itself
 
 def test_views_live_on_while_the_registry_is_down():
@@ -206,6 +223,23 @@ def test_views_live_on_while_the_registry_is_down():
         lab.world.registry.recover()
         lab.run(40)
         assert believed(lab) == ["back-0", "back-2"]
+
+
+@pytest.mark.parametrize(("cache", "again"), [({}, 5.0), ({"client_cache": "3s"}, 3.0)])
+def test_who_comes_while_the_registry_is_down_knows_nobody(cache, again):
+    """A new instance asks at once, in vain, and then again; the old one goes on with what it knew. One that comes later is told."""
+    shop = {**SHOP, "front": {**SHOP["front"], "startup": "1s"}}
+    with platform(shop, registry={**FAST, **cache}) as lab:
+        front = lab.world.node("front")
+        lab.world.registry.down()
+        front.add_instance()
+        lab.run(2)
+        assert (len(believed(lab)), believed(lab, "front-1")) == (3, [])
+        lab.world.registry.recover()
+        lab.run(again)
+        assert len(believed(lab, "front-1")) == 3
+        front.add_instance()
+        assert len(believed(lab, "front-2")) == 3
 
 
 def test_a_view_that_is_too_old_is_given_up():
