@@ -119,8 +119,8 @@ def _checked(fn: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
         result = fn(*args)
         if not inspect.isawaitable(result):
             name = getattr(fn, "__qualname__", repr(fn))
-            raise TypeError(f"{name} is not async: it returned {result!r:.80}, for which nobody can wait; write it as `async def`, or if it "
-                            f"blocks, `call(asyncio.to_thread, {name}, ...)`")
+            raise TypeError(f"{name} is not async: it returned {result!r:.80}, for which nobody can wait; write it as `async def`, "
+                            f"or if it blocks, `call(asyncio.to_thread, {name}, ...)`")
         return await result
 
     return checked
