@@ -21,7 +21,22 @@ from sim.faults.injection import Injection
 from sim.faults.system import System
 from sim.faults.targets import LinkTarget, Side, in_way, on_way
 from sim.model.messages import Exchange
-from sim.model.network import FIRST_RTO, GIVEN_UP, LAST_RTO, LOST, Delay, Drop, Fail, Link, LinkFailed, Message, Rule, Verdict, lossy
+from sim.model.network import (
+    FIRST_RTO,
+    GIVEN_UP,
+    LAST_RTO,
+    LOST,
+    Delay,
+    Drop,
+    Fail,
+    Link,
+    LinkFailed,
+    Message,
+    Packet,
+    Rule,
+    Verdict,
+    lossy,
+)
 from sim.spec import Mistake
 from sim.units import Bandwidth, Duration, Share, Size
 
@@ -134,8 +149,8 @@ JITTERS: dict[str, Callable[[float], float]] = {"uniform": _uniform, "normal": _
 class NetworkPartition(LinkFault):
     """Nothing gets through. `drop`: in silence, so that callers wait until their own patience ends; `reject`: the sender learns at once.
 
-    On TCP what was dropped is sent again (after 0.2 s, doubling up to 120 s), and gets through when the network has healed, unless its
-    caller has left by then and has closed the connection; a datagram is gone.
+    On TCP what was dropped is sent again (after 0.2 s, doubling up to 120 s; from 1 s where it opens a connection), and gets through when
+    the network has healed, unless its caller has left by then and has closed the connection; a datagram is gone.
 
     `{kind: network.partition, target: {from: {zone: a}, to: {zone: b}, direction: both}, schedule: {at: 60s, for: 20s}}`
     """
@@ -151,14 +166,16 @@ class NetworkPartition(LinkFault):
 
 
 def _silence(at: Injection) -> Rule:
-    """No message of a call gets through, and its TCP does not know: it tries again, and later and later."""
-    tried: dict[tuple[Exchange, bool], tuple[float, float]] = {}  # by message: the last timeout and when it was first sent (seconds)
+    """Nothing gets through, and TCP does not know: it tries again, and later and later."""
+    tried: dict[tuple[Exchange | Packet, bool], tuple[float, float]] = {}  # the last timeout, and when it was first sent (seconds)
     clock, post = at.world.loop.time, at.world.loop.post
 
     def drop(message: Message) -> Verdict:
-        if message.exchange is not None:
-            which = message.exchange, message.response is None
-            last, first = tried.get(which, (FIRST_RTO / 2, clock()))
+        packet = message.packet
+        what = packet or message.exchange
+        if what is not None:
+            which = what, message.response is None
+            last, first = tried.get(which, ((FIRST_RTO if packet is None else packet.timeout) / 2, clock()))
             timeout = min(2 * last, LAST_RTO)
             if clock() + timeout - first <= GIVEN_UP:
                 tried[which] = timeout, first
@@ -169,9 +186,13 @@ def _silence(at: Injection) -> Rule:
 
 
 def send_again(message: Message) -> None:
-    """A retransmission of a message of a call, which takes its chance with whatever is on the link now."""
-    exchange, response = message.exchange, message.response
-    assert exchange is not None, "other packets are not sent again"
+    """A retransmission, which takes its chance with whatever is on the link now."""
+    exchange, response, packet = message.exchange, message.response, message.packet
+    if packet is not None:
+        if not packet.over():
+            message.link.send(packet, message.source, message.target, message.request, response, exchange)
+        return
+    assert exchange is not None, "what belongs to no call and no connection is not sent again"
     if exchange.answer.done():
         return
     client = exchange.client

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sim.model.client import plain_use
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import DELIVER, Delivery, Message
-from sim.model.network import LOST, LinkFailed
+from sim.model.network import Packet
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
@@ -198,12 +198,9 @@ class Group:
 
     def _tell(self, client: Client, instance: Instance, request: Request, given: Any) -> None:
         """At a member: the word that it is at work goes to the broker, which may not be there any more."""
-        try:
-            delay = client.back.delay(instance, client.source, request, PROGRESS)
-        except LinkFailed:
-            return
-        if delay != LOST and instance.up:
-            self.loop.post(delay, self.in_progress, given)
+        if instance.up:
+            word = Packet(lambda delay: self.loop.post(delay, self.in_progress, given))
+            client.back.send(word, instance, client.source, request, PROGRESS)
 
     def break_off(self) -> None:
         """The broker is gone: nobody hears the answers to what is under way."""

@@ -23,7 +23,7 @@ from sim.errors import NoHealthyInstances, StatusError
 from sim.model.all_instances import AllInstances
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
-from sim.model.network import LOST, LinkFailed
+from sim.model.network import LOST, LinkFailed, Packet
 from sim.model.perception import Perception
 from sim.model.pool import ConnectionPool, PoolSpec
 from sim.model.transport_spec import CONNECTIONS_OF, ConnectionSpec, KeepaliveSpec, wrong_for, wrong_for_pinned
@@ -310,13 +310,11 @@ class Client:
 
     def _tell_departure(self, exchange: Exchange, arrives: float) -> None:
         """The word that nobody waits any more crosses the link like everything else; it does not overtake the request."""
-        try:
-            delay = self.there.delay(self.source, exchange.instance, DEPARTURE)
-        except LinkFailed:
-            return
-        if delay != LOST:
+        def arrive(delay: float) -> None:
             after = arrives - self.env._now + 1e-9  # a nanosecond, for what rounding may take away
             self.loop.post(max(delay, after), exchange.instance.caller_gone, exchange)
+
+        self.there.send(Packet(arrive), self.source, exchange.instance, DEPARTURE)
 
     def _pick(self, hosts: Sequence[Instance], request: Request, now: float) -> Instance | None:
         """An instance that *request* has not been sent to before, where there is one (Envoy's retry predicate previous_hosts)."""

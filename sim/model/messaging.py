@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sim.errors import TargetNotFound
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Request, Response
-from sim.model.network import LOST, LinkFailed
+from sim.model.network import LOST, LinkFailed, Packet
 from sim.telemetry.codes import Outcome, Reason, SpanKind
 from sim.telemetry.columns import pack_span
 
@@ -177,7 +177,7 @@ class Publisher:
 
 
 def _cast(client: Client, request: Request) -> None:
-    """Send *request* and forget it: no answer, no error, no second try."""
+    """Send *request* and forget it: no answer, no error, and no second try but TCP's."""
     hosts = client.discovered.reachable
     instance = client.balancer.pick(hosts, client.env._now, client.rng, request.key) if hosts else None
     if instance is None:
@@ -185,15 +185,20 @@ def _cast(client: Client, request: Request) -> None:
     answer: Future[Response] = Future(loop=client.loop)
     answer.cancel()
     exchange = Exchange(request, answer, instance, client, 1, request.parent)
+
+    def arrive(delay: float) -> None:
+        client.edge.lost -= 1
+        client.loop.post(delay, instance.arrive, exchange)
+
+    packet = Packet(arrive)
     try:
-        delay = client.there.delay(client.source, instance, request, None, exchange)
+        delay = client.there.delay(client.source, instance, request, None, exchange, packet)
     except LinkFailed:
         return
     client.edge.sent += 1
-    if delay == LOST:
-        client.edge.lost += 1
-    else:
-        client.loop.post(delay, instance.arrive, exchange)
+    client.edge.lost += 1
+    if delay != LOST:
+        packet.arrive(delay)
 
 
 def broker_of(world: World, name: str | None) -> Broker:

@@ -33,6 +33,7 @@ LOST = math.inf  # the delay of a message that never arrives
 DEFAULT_LATENCY = 500e-6
 PACKET = 1460  # bytes of payload in a TCP segment on Ethernet
 FIRST_RTO = 0.2  # seconds; Linux' smallest retransmission timeout (RFC 6298 recommends 1 s), doubling at each loss
+SYN_RTO = 1.0  # of a connection that is being opened: nobody knows yet how long the way is (RFC 6298)
 LAST_RTO = 120.0
 GIVEN_UP = 924.6  # seconds after which Linux gives a connection up (15 retransmissions, net.ipv4.tcp_retries2)
 
@@ -60,10 +61,24 @@ class Fail:
 Verdict = Delay | Drop | Fail | None  # None: let it pass
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Packet:
+    """What TCP gets across though nobody waits for an answer to it at a call: the opening of a connection, a ping, a word.
+
+    *arrive(delay)* brings it there. If a rule says so *fail* is told, and once it is *over* nobody wants it any more. What is lost is sent
+    again after *timeout* seconds, which then doubles.
+    """
+
+    arrive: Callable[[float], object]
+    fail: Callable[[Fail], object] = lambda verdict: None
+    over: Callable[[], bool] = lambda: False
+    timeout: float = FIRST_RTO
+
+
 @dataclass(slots=True)
 class Message:
     """What a rule looks at. *source* and *target* are instances (or a workload); *response* is None on the way there. *exchange* is None
-    where it is no request or answer of a call, but a packet that has to do with a connection."""
+    where it is no request or answer of a call; then it may be a *packet*."""
 
     link: Link
     source: Any
@@ -71,6 +86,7 @@ class Message:
     request: Request
     response: Response | None
     exchange: Exchange | None = None
+    packet: Packet | None = None
 
     @property
     def size(self) -> int:
@@ -168,11 +184,11 @@ class Link:
         self.rules += tuple(spec.rules(clock, dice))
 
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None,
-              exchange: Exchange | None = None) -> float:
+              exchange: Exchange | None = None, packet: Packet | None = None) -> float:
         """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
         delay = self.latency()
         if self.rules:
-            message = Message(self, source, target, request, response, exchange)
+            message = Message(self, source, target, request, response, exchange, packet)
             for rule in self.rules:
                 match rule(message):
                     case None:
@@ -184,6 +200,17 @@ class Link:
                     case Fail() as verdict:
                         raise LinkFailed(verdict)
         return delay
+
+    def send(self, packet: Packet, source: Any, target: Any, request: Request, response: Response | None = None,
+             exchange: Exchange | None = None) -> None:
+        """Let *packet* arrive, if the rules let it; *request* and *response* say what they see of it."""
+        try:
+            delay = self.delay(source, target, request, response, exchange, packet)
+        except LinkFailed as failed:
+            packet.fail(failed.verdict)
+        else:
+            if delay != LOST:
+                packet.arrive(delay)
 
     @contextmanager
     def rule(self, rule: Rule, first: bool = False) -> Iterator[None]:

@@ -108,6 +108,53 @@ def test_consumers_go_on_when_a_partition_between_them_and_the_broker_heals():
     assert group["lag_max"] > 350 and group["lag"] <= 2
 
 
+CUT_BOTH = {"kind": "network.partition", "target": {"link": "front->back", "direction": "both"}, "schedule": {"at": "4s", "for": "500ms"}}
+
+
+@pytest.mark.parametrize("direction", ["to", "from"])
+def test_a_connection_that_a_partition_kept_from_opening_opens_when_it_has_healed(direction):
+    """Each call opens one, over a cut of half a second: the first packet is sent again after a second, and nobody fails."""
+    cut = {**CUT_BOTH, "target": {"link": "front->back", "direction": direction}}
+    uses = {"back": {"connection": {"keep_alive": "1ms"}}}
+    result = ran(cut, services__front__uses=uses, workloads__web__rate="9/s", duration="8s")
+    assert result.summary["calls"]["front->back"]["success_ratio"] == 1
+    assert max(end - start for start, end in calls_of_front(result)) == pytest.approx(1 + 0.014)
+
+
+def test_a_ping_outlives_a_partition_that_is_shorter_than_its_timeout():
+    """Pinged every second, five seconds to answer: cuts of half a second do not cost the connection, one of six seconds does."""
+    uses = {"back": {"protocol": "grpc", "connection": {}, "keepalive": {"time": "1s", "timeout": "5s"}}}
+    for lasts, lost in (("500ms", 0), ("7s", 1)):
+        cut = {**CUT_BOTH, "schedule": {"at": "4s", "for": lasts}}
+        result = ran(cut, services__front__uses=uses, services__front__instances=1, services__back__instances=1,
+                     services__back__endpoints={"GET /x": [{"sleep": "10s"}]}, workloads__web__rate="2/s", duration="16s")
+        assert sum(event["kind"] == "connection.lost" for event in result.events) == lost
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+def test_what_is_published_without_confirm_arrives_when_a_partition_heals(delivery):
+    """TCP sends it again, and the publisher has long gone on; a datagram is gone."""
+    for transport, lost in (("tcp", 0), ("datagram", 1)):
+        shop = {"services__shop": {"endpoints": {"POST /": [{"publish": {"subject": "order", "confirm": False}}]}},
+                "services__events": {"kind": "broker", "delivery": delivery}, "services__mailer": {"subscribe": {"order": []}},
+                "network__links": {"shop->events": {"latency": "1ms", "transport": transport}},
+                "workloads__orders": {"rate": "20/s", "arrivals": "uniform", "to": "shop", "mix": [{"send": "POST /"}]}}
+        result = ran({"kind": "network.partition", "target": {"link": "shop->events"}}, **shop, duration="12s")
+        events = result.summary["brokers"]["events"]
+        assert (events["received"] < events["published"] - 70) is bool(lost)
+        assert events["received"] >= events["published"] - 1 or lost
+
+
+def test_the_word_that_a_caller_has_left_arrives_when_a_partition_heals():
+    """By gRPC a server works on for who has left during a cut only until that is over, and not to the end."""
+    uses = {"back": {"protocol": "grpc", "policies": [{"timeout": "200ms"}]}}
+    result = ran({**CUT_BOTH, "schedule": {"at": "4s", "for": "1s"}}, services__front__uses=uses, workloads__web__rate="10/s",
+                 services__back__endpoints={"GET /x": [{"sleep": "30s"}]}, duration="8s")
+    served = result.spans.of(SpanKind.SERVER)
+    at_back = served[served.node == result.names.nodes.index("back")]
+    assert max((at_back.end - at_back.start).tolist()) == pytest.approx(1.5, abs=0.3)
+
+
 def test_what_is_sent_again_after_the_fault_is_not_lost():
     """All packets are lost from 4 to 8 s. Of what is sent, TCP sends again 0.2, 0.6, 1.4, 3 and 6.2 s later: the first time after 8 s counts."""
     result = ran({"kind": "network.loss", "target": {"link": "web->front"}, "loss": "100%"}, workloads__web__timeout="9s")
