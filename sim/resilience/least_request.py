@@ -1,5 +1,8 @@
 """Least request: the host with the fewest calls in flight for its weight; among all of them, or among two drawn at random.
 
+Among all, those who have equally few for their weight share the calls in proportion to it, as with nginx (least_conn): while all are
+idle, neither a light host nor one in its slow start goes without.
+
 Two random choices bring nearly all of the gain of looking at everybody, without the herd that runs to whoever looked best a
 moment ago. Source: Mitzenmacher, The Power of Two Choices in Randomized Load Balancing, IEEE TPDS 12 (2001).
 """
@@ -58,7 +61,7 @@ class InFlight(Balancer):
 
 
 class LeastRequest(InFlight):
-    """The lowest (calls in flight + 1) / weight of all; ties at random. O(n)."""
+    """The lowest calls in flight / weight of all; ties at random, in proportion to the weights. O(n)."""
 
     def __init__(self, panic: float = 0.0, slow_start: SlowStart | None = None) -> None:
         super().__init__(panic)
@@ -72,12 +75,18 @@ class LeastRequest(InFlight):
 
     def choose(self, pool: Sequence[H], now: float, rng: Random, key: Any) -> H:
         active, slow = self.active, self.slow_start
-        loads = [(active.get(host.name, 0) + 1) / (host.weight if slow is None else slow.weight(host, now)) for host in pool]
+        loads = [active.get(host.name, 0) / (host.weight if slow is None else slow.weight(host, now)) for host in pool]
         least = min(loads)
         if loads.count(least) == 1:
             return pool[loads.index(least)]
         best = [host for host, load in zip(pool, loads, strict=True) if load == least]
-        return best[int(rng.random() * len(best))]
+        weights = [host.weight if slow is None else slow.weight(host, now) for host in best]
+        drawn = rng.random() * sum(weights)
+        for host, weight in zip(best, weights, strict=True):
+            drawn -= weight
+            if drawn < 0:
+                return host
+        return best[-1]
 
 
 class PowerOfTwoChoices(InFlight):

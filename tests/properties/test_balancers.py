@@ -84,7 +84,7 @@ class Balancing(RuleBasedStateMachine):
         healthy = [host for host in self.hosts if host.healthy]
         if healthy:
             active, least = self.balancers[3].active, self.balancers[3].pick(self.hosts, self.now, self.rng)
-            loads = {host: (active.get(host.name, 0) + 1) / host.weight for host in healthy}
+            loads = {host: active.get(host.name, 0) / host.weight for host in healthy}
             assert loads[least] == min(loads.values())
 
     @invariant()

@@ -120,8 +120,11 @@ def test_the_least_busy_for_its_weight_is_picked():
     for host in (pool[0], pool[1], pool[1]):
         balancer.started(host, 0.0)
     assert set(picks(balancer, pool, 10)) == {"big"}
-    balancer.finished(pool[0], 1.0, 1.0, Outcome.CANCELLED)
+    balancer.started(pool[1], 1.0)
     assert set(picks(balancer, pool, 50)) == {"small", "big"}, "1 / 1 and 3 / 3 are a tie"
+    for host in (*pool, pool[1], pool[1]):
+        balancer.finished(host, 2.0, 1.0, Outcome.CANCELLED)
+    assert Counter(picks(balancer, pool, 2000))["small"] == pytest.approx(500, abs=60), "idle hosts share by weight, none goes without"
 
 
 def test_two_choices_are_two_different_hosts():
@@ -266,7 +269,9 @@ def test_a_balancer_with_slow_start_spares_the_new_host(balancer):
         assert Counter(picks(one, pool, 300, now=150))["new"] == pytest.approx(100, abs=2)
         assert Counter(picks(one, pool, 300, now=250))["new"] == pytest.approx(150, abs=2)
     else:
-        one.started(pool[0], 150)
+        assert Counter(picks(one, pool, 3000, now=150))["new"] == pytest.approx(1000, abs=80), "also while both are idle"
+        for host in (pool[0], pool[0], pool[1]):
+            one.started(host, 150)
         assert set(picks(one, pool, 50, now=150)) == {"h0", "new"}, "two in flight at weight 1 are as many as one at weight 1/2"
         assert set(picks(one, pool, 50, now=250)) == {"new"}
 
