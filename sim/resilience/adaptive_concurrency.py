@@ -180,7 +180,7 @@ class AdaptiveConcurrency(Policy):
         """Run *proceed* inside; raise LoadShed if the limit is reached and there is no place in line, or the wait took too long."""
         loop = asyncio.get_running_loop()
         partition = None if self._key is None else str(self._key(*args))
-        slot = None if self._line and not self.partitions else self.try_enter(loop.time(), partition)
+        slot = self.try_enter(loop.time(), partition)  # what is free is free: whoever waited for it was let in as it came free
         if slot is None:
             slot = await self._turn(loop, partition)
         dropped: bool | None = None

@@ -139,6 +139,23 @@ def test_a_slot_that_reaches_one_who_gives_up_goes_to_the_next():
         assert policy.inside == 0
 
 
+def test_whoever_comes_as_a_wait_is_over_finds_the_slot_that_is_free():
+    """At 1 s the holder leaves, the wait of the one in line is over, and a third comes: the slot is his, and the line is no longer full."""
+    with SimLoop(seed=1) as loop:
+        policy = AdaptiveConcurrency(fixed(1), max_queued_calls=1, max_wait_duration=1)
+
+        async def late():
+            await asyncio.sleep(1)
+            return await policy(lambda: asyncio.sleep(1, "ok"))
+
+        async def scenario():
+            calls = [policy(lambda: asyncio.sleep(1, "ok")), late(), policy(lambda: asyncio.sleep(1, "ok"))]
+            return await asyncio.gather(*calls, return_exceptions=True), loop.time()
+
+        (holder, newcomer, waiter), end = loop.run_until_complete(scenario())
+        assert (holder, newcomer, type(waiter), end) == ("ok", "ok", LoadShed, 2)
+
+
 def test_it_finds_the_capacity_of_what_is_behind():
     """Five workers of 10 ms and far more callers: Vegas settles between 5 and 30 in flight; the plain queue would hold 200."""
     with SimLoop(seed=1) as loop:
