@@ -3,7 +3,8 @@
     connect ──▶ ready ──▶ carries all requests to that instance at once
                   ├──nothing heard for keepalive.time──▶ ping ──no answer──▶ dead: its streams fail, and another one is opened
                   ├──the instance dies──▶ closed
-                  └──max_age──▶ takes no new streams; the next request opens another one, perhaps elsewhere
+                  └──max_age, or the instance drains or was told to end (GOAWAY)──▶ takes no new
+                      streams; the next request opens another one, perhaps elsewhere
 
 A pinned caller has one connection, to an instance that a balancer of connections chose: all its requests go there, however many
 instances there are. An instance that cannot be reached is left out for a while, twice as long each time or so (gRPC's connection backoff).
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from sim.errors import CallError, ConnectFailed, ConnectionReset, NoHealthyInstances, StatusError
 from sim.model.grpc_codes import HTTP_STATUS, Code
 from sim.model.messages import Exchange, Request, Response
-from sim.model.network import LOST
+from sim.model.network import LOST, Packet
 from sim.model.spans import explain
 from sim.model.transport import Transport
 from sim.model.transport_spec import ConnectionSpec
@@ -39,6 +40,12 @@ AGE_JITTER = 0.1
 GRACE = 1e-9  # seconds; a caller that leaves at its deadline, and says so, is heard first
 STRIKES = 2  # pings that come too early and are forgiven
 TOO_LARGE = "message larger than max"
+GOAWAY = Request("", "", size=57)  # bytes: a frame of 17 in a packet
+
+
+def _ends(instance: Instance) -> bool:
+    """It finishes what it has, and is told to."""
+    return instance.draining or instance.terminating
 
 
 class Connection:
@@ -52,15 +59,16 @@ class Connection:
         self.early_pings = 0
         self.streams: dict[Exchange, None] = {}
         self.taken = 0  # streams under way, and those about to begin
-        self.waiting: deque[Future[None]] = deque()
+        self.waiting: deque[Future[bool]] = deque()  # True: its turn has come; False: it takes no new streams
         self.closed = False
+        self.told = False  # the other side has said that it goes away
 
     def free(self) -> None:
         """A stream has ended: the next in line may begin."""
         while self.waiting:
             turn = self.waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(True)
                 return
         self.taken -= 1
 
@@ -76,6 +84,7 @@ class GrpcTransport(Transport):
         self._ping_after = use.keepalive.time if use.keepalive is not None else inf
         self._opening: dict[Instance, Task[Connection]] = {}
         self._failures: dict[Instance, tuple[int, float]] = {}  # in a row, and until when it is left out
+        self._leaving: dict[Instance, None] = {}  # those that have said so
         self._sending: Connection | None = None
         client.carry = self._carry
         if self.connection is not None:
@@ -97,10 +106,11 @@ class GrpcTransport(Transport):
         client = self.client
         if self.connection is None:
             return self._small(request, await client.attempt(request))
-        start, instance = self.env._now, None
+        start, instance, connection = self.env._now, None, None
         try:
-            instance = self._choose(request)
-            connection = await self._stream_to(instance)
+            while connection is None:
+                instance = self._choose(request)
+                connection = await self._stream_to(instance)
         except CallError as error:
             client.not_sent(request, instance, start, error)
             raise
@@ -162,6 +172,7 @@ class GrpcTransport(Transport):
         hosts = client.discovered.reachable
         if self.connection.pinned:
             hosts = [host for host in hosts if host.name not in left_out]
+            hosts = [host for host in hosts if host not in self._leaving] or hosts
             found = hosts[int(client.rng.random() * len(hosts))] if hosts else None
         elif not left_out:
             return client.choose(request)
@@ -171,8 +182,8 @@ class GrpcTransport(Transport):
             raise ConnectFailed(f"no connection to {client.node.name}") if left_out else NoHealthyInstances(client.node.name)
         return found
 
-    async def _stream_to(self, instance: Instance) -> Connection:
-        """A place for a stream on the connection to *instance*, which is opened if there is none."""
+    async def _stream_to(self, instance: Instance) -> Connection | None:
+        """A place for a stream on the connection to *instance*, which is opened if there is none; None if it goes away meanwhile."""
         connection = self.connections.get(instance)
         if connection is not None and self.env._now >= connection.until:
             del self.connections[instance]  # it ends when its streams have ended
@@ -183,15 +194,14 @@ class GrpcTransport(Transport):
         if connection.taken < self.connection.max_streams:
             connection.taken += 1
             return connection
-        turn: Future[None] = Future(loop=self.loop)
+        turn: Future[bool] = Future(loop=self.loop)
         connection.waiting.append(turn)
         try:
-            await turn
+            return connection if await turn else None
         except BaseException:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
+            if turn.done() and not turn.cancelled() and turn.exception() is None and turn.result():
                 connection.free()
             raise
-        return connection
 
     async def _opened(self, instance: Instance) -> Connection:
         """A new connection: one for all who want it now."""
@@ -228,6 +238,25 @@ class GrpcTransport(Transport):
         for instance, connection in list(self.connections.items()):
             if not instance.up:  # its streams are told by the instance itself
                 self._close(connection)
+            elif _ends(instance) and not connection.told:
+                connection.told = True
+                word = Packet(partial(self._say, connection))
+                self.client.back.send(word, instance, self.client.source, GOAWAY)
+        for instance in [instance for instance in self._leaving if not (instance.up and _ends(instance))]:
+            del self._leaving[instance]
+
+    def _say(self, connection: Connection, delay: float) -> None:
+        self.loop.post(delay, self._go_elsewhere, connection)
+
+    def _go_elsewhere(self, connection: Connection) -> None:
+        """It takes no new streams, and ends when those that it has have ended."""
+        self._leaving[connection.instance] = None
+        if self.connections.get(connection.instance) is connection:
+            del self.connections[connection.instance]
+        while connection.waiting:
+            turn = connection.waiting.popleft()
+            if not turn.done():
+                turn.set_result(False)
 
     def _close(self, connection: Connection) -> None:
         connection.closed = True
@@ -253,7 +282,8 @@ class GrpcTransport(Transport):
     def _look_after(self, connection: Connection) -> None:
         """Ping it, if nothing was heard for long enough; else look again when that can be so."""
         keepalive = self.keepalive
-        if connection.closed or keepalive is None:
+        left = self.connections.get(connection.instance) is not connection  # for a newer one
+        if connection.closed or keepalive is None or (left and not connection.streams):
             return
         now = self.env._now
         quiet = now - connection.heard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -176,6 +177,34 @@ def test_a_pinned_caller_moves_on_when_its_connection_is_too_old_or_breaks():
         first.kill()
         assert lab.ask(pinned).status == 200
         assert list(pinned.transport.connections) != [first]
+
+
+@pytest.mark.parametrize("end", ["drain", "terminate"])
+def test_who_ends_in_good_order_sends_its_pinned_callers_elsewhere(end):
+    """It says so (GOAWAY): what it has is finished, what waits for a stream and what comes next goes to another one, and nothing fails."""
+    with platform(FOUR) as lab:
+        client = lab.client("back", **GRPC, connection={"pinned": True, "max_streams": 2})
+        calls = [lab.loop.create_task(lab.call(client)) for _ in range(5)]
+        lab.run(0.05)
+        (leaver,) = [instance for instance in lab.world.node("back").instances if instance.busy.value]
+        leaver.drain(linger=1) if end == "drain" else leaver.set_terminating(True)
+        lab.run(0.05)
+        assert (leaver.busy.value, sum(instance.busy.value for instance in lab.world.node("back").instances)) == (2, 4)
+        lab.run(0.5)
+        assert [call.result().status for call in calls] == [200] * 5
+        assert lab.ask(client).status == 200 and leaver.worked == pytest.approx(0.2)
+        assert client.edge.counts["connection.opened"] == 2
+
+
+def test_the_only_one_that_drains_keeps_its_pinned_callers_until_it_ends():
+    """Callers that a registry has told nothing yet have nowhere else to go, and it still takes them."""
+    with platform(BACK) as lab:
+        client, back = lab.client("back", **GRPC, connection={"pinned": True}), lab.instance("back-0")
+        lab.ask(client)
+        client.see_through(SimpleNamespace(reachable=(back,)))
+        back.drain(linger=1)
+        lab.run(0.1)
+        assert lab.ask(client).status == 200
 
 
 def test_more_streams_than_a_connection_takes_wait():
