@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class System:
-    """Names in a scenario. *services* with their specs; *fault_names* of all plans together."""
+    """Names in a scenario. *services* with their specs, the registry among them if there is one; *fault_names* of all plans together."""
 
     services: Mapping[str, NodeSpec]
     workloads: Collection[str] = ()
     zones: Collection[str] = ()
     fault_names: Collection[str] = ()
-    registry: bool = False  # there is one
+
+    @property
+    def registry(self) -> bool:
+        """There is one."""
+        return "registry" in self.kinds
 
     @property
     def kinds(self) -> set[str]:
@@ -31,7 +35,7 @@ class System:
     @property
     def ends(self) -> set[str]:
         """What a link can lead from or to; `*` is anybody."""
-        return {*self.services, *self.workloads, *(["registry"] if self.registry else []), "*"}
+        return {*self.services, *self.workloads, "*"}
 
     def unknown(self, loc: tuple[str, ...], what: str, name: str, known: Collection[str]) -> Iterator[Mistake]:
         """A mistake if *name* is not among the *known*."""

@@ -1,7 +1,7 @@
 """Whom a fault hits: instances by service, name, zone or kind, and how many of them (Chaos Mesh's modes); messages between groups.
 
     {service: orders, mode: one}                          one instance, picked at random each time
-    {zone: a}      {kind: database}      {instance: orders-0}
+    {zone: a}      {kind: database}      {instance: orders-0}      {service: registry, mode: one}
     {link: orders->payments, direction: both}             `*` stands for any service or workload
     {from: {zone: a}, to: {zone: b}, direction: both}
 """
@@ -81,7 +81,10 @@ class Picks(Spec):
 
 
 class Group(Picks):
-    """Instances of one service, by name, in one zone, or of all nodes of a kind (service, gateway, database, cache, broker, external)."""
+    """Instances of one service, by name, in one zone, or of all nodes of a kind (service, gateway, database, cache, broker, external).
+
+    The registry is a service called `registry`.
+    """
 
     service: str | None = None
     instance: str | None = None

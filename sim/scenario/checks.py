@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 
 from sim.faults.fault import Fault
-from sim.faults.system import System, check_fault_plan
+from sim.faults.system import check_fault_plan
 from sim.mistakes import Mistake
 from sim.scenario.scenario import FaultPlan, Scenario
 
@@ -17,7 +17,7 @@ from .overrides import LeadsNowhere, patched, variant_names, variant_patches
 from .problems import Collected, InvalidFile, Problem, in_order, refuse_any
 from .references import wrong_references
 from .salvage import salvaged
-from .trial import check_measures
+from .trial import check_measures, system_of
 
 Plan = tuple[Document, Sequence[Fault]]  # faults, and where they are written
 SCENARIO_KEYS = frozenset({"services", "workloads", "duration", "network", "checks", "steady_state", "variants"})
@@ -145,7 +145,7 @@ def fault_problems(scenario: Scenario, plans: Sequence[Plan], beside: Iterable[F
     """What in the faults of several files does not fit *scenario*, or each other; they may come after others *beside* them."""
     faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
     names = {fault.name: None for fault in (*(fault for _, _, fault in faults), *beside) if fault.name is not None}
-    system = System(scenario.services, scenario.workloads, scenario.network.zones, names, scenario.registry is not None)
+    system = system_of(scenario, names)
     problems = []
     for mistake in check_fault_plan([fault for _, _, fault in faults], system):
         document, index, _ = faults[int(mistake.loc[0])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from sim.mistakes import Loc, Mistake, did_you_mean
+from sim.model.mesh import REGISTRY
 from sim.model.node import NodeSpec
 from sim.model.paths import Target
 from sim.scenario.scenario import Scenario
@@ -90,7 +91,7 @@ def _workloads(scenario: Scenario) -> Iterator[Mistake]:
 
 
 def _links(scenario: Scenario) -> Iterator[Mistake]:
-    ends = [*scenario.services, *scenario.workloads]
+    ends = [*scenario.services, *scenario.workloads, *([REGISTRY] if scenario.registry is not None else [])]
     for link in scenario.network.links:
         loc = ("network", "links", link)
         source, arrow, target = link.partition("->")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from sim.errors import InvalidInput
 from sim.faults.fault import Fault, names_of
 from sim.faults.system import System, check_fault_plan
 from sim.mistakes import Mistake
+from sim.model.mesh import REGISTRY
 from sim.scenario.measures import EDGE, SERVICE, WORKLOAD, measure_mistakes
 from sim.scenario.scenario import Scenario
+
+
+def system_of(scenario: Scenario, fault_names: Collection[str]) -> System:
+    """What faults can name in *scenario*, beside each other."""
+    registry = {REGISTRY: scenario.registry} if scenario.registry is not None else {}
+    return System({**scenario.services, **registry}, scenario.workloads, scenario.network.zones, fault_names)
 
 
 def check_faults(scenario: Scenario, faults: Sequence[Fault] | None = None) -> list[Mistake]:
@@ -18,7 +25,7 @@ def check_faults(scenario: Scenario, faults: Sequence[Fault] | None = None) -> l
     mine = scenario.faults if faults is None else faults
     others = [] if faults is None else scenario.faults
     names = {*names_of(mine), *names_of(others)}
-    system = System(scenario.services, set(scenario.workloads), set(scenario.network.zones), names, scenario.registry is not None)
+    system = system_of(scenario, names)
     return [replace(mistake, loc=("faults", *mistake.loc)) for mistake in check_fault_plan(mine, system)]
 
 

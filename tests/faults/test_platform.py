@@ -175,6 +175,26 @@ def test_names_that_do_not_resolve():
     assert success(result, 8.1, 15.9) == 1
 
 
+@pytest.mark.parametrize("target", [{"link": "registry->back", "direction": "both"},
+                                    {"from": {"service": "registry"}, "to": {"service": "back"}, "direction": "both"}])
+def test_a_registry_that_is_cut_off_from_all_takes_them_for_dead(target):
+    """It can be named as one end like any service: all are critical after two checks, and there is nobody left to call."""
+    result = found({"kind": "network.partition", "target": target, "how": "reject"})
+    assert success(result, 4.1, 4.9) == 1
+    assert success(result, 6.2, 7.9) == 0
+    assert success(result, 10, 15.9) == 1
+
+
+def test_one_of_three_registries_may_die_and_two_go_on():
+    """The next one runs the checks and answers queries: the dead instance is found out as ever, once a broken query is made again."""
+    first = {"kind": "instance.kill", "target": {"instance": "registry-0"}, "schedule": {"at": "500ms", "for": "8s"}}
+    another = {"kind": "instance.pause", "target": {"service": "registry", "mode": "one"}, "schedule": {"at": "10s", "for": "2s"}}
+    result = found(first, another, KILL, instances=3)
+    assert success(result, 4.1, 4.9) == pytest.approx(2 / 3, abs=0.02)
+    assert success(result, 6.5, 7.9) == 1
+    assert not result.summary["warnings"]
+
+
 def test_a_registry_fault_needs_a_registry():
     """Else it is a mistake, with the cure."""
     from sim.errors import InvalidInput

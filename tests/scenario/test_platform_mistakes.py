@@ -28,6 +28,8 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("client_cache", "cache", "cache: 5s", "unknown key 'cache'", "did you mean 'client_cache'?"),
     ("deregister_critical_after", "deregister_after", "deregister_after", "unknown key", "did you mean 'deregister_critical_after'?"),
     ("path: /health, interval: 8s", "ttl: 15s, interval: 8s", "interval", "`interval` is of checks that ask", "leave one of them out"),
+    ("{zones: {a:", "{links: {registry->order: {latency: 1s}}, zones: {a:", "registry->", "no service or workload 'order'",
+     "did you mean 'orders'?"),
     # gateway
     ("middleware: [logging, auth,", "middleware: [logging,", "auth: {tokens", "`auth` is not in the `middleware`", "add auth to that list"),
     ("[logging, auth,", "[logging, authentication,", "authentication", "not 'authentication'", "did you mean 'auth'?"),
@@ -88,6 +90,11 @@ def test_a_mistake_is_told_with_place_and_cure(tmp_path, old, new, at, what, cur
     problems = check(text.replace(old, new, 1), tmp_path)
     told = [problem for problem in problems if problem.source_line[problem.col - 1 :].startswith(at)]
     assert any(what in problem.what and cure in problem.cure for problem in told), "\n".join(map(str, problems))
+
+
+def test_a_link_may_lead_to_the_registry(tmp_path):
+    """Where there is one."""
+    assert check(SOUND.replace("{zones: {a:", "{links: {registry->orders: {latency: 300ms}}, zones: {a:"), tmp_path) == []
 
 
 def test_a_version_and_a_kind_of_mtls_may_be_written_by_their_name(tmp_path):
