@@ -80,9 +80,9 @@ class Vegas:
     def on_sample(self, now: float, rtt: float, in_flight: int, dropped: bool = False) -> None:
         """See the table above."""
         self._samples += 1
-        if self._samples >= self._jitter * 30 * self._limit:
+        if not dropped and self._samples >= self._jitter * 30 * self._limit:
             self._samples, self._jitter, self.best_rtt = 0, self._draw(), rtt
-        elif rtt < self.best_rtt:
+        elif not dropped and rtt < self.best_rtt:  # a refusal is quick, and no answer: it must not be what answers are held against
             self.best_rtt = rtt
         else:
             target = self._target(rtt, in_flight, dropped)

@@ -53,6 +53,16 @@ def test_vegas_measures_the_best_latency_anew_now_and_then():
     assert limit.best_rtt == 0.1
 
 
+def test_vegas_takes_no_refusal_for_its_best_latency():
+    """Answers take 100 ms, one call is turned away after 1 ms: one step down, and the answers are still as good as ever."""
+    limit = Vegas(20)
+    limit.on_sample(0, 0.1, in_flight=20)
+    limit.on_sample(0, 0.001, in_flight=20, dropped=True)
+    assert (limit.best_rtt, limit.limit) == (0.1, 19)
+    limit.on_sample(0, 0.1, in_flight=20)
+    assert limit.limit == 25
+
+
 def test_calls_beyond_the_limit_are_shed_and_slots_come_back(loop):
     """Limit 3, five callers at once: two are refused; afterwards three find room again."""
     policy = AdaptiveConcurrency(fixed(3))
