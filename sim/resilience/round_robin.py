@@ -22,7 +22,7 @@ class RoundRobinSpec(BalancerSpec):
         if self.slow_start is not None:
             from .weighted import Weighted
 
-            return Weighted(panic=self.panic, slow_start=self.slow_start.build())
+            return Weighted(panic=self.panic, slow_start=self.slow_start.build(), random_start=True)
         return RoundRobin(panic=self.panic, random_start=True)
 
 

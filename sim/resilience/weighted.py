@@ -19,21 +19,22 @@ from .slow_start import SlowStart, SlowStartSpec
 
 
 class WeightedSpec(BalancerSpec):
-    """In proportion to the hosts' weights."""
+    """In proportion to the hosts' weights, from a random start, so that many callers do not march in step."""
 
     panic: Share = 0.0
     slow_start: SlowStartSpec | None = None
 
     def build(self, zone: str | None = None) -> Balancer:
-        return Weighted(panic=self.panic, slow_start=self.slow_start.build() if self.slow_start else None)
+        return Weighted(panic=self.panic, slow_start=self.slow_start.build() if self.slow_start else None, random_start=True)
 
 
 class Weighted(Balancer):
     """In proportion to the weights, which are read anew each time a host is picked. O(log n) while all are healthy."""
 
-    def __init__(self, panic: float = 0.0, slow_start: SlowStart | None = None) -> None:
+    def __init__(self, panic: float = 0.0, slow_start: SlowStart | None = None, random_start: bool = False) -> None:
         super().__init__(panic)
         self.slow_start = slow_start
+        self._starts_anywhere = random_start
         self._pool: Sequence[Any] = ()
         self._heap: list[tuple[float, int, int]] = []  # (due, how long it has waited, index into the pool)
         self._due: dict[str, float] = {}
@@ -49,6 +50,13 @@ class Weighted(Balancer):
     def choose(self, pool: Sequence[H], now: float, rng: Random, key: Any) -> H:
         if pool != self._pool:  # compares by identity first: cheap as long as nothing has changed
             self._schedule(pool, now)
+            if self._starts_anywhere:
+                self._starts_anywhere = False
+                for _ in range(int(rng.random() * len(pool))):
+                    self._next(pool, now)
+        return self._next(pool, now)
+
+    def _next(self, pool: Sequence[H], now: float) -> H:
         due, _, index = self._heap[0]
         host = pool[index]
         self._now = due

@@ -97,10 +97,13 @@ def test_round_robin_takes_one_after_the_other():
     assert picks(balancer, pool[:2], 4) == ["h0", "h1"] * 2
 
 
-def test_callers_of_a_scenario_do_not_start_at_the_same_host():
-    """Round robin from a scenario starts anywhere, drawn from the caller's own generator."""
-    starts = {picks(BALANCERS["round_robin"]().build(), hosts(5), 1, seed=seed)[0] for seed in range(40)}
-    assert starts == {f"h{number}" for number in range(5)}
+@pytest.mark.parametrize("written", ["round_robin", "weighted", {"round_robin": {"slow_start": "30s"}}])
+def test_callers_of_a_scenario_do_not_start_at_the_same_host(written):
+    """In turn or by weight, those of a scenario start anywhere, drawn from the caller's own generator, and then keep their order."""
+    spec = OneKey("balancer", lambda: BALANCERS).validate(written)
+    seen = [picks(spec.build(), hosts(5), 10, seed=seed) for seed in range(40)]
+    assert {one[0] for one in seen} == {f"h{number}" for number in range(5)}
+    assert all(one[:5] == one[5:] and len(set(one[:5])) == 5 for one in seen)
 
 
 def test_weights_are_kept_when_a_host_comes_back():
