@@ -223,7 +223,7 @@ def _overlap(begin: float, end: float, start: float, until: float) -> float:
 READERS: dict[str, Reader] = {
     "success_ratio": _success,
     "goodput": _per_second(lambda calls: calls.count((Outcome.OK,))),
-    "throughput": _per_second(lambda calls: calls.finished),
+    "throughput": _per_second(lambda calls: calls.count(ANSWERED)),
     "offered": _per_second(lambda calls: len(calls.at)),
     "error_share": _errors,
     "attempts": _per_second(lambda calls: float(calls.attempts.sum())),

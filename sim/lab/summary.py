@@ -54,7 +54,10 @@ def request_totals(requests: Requests) -> dict[str, int]:
 
 
 def request_figures(requests: Requests, window: float, dropped: int = 0) -> dict[str, Any]:
-    """The figures of some user requests that arrived within *window* seconds; of those offered, *dropped* were not even sent."""
+    """The figures of some user requests that arrived within *window* seconds; of those offered, *dropped* were not even sent.
+
+    Throughput is what was served, well or badly, as in a system with losses: refusals are no part of it, nor of the latencies.
+    """
     import numpy as np
 
     counts = outcome_counts(requests.outcome)
@@ -66,7 +69,7 @@ def request_figures(requests: Requests, window: float, dropped: int = 0) -> dict
         "started": started, **counts,
         "success_ratio": ratio(good, finished),
         "offered_rps": ratio(started + dropped, window),
-        "throughput_rps": ratio(finished, window),
+        "throughput_rps": ratio(len(answered), window),
         "goodput_rps": ratio(counts["ok"], window),
         "latency_s": latency_figures(answered.latency),
         "by_status": {status_text(int(status)): int(number) for status, number in zip(statuses, numbers, strict=True)},
@@ -89,12 +92,13 @@ def workload_figures(load: Load, requests: Requests, names: Names, window: float
 def service_figures(spans: Table, before: Account, after: Account, queue_max: int) -> dict[str, Any]:
     """One entry of `services`: what its instances served, between two accounts."""
     window = after.at - before.at
-    served = spans[(spans.outcome != Outcome.REJECTED) & (spans.status != Reason.CANCELLED)]
+    wanted = spans[spans.status != Reason.CANCELLED]  # work that its caller has called off is neither good nor bad
+    served = wanted[wanted.outcome != Outcome.REJECTED]
     good = int((served.outcome <= Outcome.DEGRADED).sum())
     busy, queue = after.busy - before.busy, after.queue - before.queue
     return {
         "requests": len(spans),
-        "success_ratio": ratio(good, len(spans)),
+        "success_ratio": ratio(good, len(wanted)),
         "latency_s": latency_figures(served.duration),
         "utilisation": ratio(busy, after.capacity - before.capacity) if after.bounded else None,
         "cpu_utilisation": ratio(after.cpu - before.cpu, after.cores - before.cores),

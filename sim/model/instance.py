@@ -29,12 +29,14 @@ from sim.model.station import Station
 from sim.model.versions import behave
 from sim.resilience.policy import PolicySpec
 from sim.streams import Stream
+from sim.telemetry.codes import Reason
 
 if TYPE_CHECKING:
     from sim.model.node import Node
     from sim.model.versions import VersionSpec
     from sim.model.world import World
 
+RESET = int(Reason.RESET)
 CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has crashed is started again, doubling: Kubernetes' back-off
 
 
@@ -139,11 +141,11 @@ class Instance(Station):
             lost |= {exchange: None for _, exchange, _ in pause.held if exchange.client.source is not self}
             pause.end(deliver=False)
         for exchange in self.queue.drain():
-            self._leave_the_line(exchange)
+            self._leave_the_line(exchange, RESET)
             lost[exchange] = None
         for exchange in self.serving:
             exchange.task.cancel()
-            self._give_up(exchange)
+            self._give_up(exchange, RESET)
             lost[exchange] = None
         for task in list(self._others):
             task.cancel()

@@ -295,13 +295,13 @@ class Station:
             self.waiting.change(-1, self.env._now)
             self._too_late(exchange)
 
-    def _leave_the_line(self, exchange: Exchange) -> None:
+    def _leave_the_line(self, exchange: Exchange, status: int = CANCELLED) -> None:
         """Recorded as one whose work was broken off: it was here, and never got a worker."""
         self.waiting.change(-1, self.env._now)
         exchange.span = self.recorder.next_span()
         exchange.started = self.env._now
         exchange.operation = self.node.operation_of(exchange.request)
-        self._record(exchange, CANCELLED, FAILED)
+        self._record(exchange, status, FAILED)
 
     # who stands in between
 

@@ -53,9 +53,10 @@ class Measure:
 
 
 MEASURES: dict[str, Measure] = {
-    "success_ratio": Measure("answered as asked, of those that came to an end; degraded answers count", SHARE, ANY),
+    "success_ratio": Measure("answered as asked, degraded or not, of those that came to an end; a service's cancelled work is left out",
+                             SHARE, ANY),
     "goodput": Measure("answered as asked a second, degraded answers left out", RATE, ANY),
-    "throughput": Measure("came to an end a second, in whatever way", RATE, ANY),
+    "throughput": Measure("served a second, well or badly; what was refused is left out", RATE, ANY),
     "offered": Measure("begun a second", RATE, ANY),
     "error_share": Measure("failed or refused, of those that came to an end; with `status` those of that status alone", SHARE, ANY),
     "latency.mean": Measure("mean time of those that were answered, good or bad; a workload's counts from the intended start", TIME, ANY),

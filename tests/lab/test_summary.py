@@ -119,10 +119,10 @@ def test_only_the_totals_cover_the_warm_up(busy):
 
 
 def test_rates_are_over_the_measured_time(busy):
-    """Eight seconds; what was dropped was offered, and what was degraded is throughput but no goodput."""
+    """Eight seconds; what was dropped was offered; what was degraded is throughput but no goodput, and what was refused is neither."""
     figures = of_users(busy)
     assert figures["offered_rps"] == pytest.approx((figures["started"] + figures["dropped"]) / 8)
-    assert figures["throughput_rps"] == pytest.approx((figures["started"] - figures["unfinished"]) / 8)
+    assert figures["throughput_rps"] == pytest.approx((figures["started"] - figures["unfinished"] - figures["rejected"]) / 8)
     assert figures["goodput_rps"] == pytest.approx(figures["ok"] / 8)
     assert figures["success_ratio"] == pytest.approx((figures["ok"] + figures["degraded"]) / (figures["started"] - figures["unfinished"]))
 
@@ -249,3 +249,21 @@ def test_three_hundred_instances():
     result = ran({"api": api}, {"users": users("api", rate="100/s")})
     assert result.summary["services"]["api"]["requests"] > 80 and result.series("api", "busy", "api-7") is None
     assert result.series("api", "busy").max.max() == 16.0
+
+
+def test_throughput_is_what_was_served():
+    """One worker, no line and two requests at a time: half of them are refused at once, and are no throughput, of users or of the service."""
+    served = {"name": "served", "measure": "throughput", "of": "api", "at_least": "1/s"}
+    result = ran({"api": {"workers": 1, "queue": {"limit": 0}, "endpoints": {"GET /": [{"work": "10ms"}]}}},
+                 {"users": at(*(f"{tenth}00ms" for tenth in range(10) for _ in "ab"))}, "1s", checks=[served])
+    figures = of_users(result)
+    assert (figures["offered_rps"], figures["throughput_rps"], figures["goodput_rps"]) == (20, 10, 10)
+    assert figures["rejected"] == 10 and figures["success_ratio"] == 0.5 and result.summary["checks"][0]["measured"] == 10
+
+
+def test_work_that_its_caller_has_called_off_is_neither_good_nor_bad():
+    """The slower of two copies is cancelled: a service that has made no mistake has no failures."""
+    api = {"instances": 2, "on_caller_gone": "cancel", "endpoints": {"GET /": [{"work": {"exponential": "50ms"}}]}}
+    result = ran({"api": api}, {"users": users("api", policies=[{"hedge": {"delay": "0ms"}}])}, "10s")
+    service = result.summary["services"]["api"]
+    assert service["success_ratio"] == 1.0 and service["requests"] > 180 and result.summary["calls"]["users->api"]["hedges"] > 90

@@ -120,7 +120,8 @@ def test_who_is_killed_finishes_nothing():
     result = ran({"api": api()}, {"users": at("0s", "10ms", "60ms")}, latency="5ms", faults=[fault("instance.kill", "50ms")])
     assert answers(result) == [("reset", 55.0), ("reset", 45.0), ("unavailable", 0.0)]
     assert [(span["status"], span["queued"], span["end"]) for span in spans(result, SpanKind.SERVER)] == [
-        ("cancelled", pytest.approx(0.035), 0.05), ("cancelled", 0.0, 0.05)]
+        ("reset", pytest.approx(0.035), 0.05), ("reset", 0.0, 0.05)]
+    assert result.summary["services"]["api"]["success_ratio"] == 0.0
 
 
 def test_a_request_on_its_way_to_a_dead_instance_is_refused():

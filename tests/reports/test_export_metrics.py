@@ -65,7 +65,8 @@ def test_prometheus_rates_are_those_of_the_summary(small, server):
         rate = server.value(f'sum(rate(http_requests_total{{service="{service}"}}[15s]))', small.duration)
         assert rate == pytest.approx(figures["requests"] / window, rel=0.03)
     users = server.value("sum(rate(mesocosm_requests_total[15s]))", small.duration)
-    assert users == pytest.approx(small.summary["workloads"]["shoppers"]["throughput_rps"], rel=0.03)
+    shoppers = small.summary["workloads"]["shoppers"]
+    assert users == pytest.approx((shoppers["started"] - shoppers["unfinished"]) / window, rel=0.03)
 
 
 def test_prometheus_counts_are_exact(small, server):
