@@ -1,5 +1,6 @@
 """The shipped topologies: sound, well at their usual load, and each with the trouble that it is made to show."""
 
+from functools import cache
 from pathlib import Path
 from time import process_time
 
@@ -14,8 +15,9 @@ FOLDER = Path(__file__).parents[2] / "scenarios" / "topologies"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+@cache
 def simulate(name, variant=None, duration=None):
-    """A run of a topology, shortened if *duration* (seconds) says so."""
+    """A run of a topology, shortened if *duration* (seconds) says so; the same run serves several tests."""
     shorter = [] if duration is None else [f"duration={duration}s", "warmup=5s"]
     return run(load_scenario(FOLDER / f"{name}.yaml", variant=variant, overrides=shorter).scenario)
 

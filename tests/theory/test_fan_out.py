@@ -126,6 +126,7 @@ def executed(result) -> float:
     return total / result.summary["requests"]["started"]
 
 
+@pytest.mark.validate
 def test_tied_requests_are_faster_and_hardly_ever_done_twice():
     """V35: who is tied waits for the shorter of two queues. That takes about 37 % off the 99th percentile at less than one per cent of
     extra work, where the word that one has begun takes 1 ms to the other; copies that know nothing of each other are often done twice."""

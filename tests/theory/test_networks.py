@@ -48,6 +48,7 @@ workloads: {users: {executor: constant-arrival-rate, rate: 5/s, to: front, mix: 
 """
 
 
+@pytest.mark.validate
 def test_v25_open_network_against_jackson():
     """A request in two that svc has served goes to db, and one in five from there back to svc: each station is an M/M/1 of its own."""
     result = simulate(JACKSON)

@@ -69,6 +69,7 @@ def test_v39_open_load_feels_the_few_slow_ones():
     assert (measured.latency > 0.015).mean() == pytest.approx(0.10, abs=0.02)
 
 
+@pytest.mark.validate
 def test_v39_a_closed_client_feels_nothing_of_them():
     """The same server and one client that waits for each answer: 0.110 ms on average, and 99 % within a millisecond."""
     result = simulate(BIMODAL.format(load="executor: constant-vus, vus: 1", duration=20, warmup=1))
