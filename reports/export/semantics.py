@@ -6,11 +6,12 @@ times share one description, so it is made once and not for each of a million ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.model.grpc_codes import code_of
+from sim.model.paths import Routes, parse_target
 from sim.telemetry.codes import Outcome, SpanKind, status_text
 
 if TYPE_CHECKING:
@@ -77,13 +78,7 @@ class Semantics:
 
     def __init__(self, result: RunResult) -> None:
         self.names: Names = result.names
-        services = result.scenario.get("services") or {}
-        self.grpc = {
-            (caller, callee)
-            for caller, service in services.items()
-            for callee, use in ((service or {}).get("uses") or {}).items()
-            if (use or {}).get("protocol") == "grpc"
-        }
+        self.protocols = Protocols(result.scenario.get("services") or {})
 
     def describe(self, raw: tuple[Any, ...]) -> Description:
         """What the columns in *raw* (a SpanKey) mean."""
@@ -113,8 +108,8 @@ class Semantics:
             store = peer if kind in CALLS else node
             return {"db.system.name": STORES[server_kind], "db.namespace": store, "db.operation.name": operation, **other}
         caller, callee = (node, peer) if kind in CALLS else (peer, node)
-        if (caller, callee) in self.grpc:
-            code = {"rpc.response.status_code": code_of(key.status).name} if key.status > 0 else {}
+        if self.protocols.of(caller, callee, operation) == "grpc":
+            code = {"rpc.response.status_code": code_of(key.status).name} if key.status else {}
             return {"rpc.system.name": "grpc", "rpc.method": operation, **other, **code}
         return {**_http(kind, operation), **other, **_status("http.response.status_code", key.status)}
 
@@ -128,6 +123,48 @@ class Semantics:
         if key.kind == SpanKind.ATTEMPT and key.attempt > 1:
             own["http.request.resend_count"] = key.attempt - 1
         return own
+
+
+class Protocols:
+    """By which protocol the services of a scenario call each other: as `uses` states it, or the step that makes the call."""
+
+    def __init__(self, services: Mapping[str, Any]) -> None:
+        self._stated = {
+            (caller, callee): (use or {}).get("protocol", "http")
+            for caller, service in services.items()
+            for callee, use in ((service or {}).get("uses") or {}).items()
+        }
+        self._calls: dict[tuple[str, str], dict[str, str]] = {}  # by operation, as its caller and as its callee names it
+        for caller, service in services.items():
+            for call in _calls([(service or {}).get(part) for part in ("endpoints", "subscribe", "health")]):
+                target = parse_target(call["to"], caller)
+                way = (caller, target.node)
+                protocol = call.get("protocol") or self._stated.get(way, "http")
+                routes: Routes[str] = Routes()
+                for endpoint in (services.get(target.node) or {}).get("endpoints") or {}:
+                    routes.add(*split_operation(endpoint), endpoint)
+                found = routes.find(target.method, target.path)
+                self._calls.setdefault(way, {}).update(dict.fromkeys([target.operation, found or target.operation], protocol))
+
+    def of(self, caller: str, callee: str, operation: str) -> str:
+        """`grpc` or `http`. An operation of which no step speaks is called as all others are, where these agree."""
+        calls = self._calls.get((caller, callee), {})
+        agreed = set(calls.values())
+        stated = agreed.pop() if len(agreed) == 1 else self._stated.get((caller, callee), "http")
+        return calls.get(operation, stated)
+
+
+def _calls(part: Any) -> Iterator[Mapping[str, Any]]:
+    """Every `call` among the steps in *part* of a service."""
+    if type(part) is dict:
+        for inner in part.values():
+            yield from _calls(inner)
+    elif type(part) is list:
+        for step in part:
+            call = step.get("call") if type(step) is dict else None
+            if type(call) is dict and "to" in call:
+                yield call
+            yield from _calls(step)
 
 
 def _http(kind: SpanKind, operation: str) -> dict[str, Any]:

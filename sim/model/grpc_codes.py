@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from sim.telemetry.codes import Reason
+
 
 class Code(IntEnum):
     """The outcome of a gRPC call."""
@@ -46,6 +48,14 @@ _CODE_OF_PROXY = {
     400: Code.INTERNAL, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.UNIMPLEMENTED, 429: Code.UNAVAILABLE,
     502: Code.UNAVAILABLE, 503: Code.UNAVAILABLE, 504: Code.UNAVAILABLE,
 }
+_CODE_OF_REASON = {  # of an end that came at the caller; what its own policies refuse looks to the code around it as these do
+    Reason.TIMEOUT: Code.DEADLINE_EXCEEDED, Reason.DEADLINE: Code.DEADLINE_EXCEEDED, Reason.CANCELLED: Code.CANCELLED,
+    Reason.CONNECT: Code.UNAVAILABLE, Reason.RESET: Code.UNAVAILABLE, Reason.UNAVAILABLE: Code.UNAVAILABLE,
+    Reason.CERTIFICATE: Code.UNAVAILABLE, Reason.CIRCUIT_OPEN: Code.UNAVAILABLE, Reason.LOAD_SHED: Code.UNAVAILABLE,
+    Reason.BULKHEAD_FULL: Code.RESOURCE_EXHAUSTED, Reason.RATE_LIMITED: Code.RESOURCE_EXHAUSTED,
+    Reason.BUDGET_EXHAUSTED: Code.RESOURCE_EXHAUSTED, Reason.POOL_TIMEOUT: Code.RESOURCE_EXHAUSTED, Reason.LOCK_TIMEOUT: Code.ABORTED,
+    Reason.DEADLOCK: Code.ABORTED, Reason.READ_ONLY: Code.FAILED_PRECONDITION, Reason.ERROR: Code.UNKNOWN,
+}
 
 
 def status_of(code: Code) -> int:
@@ -54,7 +64,9 @@ def status_of(code: Code) -> int:
 
 
 def code_of(status: int) -> Code:
-    """The code that a service means by an HTTP *status*."""
+    """The code that a service means by an HTTP *status*, or that stands for the Reason (below 0) why there is none."""
+    if status < 0:
+        return _CODE_OF_REASON[Reason(status)]
     return Code.OK if 100 <= status < 400 else _CODE.get(status, Code.UNKNOWN)
 
 
