@@ -2,9 +2,10 @@
 
     wanted = ceil(instances * measured / target)      unless measured lies within the tolerance of the target
 
-The measure is an average over a window. To grow, all wishes of the last *cooldown_up* must have been that high; to shrink, all of the
-last *cooldown_down* that low, so that a short dip costs nothing. New instances take time to start; those that go finish what they
-have. Source: Kubernetes, horizontal pod autoscaling.
+What is measured is what was used on average over a window, by what the instances of now have: those that have come meanwhile will take
+their part, so that a window which is longer than the time between two looks does not let it grow twice for one load. To grow, all
+wishes of the last *cooldown_up* must have been that high; to shrink, all of the last *cooldown_down* that low, so that a short dip costs
+nothing. New instances take time to start; those that go finish what they have. Source: Kubernetes, horizontal pod autoscaling.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Autoscaler:
 
     def __init__(self, node: Node, spec: AutoscaleSpec) -> None:
         self.node, self.spec = node, spec
-        self._areas: deque[tuple[float, float, float]] = deque()  # time, what was used, what there was to use, integrated
+        self._areas: deque[tuple[float, float]] = deque()  # time, and what was used, integrated
+        self._has = node.workers if spec.utilisation is not None else (node.cores or 1.0) if spec.cpu is not None else 1  # one instance
         self._wishes: deque[tuple[float, int]] = deque()
 
     def begin(self) -> None:
@@ -67,22 +69,18 @@ class Autoscaler:
         self._wishes.append((self.node.world.loop.time(), len(self.node.instances)))
         self.node.world.loop.after(self.spec.every, self._look)
 
-    def _area(self) -> tuple[float, float, float]:
-        node, now = self.node, self.node.world.loop.time()
-        some, workers = node.ever, node.workforce.integral(now)
+    def _area(self) -> tuple[float, float]:
+        now, some = self.node.world.loop.time(), self.node.ever
         if self.spec.cpu is not None:
-            used = sum(instance.cpu.used(now) for instance in some if instance.cpu is not None)
-            return now, used, workers / node.workers * (node.cores or 1.0)
+            return now, sum(instance.cpu.used(now) for instance in some if instance.cpu is not None)
         busy = sum(instance.busy.integral(now) for instance in some)
-        if self.spec.utilisation is not None:
-            return now, busy, workers
-        return now, busy + sum(instance.waiting.integral(now) for instance in some), workers / node.workers
+        return now, busy if self.spec.utilisation is not None else busy + sum(instance.waiting.integral(now) for instance in some)
 
-    def measured(self) -> float:
-        """The average over the window, of what the target is about."""
-        _, used, there = self._areas[-1]
-        _, used_before, there_before = self._areas[0]
-        return (used - used_before) / (there - there_before) if there > there_before else 0.0
+    def measured(self, present: int) -> float:
+        """What the target is about: the average of the window, by what *present* instances have."""
+        (before, used_before), (now, used) = self._areas[0], self._areas[-1]
+        there = present * self._has * (now - before)
+        return (used - used_before) / there if there > 0 else 0.0
 
     def _look(self) -> None:
         spec, node, now = self.spec, self.node, self.node.world.loop.time()
@@ -95,13 +93,13 @@ class Autoscaler:
         present = len(node.staying())
         wish = self._wish(present, now)
         if wish != present:
-            node.world.recorder.event("autoscale", node=node.name, before=present, instances=wish, measured=self.measured())
+            node.world.recorder.event("autoscale", node=node.name, before=present, instances=wish, measured=self.measured(present))
             self._scale(present, wish)
 
     def _wish(self, present: int, now: float) -> int:
-        spec, measured = self.spec, self.measured()
+        spec = self.spec
         target = spec.utilisation or spec.cpu or spec.in_flight or 1.0
-        ratio = measured / target
+        ratio = self.measured(present) / target
         wish = present if abs(ratio - 1) <= spec.tolerance else math.ceil(present * ratio - 1e-9)
         wish = max(spec.min, min(spec.max, wish))
         self._wishes.append((now, wish))

@@ -46,6 +46,14 @@ def test_it_stays_between_its_bounds():
     assert at_the_end(scaled("{utilisation: 60%, min: 3, max: 8, cooldown_down: 0s}", rate=1, instances=6), 6) == 3
 
 
+@pytest.mark.parametrize("looks", ["", ", every: 5s", ", window: 60s"])
+@pytest.mark.parametrize(("target", "enough"), [("utilisation: 50%", 8), ("in_flight: 5", 8)])
+def test_a_constant_load_is_not_overshot_by_what_the_window_remembers(target, enough, looks):
+    """38 workers are busy all the time: 8 instances of 10 each, and not more because the window still has the time when there were 5."""
+    result = scaled(f"{{{target}, max: 50{looks}}}", rate=380, instances=5, workers=10, work="100ms", startup="0s", duration=150)
+    assert enough <= max(number for _, number in sizes(result)) <= enough + 1
+
+
 SPIKE = "start_rate: 20/s, stages: [{duration: 100s, target: 20/s}, {duration: 1s, target: 200/s}, {duration: 200s, target: 200/s}, {duration: 1s, target: 20/s}]"
 
 
@@ -95,8 +103,8 @@ def test_instances_that_leave_at_once_lose_what_is_on_its_way():
 
 def test_capacity_is_counted_over_time():
     """Utilisation is of the workers that were there, and their number is sampled."""
-    result = scaled("{utilisation: 60%, max: 30, cooldown_down: 30s}", rate=120, warmup=300)
-    assert result.summary["services"]["shop"]["utilisation"] == pytest.approx(0.6, abs=0.08)
+    result = scaled("{utilisation: 60%, max: 30, cooldown_down: 30s}", rate=110, warmup=300)
+    assert result.summary["services"]["shop"]["utilisation"] == pytest.approx(0.55, abs=0.03)
     assert result.series("shop", "capacity").mean[-1] == pytest.approx(4 * at_the_end(result, 2))
 
 
