@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -62,7 +62,12 @@ class DbError(RequestFault):
         return concerns(self.statement, exchange) and super().concerns(exchange)
 
     def spoiler(self, at: Injection) -> Hook:
-        return lambda exchange, proceed: exchange.instance.reply(exchange, Response(self.status))
+        def fail(exchange: Exchange, proceed: Callable[[Exchange], None]) -> None:
+            database: Database = exchange.instance.node  # type: ignore[assignment]
+            database.counts["errors"] += 1
+            exchange.instance.reply(exchange, Response(self.status))
+
+        return fail
 
 
 class DbLock(InstanceFault):

@@ -10,7 +10,7 @@ With `cpu` the statements at work share cores; with `scaling` they are in each o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -28,6 +28,7 @@ from sim.model.network import LOST, Link, LinkFailed
 from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.scaling import ScalingSpec
 from sim.model.tables import Tables
+from sim.model.waits import Waits
 from sim.spec import Spec
 from sim.telemetry.integrals import Level
 from sim.units import Duration, PositiveDuration, Share
@@ -221,13 +222,17 @@ class Database(Node):
     def look_at_projections(self, tables: Tables) -> None:
         """Something was written: how far behind is each projection of the event store?"""
         for name in tables.get("positions", ()):
-            level = self._projections.get(name)
-            if level is None:
-                level = self._projections[name] = Level(self.world.loop.time())
-                self.world.recorder.gauge(self.name, "", f"lag {name}", level.reading)
+            self.expect_projection(name)
+        for name, level in self._projections.items():
             behind = event_store.lag(tables, name)
             if behind != level.value:
                 level.change(behind - level.value, self.world.loop.time())
+
+    def expect_projection(self, name: str) -> None:
+        """From now on the projection *name* has a lag, whether it has done anything or not."""
+        if name not in self._projections:
+            level = self._projections[name] = Level(self.world.loop.time())
+            self.world.recorder.gauge(self.name, "", f"lag {name}", level.reading)
 
     @property
     def read_only(self) -> bool:
@@ -332,6 +337,16 @@ class Database(Node):
 
     def measure_from_here(self) -> None:
         self._before = self._counted()
+        for waits in (*self._lock_waits(), *self._pool_waits()):
+            waits.measure_from(self.world.loop.time())
+        for level in self._projections.values():
+            level.forget_peaks()
+
+    def _lock_waits(self) -> list[Waits]:
+        return [server.locks.ended_waits for server in self.instances]
+
+    def _pool_waits(self) -> list[Waits]:
+        return [client.pool.ended_waits for client in self.clients if client.pool is not None]
 
     def _counted(self) -> Counter[str]:
         counts = self.counts.copy()
@@ -346,7 +361,8 @@ class Database(Node):
         return counts
 
     def figures(self) -> dict[str, Any]:
-        """Counts since the warm-up; waits (seconds, mean and longest) from the start of the run.
+        """Since the warm-up; waits, in seconds, are those that began after it and have ended. *pool_waits* and *pool_timeouts* are of the
+        pools of callers; who waits for one of the database's own connections is in its queue, as with any service.
 
         A *stale* read missed a write that was there before it; an *own* one a write of the same caller. *lost_writes* were answered, and
         are gone. *lost_updates*: a transaction wrote over what it had read, and somebody else had written meanwhile.
@@ -355,17 +371,16 @@ class Database(Node):
         names = ("reads", "writes", "errors", "transactions", "commits", "rollbacks", "pool_waits", "pool_timeouts", "lock_waits",
                  "lock_timeouts", "deadlocks", "stale_reads", "own_writes_missed", "lost_writes", "lost_updates", "refused_writes",
                  "failovers", "version_conflicts")
-        locks = [server.locks for server in self.instances]
-        pools = [client.pool for client in self.clients if client.pool is not None]
         return {
             **{name: counts[name] - self._before[name] for name in names},
-            "lock_wait_s": _wait(locks), "pool_wait_s": _wait(pools), "primary": self.primary.name, "instances": len(self.instances),
+            "lock_wait_s": _wait(self._lock_waits()), "pool_wait_s": _wait(self._pool_waits()),
+            "primary": self.primary.name, "instances": len(self.instances),
             "projections": {name: {"lag": level.value, "lag_max": max(level.ever, level.highest)}
                             for name, level in self._projections.items()},
         }
 
 
-def _wait(some: Sequence[Any]) -> dict[str, float | None]:
-    waits = sum(one.waits for one in some)
-    longest = max((one.longest_wait for one in some), default=None)
-    return {"mean": sum(one.waited for one in some) / waits if waits else None, "max": longest}
+def _wait(some: list[Waits]) -> dict[str, float | None]:
+    ended = sum(waits.ended for waits in some)
+    longest = max((waits.longest for waits in some), default=None)
+    return {"mean": sum(waits.total for waits in some) / ended if ended else None, "max": longest}

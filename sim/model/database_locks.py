@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sim.model.waits import Waits
+
 if TYPE_CHECKING:
     from sim.kernel import SimLoop
 
@@ -67,7 +69,7 @@ class LockTable:
         self._waiting: dict[Any, str] = {}  # by owner, the key
         self.blockers: list[Blocker] = []
         self.waits = self.timeouts = self.deadlocks = 0
-        self.waited = self.longest_wait = 0.0  # seconds
+        self.ended_waits = Waits()
 
     async def acquire(self, owner: Any, key: str, exclusive: bool) -> None:
         """Wait for the lock on *key*; raise LockTimeout or Deadlock."""
@@ -105,9 +107,7 @@ class LockTable:
             if timer is not None:
                 timer.cancel()
             self._waiting.pop(waiter.owner, None)
-            took = self._loop.time() - began
-            self.waited += took
-            self.longest_wait = max(self.longest_wait, took)
+            self.ended_waits.add(began, self._loop.time())
 
     def _give_up(self, waiter: Waiter) -> None:
         if not waiter.granted.done():

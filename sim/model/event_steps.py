@@ -105,7 +105,9 @@ class Project(Step):
     """Let the projection *name* apply all events that are in the log of the database *from*, *batch* at a time; each costs
     *each* of work here.
 
-    The position that it has reached is kept in the database: it is behind as long as nobody does this, and as much as it takes.
+    The position that it has reached is kept in the database, and moves when the work of a batch is done: who is stopped before that does
+    it again, and where two do the same, the second one's work is in vain. It is behind as long as nobody does this, and as much as it
+    takes.
     """
 
     name: str = Field(min_length=1)
@@ -117,18 +119,30 @@ class Project(Step):
         yield Target(self.from_, "POST", "/write")
 
     def build(self, instance: Instance) -> Act:
-        client, operation = instance.client(self.from_), instance.recorder.operation(f"project {self.name}")
+        client = instance.client(self.from_)
+        database: Database = client.node  # type: ignore[assignment]
+        database.expect_projection(self.name)
+        read, write = instance.recorder.operation("read log"), instance.recorder.operation(f"project {self.name}")
+
+        def look(tables: Tables) -> tuple[int, int]:
+            return event_store.position(tables, self.name), min(self.batch, event_store.lag(tables, self.name))
 
         async def project(exchange: Exchange) -> Response | None:
             while True:
-                response = await _send(client, exchange, "/write", operation,
-                                       lambda tables: event_store.advance(tables, self.name, _keep_up, self.batch))
+                response = await _send(client, exchange, "/read", read, look)
                 if response.status >= 400:
                     return response
-                done: int = response.body
-                await instance.work(self.each * done)
-                if done < self.batch:
+                start, events = response.body
+                if events:
+                    await instance.work(self.each * events)
+                    response = await _send(client, exchange, "/write", write, advancing(start, events))
+                    if response.status >= 400:
+                        return response
+                if events < self.batch:
                     return None
+
+        def advancing(start: int, events: int) -> Callable[[Tables], int]:
+            return lambda tables: event_store.advance(tables, self.name, _keep_up, events, start)
 
         return project
 

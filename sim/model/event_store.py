@@ -65,16 +65,26 @@ def take_snapshot(tables: Tables, stream: str, fold: Fold[State], initial: State
     return True
 
 
-def advance(tables: Tables, name: str, apply: Callable[[Tables, Recorded], None], batch: int) -> int:
-    """Let the projection *name* apply the next events, up to *batch*; return how many there were. Position and effects change together."""
-    log, at = tables["log"], int(tables["positions"].get(name, 0))
+def position(tables: Tables, name: str) -> int:
+    """How far the projection *name* has come."""
+    return int(tables["positions"].get(name, 0))
+
+
+def advance(tables: Tables, name: str, apply: Callable[[Tables, Recorded], None], batch: int, start: int | None = None) -> int:
+    """Let the projection *name* apply the next events, up to *batch*; return how many there were. Position and effects change together.
+
+    Where it does not stand at *start* any more, somebody else has advanced it, and there is nothing to do.
+    """
+    log, at = tables["log"], position(tables, name)
+    if start is not None and start != at:
+        return 0
     until = min(at + batch, len(log))
-    for position in range(at + 1, until + 1):
-        apply(tables, Recorded(position, *log[position]))
+    for number in range(at + 1, until + 1):
+        apply(tables, Recorded(number, *log[number]))
     tables["positions"][name] = until
     return until - at
 
 
 def lag(tables: Tables, name: str) -> int:
     """How many events the projection *name* is behind."""
-    return len(tables["log"]) - int(tables["positions"].get(name, 0))
+    return len(tables["log"]) - position(tables, name)

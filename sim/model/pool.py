@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from sim.distributions import TimeDistribution
+from sim.model.waits import Waits
 from sim.resilience.errors import Rejected
 from sim.resilience.policy import Policy, Proceed
 from sim.spec import Spec
@@ -51,7 +52,7 @@ class ConnectionPool(Policy):
         self.in_use = 0
         self.opened = 0  # connections that are open, in use or not
         self.waits = self.timeouts = 0
-        self.waited = self.longest_wait = 0.0  # seconds
+        self.ended_waits = Waits()
         stream = client.world.streams[f"{client.source.name} pool {client.node.name}"]
         self._connect = spec.connect.sampler(stream) if spec.connect else None
         self._line: OrderedDict[int, Future[None]] = OrderedDict()
@@ -123,9 +124,7 @@ class ConnectionPool(Policy):
             raise
         finally:
             timer.cancel()
-            took = self.client.env._now - began
-            self.waited += took
-            self.longest_wait = max(self.longest_wait, took)
+            self.ended_waits.add(began, self.client.env._now)
 
     def _give_up(self, turn: Future[None]) -> None:
         if self._line.pop(id(turn), None) is not None and not turn.done():

@@ -100,6 +100,7 @@ def test_faults_of_requests_meet_a_transaction_as_it_begins_and_leave_its_connec
     assert figures(delayed)["commits"] == figures(calm)["commits"] == figures(calm)["transactions"]
     assert delayed.requests.latency.max() - calm.requests.latency.max() == pytest.approx(0.005)
     failing = transacting({"kind": "db.error", "probability": "50%"})
+    assert figures(failing)["errors"] == failing.summary["requests"]["failed"] > 0
     assert figures(failing)["commits"] == figures(failing)["transactions"] == pytest.approx(320 - 40, abs=12)
     assert failing.summary["requests"]["failed"] == figures(calm)["commits"] - figures(failing)["commits"]
 

@@ -87,6 +87,17 @@ def test_statements_fail_at_a_rate():
     assert db(result)["errors"] == statuses(result)["502"]
 
 
+def test_waits_of_the_warm_up_are_not_counted():
+    """All that waits, for a pool or a lock, does so in the warm-up; nothing of it is in the figures of the rest."""
+    text = shop({"GET /": "[{query: {database: db, time: 500ms}}]", "POST /": f"[{ROW}]"},
+                "db: {kind: database, query: 500ms}", uses="{db: {pool: {size: 5, max_wait: 1m}}}", rate=12).replace(
+        "constant-arrival-rate, rate: 12/s", "ramping-arrival-rate, start_rate: 12/s, stages: [{duration: 5s, target: 12/s}, {duration: 1ms, target: 0/s}]")
+    measured, all_of_it = (db(simulate(text.replace("duration: 60s", f"duration: 60s\nwarmup: {warmup}"))) for warmup in ("50s", "0s"))
+    assert all_of_it["pool_wait_s"]["max"] > 1 and all_of_it["lock_wait_s"]["max"] > 1
+    for kind in ("pool", "lock"):
+        assert measured[f"{kind}_waits"] == 0 and measured[f"{kind}_wait_s"] == {"mean": None, "max": 0.0}
+
+
 # locks and transactions
 
 

@@ -80,6 +80,34 @@ def test_a_projection_that_is_slower_than_its_source_falls_behind_for_ever():
     assert lag.max[-1] > 0.3 * 50 * 100
 
 
+def test_a_projection_is_behind_until_its_work_is_done():
+    """Twenty events a second come and ten are done: it falls behind by ten a second, and by what is in work, whatever the batch."""
+    def lag_at_the_end(batch):
+        steps = f"[{{project: {{name: views, from: db, each: 100ms, batch: {batch}}}}}]"
+        result = simulate(shop({"POST /": "[{append: {to: db, stream: {uniform: 1000}, expect_version: false}}]", "POST /project": steps},
+                               "db: {kind: database, connections: 100}", rate=20, duration=61, of_users="arrivals: uniform,", mix="{send: POST /}").replace(
+            "workloads:", "workloads:\n  projector: {executor: constant-vus, vus: 1, to: shop, timeout: 1000s, mix: [{send: POST /project}]}"))
+        return db(result)["projections"]["views"]["lag"]
+
+    assert [lag_at_the_end(batch) for batch in (1, 10)] == [pytest.approx(10 * 61, abs=30)] * 2
+    assert 10 * 61 <= lag_at_the_end(1000) <= 20 * 61
+
+
+def test_a_projector_that_is_killed_has_skipped_nothing():
+    """Killed in the middle of its work it does the batch again; where two do the same work, only one of them moves the position."""
+    projector = "  projector: {endpoints: {POST /: [{project: {name: views, from: db, each: 100ms, batch: 1000}}]}}"
+    text = shop({"POST /": "[{append: {to: db, stream: one, expect_version: false, events: 50}}]"}, f"db: {{kind: database}}\n{projector}")
+    once = "{executor: trace, to: %s, timeout: 60s, at: [%s], mix: [{send: POST /}]}"
+    kill = "{kind: instance.kill, target: {service: projector}, schedule: {at: 4s}, restart_after: 1s}"
+    text = text[:text.index("  users:")] + f"  users: {once % ('shop', '1s')}\n  runs: {once % ('projector', '2s, 10s, 11s')}\nfaults: [{kill}]\n"
+    result = simulate(text)
+    lag = result.series("db", "lag views")
+    assert lag.mean[(lag.at > 2) & (lag.at < 14)].min() == lag.max.max() == 50  # five seconds of work, begun anew at 10 s
+    assert db(result)["projections"]["views"] == {"lag": 0, "lag_max": 50}
+    after = simulate(text.replace("name: shop", "name: shop\nwarmup: 20s"))
+    assert db(after)["projections"]["views"] == {"lag": 0, "lag_max": 0}
+
+
 def test_a_projection_catches_up_when_the_load_ends():
     """It applies all that is in the log, batch by batch, and lags no more."""
     burst = "{project: {name: views, from: db, batch: 10}}"
