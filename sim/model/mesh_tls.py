@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from sim.model.world import World
 
 
+MOST_ROTATIONS_TOLD = 1_000  # of a node; they change nothing but the record
+
+
 class MtlsSpec(Spec):
     """Certificates are *valid_for* so long, are *age* old when the run begins, and are renewed in time if they *rotate*.
 
@@ -58,6 +61,21 @@ class Certificates:
         self.expires = math.inf if spec.rotate else spec.valid_for - spec.age
         self._expired: dict[Instance, None] = {}  # by a fault
         self._broken = 0  # how often all connections were dropped
+        self._rotations = 0
+        if spec.rotate:
+            node.world.loop.after(spec.valid_for - spec.age % spec.valid_for, self._rotated)
+        else:
+            node.world.loop.after(max(0.0, self.expires), self._tell, "certificate.expired")
+
+    def _tell(self, kind: str) -> None:
+        """What happens to all of them at once."""
+        self.node.world.recorder.event(kind, node=self.node.name)
+
+    def _rotated(self) -> None:
+        self._tell("certificate.rotated")
+        self._rotations += 1
+        if self._rotations < MOST_ROTATIONS_TOLD:
+            self.node.world.loop.after(self.spec.valid_for, self._rotated)
 
     def valid(self, instance: Instance, now: float) -> bool:
         """Would the other side accept it?"""

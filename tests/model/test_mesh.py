@@ -78,12 +78,15 @@ def test_an_expired_certificate_fails_new_connections_and_not_the_old_ones():
     assert not failed[ends.end < 30].any(), "the certificate is over since 20 s, and the connection is as good as before"
     assert failed[ends.start > 31].all() and set(statuses(result)) == {"200", "502"}
     assert reasons(result, "back")[Reason.CERTIFICATE] == statuses(result)["502"]
+    assert [(event["at"], event["node"]) for event in events(result, "certificate.expired")] == [(20, "front")]
 
 
 def test_certificates_that_rotate_do_not_expire():
-    """The same lifetime, renewed in time."""
-    result = simulate(meshed(MTLS % ", valid_for: 1h, age: 59m40s", MTLS % ", max_connection_age: 30s", rate=20))
+    """The same lifetime, renewed in time; and so it goes on, as the events tell."""
+    result = simulate(meshed(MTLS % ", valid_for: 1h, age: 59m40s", MTLS % ", valid_for: 25s, max_connection_age: 30s", rate=20))
     assert set(statuses(result)) == {"200"}
+    told = [(event["at"], event["node"]) for event in events(result, "certificate.rotated")]
+    assert told == [(20, "front"), (25, "back"), (50, "back")]
 
 
 def test_a_restart_meets_an_expired_certificate():
