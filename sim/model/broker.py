@@ -217,10 +217,11 @@ class Broker(Node):
             self.counts["received"] += 1
             if request.size > largest:
                 self.counts["refused"] += 1
-                explain(instance.recorder, exchange.span, f"message larger than {largest} bytes")
-                return Response(413, rejected=True)
-            response = self.take(request.path[1:], request)
+                response = Response(413, rejected=True, body=f"message larger than {largest} bytes")
+            else:
+                response = self.take(request.path[1:], request)
             if response.rejected:
+                instance.rejected += 1
                 explain(instance.recorder, exchange.span, response.body)
             return response
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sim.model.client import plain_use
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import DELIVER, Delivery, Message
-from sim.model.network import Packet
+from sim.model.network import LOST, Packet
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Group:
         self._before: Counter[str] = Counter()  # the warm-up
         self.closed = False
         self.extra = 0.0  # seconds that each delivery takes longer: for faults
-        self._tasks: dict[Task[None], Member] = {}
+        self._tasks: dict[Task[None], Request] = {}
+        self._held: dict[Request, Member] = {}  # whom the deliveries are with that count as such
         self._next_member = 0
         broker.world.recorder.gauge(broker.name, name, "lag", self.lag.reading)
 
@@ -154,26 +155,36 @@ class Group:
         assert leader is not None, "a broker that is down delivers nothing"
         member.outstanding += 1
         self.counts["deliveries"] += 1
-        carrying = self._carry(leader, member, message, number, given)
-        task = self.loop.create_task(carrying, name=f"{leader.name} deliver", context=leader.context())
-        self._tasks[task] = member
-        task.add_done_callback(self._forget)
-
-    def _forget(self, task: Task[None]) -> None:
-        self._tasks.pop(task, None)
-
-    async def _carry(self, leader: Instance, member: Member, message: Message, number: int, given: Any) -> None:
-        client, inbox = member.clients.get(leader), self.broker.inbox(member.instance)
-        if client is None:
-            use = leader.node.spec.uses.get(member.instance.node.name) or plain_use()
-            world, name = self.broker.world, member.instance.node.name
-            client = member.clients[leader] = world.client(leader.node.name, leader, name, use, only=member.instance)
-            client.carry = client.carry or inbox.carry
-            leader.clients.append(client)
+        client, inbox = self._way_to(member, leader), self.broker.inbox(member.instance)
         request = Request(DELIVER, self.pattern, message.trace, message.parent, self.operation, message.headers, message.size,
                           key=message.key)
         tell = partial(self._tell, client, member.instance, request, given) if self.broker.confirms else None
         request.body = Delivery(message, number, partial(self._handled, inbox, given), tell)
+        self._held[request] = member
+        task = self.loop.create_task(self._carry(client, member, request, given), name=f"{leader.name} deliver", context=leader.context())
+        self._tasks[task] = request
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: Task[None]) -> None:
+        self._let_go(self._tasks.pop(task))
+
+    def _let_go(self, request: Request) -> None:
+        """This delivery counts no more as one that is with a member."""
+        member = self._held.pop(request, None)
+        if member is not None:
+            member.outstanding -= 1
+
+    def _way_to(self, member: Member, leader: Instance) -> Client:
+        client = member.clients.get(leader)
+        if client is None:
+            name = member.instance.node.name
+            use = leader.node.spec.uses.get(name) or plain_use()
+            client = member.clients[leader] = self.broker.world.client(leader.node.name, leader, name, use, only=member.instance)
+            client.carry = client.carry or partial(self._bring, self.broker.inbox(member.instance))
+            leader.clients.append(client)
+        return client
+
+    async def _carry(self, client: Client, member: Member, request: Request, given: Any) -> None:
         task = current_task()
         assert task is not None, "messages are carried by a task of their own"
         stale = self.loop.after(self.broker.spec.stale_after, task.cancel)
@@ -187,14 +198,26 @@ class Group:
                 raise
         finally:
             stale.cancel()
-        member.outstanding -= 1
+        self._let_go(request)
         self.ended(member, given, response)
+
+    def _bring(self, inbox: Inbox, exchange: Exchange, delay: float) -> None:
+        inbox.carry(exchange, delay)
+        if delay == LOST:
+            self._no_answer_due(exchange)
 
     def _handled(self, inbox: Inbox, given: Any, exchange: Exchange, well: bool) -> None:
         """At a member: its handler is done."""
         inbox.handled(exchange)
         if well:
             self.handled(given)
+        self._no_answer_due(exchange)
+
+    def _no_answer_due(self, exchange: Exchange) -> None:
+        """A datagram is lost for good, and so may be its answer: nobody waits for that to send the next one."""
+        if exchange.client.there.transport == "datagram":
+            self._let_go(exchange.request)
+            self.loop.post(0.0, self.pump)
 
     def _tell(self, client: Client, instance: Instance, request: Request, given: Any) -> None:
         """At a member: the word that it is at work goes to the broker, which may not be there any more."""

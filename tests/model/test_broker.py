@@ -152,6 +152,7 @@ def test_a_step_that_cannot_publish_fails_its_endpoint():
         assert [lab.ask(client, "POST", path).status for path in ("/", "/big")] == [200, 413]
         lab.instance("events-0").kill()
         assert lab.ask(client, "POST").status == 503
+        assert sum(instance.rejected for instance in lab.world.node("events").ever) == 1  # the other one found nobody to refuse it
 
 
 def test_a_cluster_works_while_most_of_it_is_up():

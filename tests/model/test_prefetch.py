@@ -150,6 +150,20 @@ def test_what_the_door_turns_away_makes_room_for_the_next():
         assert (group(lab)["acked"], group(lab)["lag"]) == (10, 0)
 
 
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_lost_datagram_keeps_nobody_from_the_next(way):
+    """The first ten are lost, or their answers are: the others are handled at once, and the lost ones come again when their time is over."""
+    with platform(system()) as lab:
+        there, back, sent = lab.world.link("events", "mailer"), lab.world.link("mailer", "events"), iter(range(1000))
+        there.transport = back.transport = "datagram"
+        with (there if way == "there" else back).rule(lambda message: Drop() if next(sent) < 10 else None):
+            publish(lab, 30)
+            lab.run(1)
+            assert group(lab)["acked"] == 20
+            lab.run(6)
+        assert (group(lab)["acked"], group(lab)["redeliveries"]) == (30, 10)
+
+
 # handled more than once
 
 def test_a_message_whose_acknowledgement_was_lost_is_handled_twice():
