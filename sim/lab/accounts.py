@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sim.model.client import Edge
+from sim.model.edge import Edge
 from sim.model.node import UNBOUNDED, Node
 from sim.model.world import World
 from sim.workload.load import Load

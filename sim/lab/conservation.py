@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from operator import itemgetter
 
-from sim.model.client import Edge
+from sim.model.edge import Edge
 from sim.model.world import World
 from sim.telemetry.codes import SpanKind
 from sim.workload.load import Load

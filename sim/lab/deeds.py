@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sim.model.client import Edge
+from sim.model.edge import Edge
 from sim.telemetry.codes import SpanKind
 from sim.telemetry.columns import Rows
 

@@ -9,11 +9,8 @@ If the caller's patience ends, the caller leaves and the far side works on, unle
 
 from __future__ import annotations
 
-from array import array
 from asyncio import CancelledError, Future
-from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Sequence
-from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -21,6 +18,7 @@ from pydantic import Field, model_validator
 
 from sim.errors import NoHealthyInstances, StatusError
 from sim.model.all_instances import AllInstances
+from sim.model.edge import CALL
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed, Packet
@@ -28,9 +26,7 @@ from sim.model.perception import Perception
 from sim.model.pool import ConnectionPool, PoolSpec
 from sim.model.transport_spec import CONNECTIONS_OF, ConnectionSpec, KeepaliveSpec, wrong_for, wrong_for_pinned
 from sim.resilience.balancer import AnyBalancer, Balancer
-from sim.resilience.breaker_states import State
 from sim.resilience.deadline import current_deadline
-from sim.resilience.events import Event, StateTransition
 from sim.resilience.outcomes import Outcome as CallOutcome
 from sim.resilience.outlier_detection import OutlierDetectionSpec
 from sim.resilience.policies import AnyPolicy
@@ -51,8 +47,6 @@ Send = Callable[[Request], Coroutine[Any, Any, Response]]
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
 CANCELLED = int(Reason.CANCELLED)
 OWN_LIMITS = {"timeout": int(Reason.TIMEOUT), "deadline": int(Reason.DEADLINE)}  # policies that cancel an attempt themselves, and say so
-OF_NO_CALL = frozenset({"state_transition", "failure_rate_exceeded", "slow_call_rate_exceeded", "reset"})  # events of the policy itself
-CALL: ContextVar[int] = ContextVar("call", default=0)  # the span of the call that policies are at work for: their events do not know it
 DEPARTURE = Request("", "", size=40)  # bytes: a segment that says the end of a connection
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
 
@@ -64,7 +58,7 @@ class UseSpec(SharedSpec):
     tag: str | None = None  # of a registry: only instances that have it
     connection: ConnectionSpec | None = None  # None: connections are there already, and cost nothing
     keepalive: KeepaliveSpec | None = None  # of grpc
-    max_message_size: Size | None = None  # of grpc; None: 4MiB
+    max_message_size: Size | None = None  # of an answer by grpc; None: 4MiB
     balancer: AnyBalancer = Field(default_factory=RoundRobinSpec)
     outlier_detection: OutlierDetectionSpec | None = None
     pool: PoolSpec | None = None  # connections to a database that each instance keeps
@@ -90,51 +84,6 @@ class UseSpec(SharedSpec):
 def plain_use() -> UseSpec:
     """How a service calls what its `uses` do not name."""
     return UseSpec()
-
-
-class Edge:
-    """What all clients of one caller and callee share: counts that cannot be read from the recorded rows."""
-
-    __slots__ = (
-        "_open_for", "_open_since", "callee", "caller", "counts", "finished", "lost", "name", "noted", "opened", "policies", "sent",
-        "started",
-    )
-
-    def __init__(self, caller: str, callee: str) -> None:
-        self.name = f"{caller}->{callee}"
-        self.caller, self.callee = caller, callee
-        self.started = 0
-        self.finished = 0
-        self.sent = 0  # attempts that went onto the link
-        self.lost = 0  # of those, that the network never delivered
-        self.policies: list[str] = []
-        self.counts: Counter[str] = Counter()  # of what happened in no call, "circuit_breaker.state_transition"
-        self.noted: defaultdict[str, array[int]] = defaultdict(partial(array, "I"))  # of what happened in a call, the span of that call
-        self.opened = 0
-        self._open_since: dict[object, float] = {}
-        self._open_for = 0.0
-
-    def count(self, word: str, event: Event, now: float, who: object) -> None:
-        """The policy *word* did something; *who* tells apart those that several callers, or several routes of one, have of their own."""
-        call, what = CALL.get(), f"{word}.{event.kind}"
-        if call and event.kind not in OF_NO_CALL:
-            self.note(what, call)
-        else:
-            self.counts[what] += 1
-        if isinstance(event, StateTransition):
-            if event.target == State.OPEN.value:
-                self.opened += 1
-                self._open_since.setdefault(who, now)
-            elif who in self._open_since:
-                self._open_for += now - self._open_since.pop(who)
-
-    def note(self, what: str, call: int) -> None:
-        """*what* happened in the call with that span: it counts if the call does, so not before that has ended."""
-        self.noted[what].append(call)
-
-    def open_seconds(self, now: float) -> float:
-        """How long breakers have been open, summed over the clients."""
-        return self._open_for + sum(now - since for since in self._open_since.values())
 
 
 class Discovered(Protocol):

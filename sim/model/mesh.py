@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from sim.distributions import Constant, TimeDistribution
-from sim.model.client import CALL
+from sim.model.edge import CALL
 from sim.model.mesh_tls import Certificates, Handshakes, MtlsSpec
 from sim.model.messages import Exchange, Request, Response
 from sim.model.messaging import DELIVER

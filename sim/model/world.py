@@ -9,7 +9,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sim.errors import TargetNotFound
-from sim.model.client import Client, Edge, Source, UseSpec, plain_use
+from sim.model.client import Client, Source, UseSpec, plain_use
+from sim.model.edge import Edge
 from sim.model.mesh import dress
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import Link, NetworkSpec

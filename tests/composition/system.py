@@ -147,7 +147,7 @@ def tell(policies: str, fault: str, seed: int = 1, rate: int = 60) -> Story:
         seen.update(
             sent=edge.sent, lost=edge.lost, arrived=served + sum(instance.refused for instance in back.instances),
             busy=sum(instance.busy.value + instance.waiting.value for node in (front, back) for instance in node.instances),
-            queue=len(world.loop.env._queue), events=dict(edge.counts),
+            queue=len(world.loop.env._queue), events={**edge.counts, **{what: len(calls) for what, calls in edge.noted.items()}},
             left={policy.word: HELD[policy.word](policy) for policy in policies if policy.word not in HOLDS_NOTHING})
 
     return Story(run(loads(scenario(policies, fault, rate)), seed, on_end=look), **seen)
