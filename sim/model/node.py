@@ -76,6 +76,10 @@ class NodeSpec(Spec):
         """Cores of one instance, or None where work needs no CPU."""
         return None
 
+    def largest_message(self) -> int | None:
+        """Bytes of a request by gRPC that it takes at most; None: as many as a server takes by default."""
+        return None
+
     def has_user_code(self) -> bool:
         """What is behind it is the user's own code, and not ours."""
         return False

@@ -25,6 +25,7 @@ from sim.model.subjects import Pattern
 from sim.model.subscriptions import SubscriptionSpec
 from sim.model.versions import VersionSpec
 from sim.spec import did_you_mean
+from sim.units import Size
 
 if TYPE_CHECKING:
     from sim.model.world import World
@@ -41,6 +42,7 @@ class ServiceSpec(NodeSpec):
     workers: int = Field(default=16, ge=1)
     queue: QueueSpec = Field(default_factory=QueueSpec)
     cpu: CpuSpec | None = None
+    max_message_size: Size | None = None  # of a request by grpc; None: 4MiB
     endpoints: dict[str, list[AnyStep]] = {}
     subscribe: dict[Pattern, SubscriptionSpec] = {}  # what is done with messages, by subject
     asgi: str | None = None  # or the user's own ASGI app: 'package.module:app'
@@ -111,6 +113,9 @@ class ServiceSpec(NodeSpec):
 
     def cores_each(self) -> float | None:
         return self.cpu.cores if self.cpu is not None else None
+
+    def largest_message(self) -> int | None:
+        return self.max_message_size
 
     def config_of(self, version: VersionSpec | None) -> dict[str, Any]:
         return {**self.config, **(version.config if version is not None else {})}

@@ -78,7 +78,8 @@ class GrpcTransport(Transport):
 
     def __init__(self, client: Client, use: UseSpec) -> None:
         super().__init__(client, use.connection or (ConnectionSpec() if use.keepalive is not None else None))
-        self.largest = use.max_message_size or LARGEST
+        self.largest = use.max_message_size or LARGEST  # that this side takes
+        self.largest_there = client.node.spec.largest_message() or LARGEST
         self.keepalive = use.keepalive
         self.connections: dict[Instance, Connection] = {}
         self._ping_after = use.keepalive.time if use.keepalive is not None else inf
@@ -147,7 +148,7 @@ class GrpcTransport(Transport):
             left = from_grpc_timeout(timeout)
             exchange.deadline = self.env._now + left
             self.loop.post(left + GRACE, instance.deadline_passed, exchange)
-        if request.size > self.largest and instance.up and instance.accepting and instance.pause_now is None:
+        if request.size > self.largest_there and instance.up and instance.accepting and instance.pause_now is None:
             instance.reply(exchange, Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE, rejected=True))
         else:
             instance.arrive(exchange)
