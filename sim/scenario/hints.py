@@ -8,9 +8,10 @@ from sim.mistakes import Loc, Mistake
 from sim.model.gateway import RouteSpec
 from sim.model.mesh import MeshSpec
 from sim.model.paths import Target
+from sim.resilience.balancers import BALANCERS
 from sim.resilience.explain import explain_specs
 from sim.scenario.scenario import Scenario
-from sim.spec import Spec
+from sim.spec import Spec, word_in
 from sim.units import format_duration
 
 from .calls import Directory
@@ -57,6 +58,7 @@ def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     yield from _policy_orders(scenario)
     yield from _unanswered(scenario, flow.directory)
     yield from _overload(scenario, flow)
+    yield from _no_zones(scenario)
     yield from doubtful_platform(scenario)
 
 
@@ -108,6 +110,18 @@ def _unanswered(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
                     if directory.find(behind) is None:
                         what = f"{workload.to!r} passes it on to {behind.node!r}, which has no endpoint {behind.operation!r}"
                         yield Mistake(loc, what, LOOK)
+
+
+def _no_zones(scenario: Scenario) -> Iterator[Mistake]:
+    """Balancers that go by zones, between parts that are in none."""
+    nodes = scenario.nodes()
+    for name, spec in nodes.items():
+        for callee, use in spec.uses.items():
+            nowhere = [end for end in (name, callee) if nodes[end].zone is None]
+            if nowhere and word_in(BALANCERS, type(use.balancer)) == "zone_aware":
+                there = "" if scenario.network.zones else ", and name zones: `network: {zones: {a: {}, b: {}}}`"
+                yield Mistake(("services", name, "uses", callee, "balancer"), f"{nowhere[0]!r} is in no zone, so that zones decide nothing",
+                              f"give {nowhere[0]} `zone: spread`{there}", at_key=True)
 
 
 def _rounded(number: float) -> str:
