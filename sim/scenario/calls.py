@@ -29,15 +29,17 @@ BY_NAME = {
     "query": ("database", "database"), "append": ("to", "database"), "project": ("from", "database"), "cache": ("in", "cache"),
     "publish": ("to", "broker"),
 }
+EVENT_STEPS = ("append", "project")  # of those, the ones about the event store in a database
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A place that names a node; *wants* is the kind it must be, if only one will do."""
+    """A place that names a node; *wants* is the kind it must be, if only one will do for the step *word*."""
 
     loc: Loc
     target: Target
     wants: str = ""
+    word: str = ""
 
 
 class Operation(NamedTuple):
@@ -60,7 +62,7 @@ def references(spec: NodeSpec, loc: Loc) -> Iterator[Reference]:
                         for name in part.services)
         elif isinstance(part, Step) and word_of(part) in BY_NAME:
             field, kind = BY_NAME[word_of(part)]
-            yield from (Reference((*place, field), target, kind) for target in part.targets())
+            yield from (Reference((*place, field), target, kind, word_of(part)) for target in part.targets())
 
 
 class Directory:

@@ -56,14 +56,12 @@ class Document:
         return named_in(os.path.dirname(self.path)) if os.path.isfile(self.path) else None
 
     def place(self, loc: tuple[str | int, ...], at_key: bool = False) -> Place:
-        """Where *loc* is written. Parts that the file does not spell out (a shorthand's field, say) are passed over."""
-        node, place = self.root, self.root.place
-        for part in loc:
-            child = node.child(part)
-            if child is not None:
-                place = (node.key_place(part) or child.place) if at_key else child.place
-                node = child
-        return place
+        """Where *loc* is written, as far as it is."""
+        way = self.root.way(loc)
+        if not way:
+            return self.root.place
+        holder, part, node = way[-1]
+        return (holder.key_place(part) if at_key else None) or node.place
 
     def problem(self, mistake: Mistake, warning: bool = False) -> Problem:
         """*mistake* with its place."""

@@ -7,7 +7,7 @@ and `12:30` are text, and `010` is ten.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,25 @@ class Node:
         if self.items is not None and isinstance(part, int) and 0 <= part < len(self.items):
             return self.items[part]
         return None
+
+    def way(self, loc: Iterable[str | int]) -> list[tuple[Node, str | int, Node]]:
+        """From here along *loc*: each part that is written, what it is in, and what is under it.
+
+        Parts that the file does not spell out (a shorthand's field, say) are passed over. What may be written under the key of an action
+        or beside it, in an item of a list, is found in both places.
+        """
+        found: list[tuple[Node, str | int, Node]] = []
+        for part in loc:
+            holder = found[-1][2] if found else self
+            child = holder.child(part)
+            if child is None and len(found) > 1 and found[-2][0].items is not None:
+                holder = found[-1][0]
+                child = holder.child(part)
+                if child is not None:
+                    found.pop()
+            if child is not None:
+                found.append((holder, part, child))
+        return found
 
     def children(self) -> Iterator[Node]:
         """Everything directly inside."""

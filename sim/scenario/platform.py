@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
 
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
+from sim.model.paths import Target
 from sim.model.queries import Query
 from sim.model.steps import Step
 from sim.resilience.balancers import BALANCERS
@@ -14,10 +16,14 @@ from sim.scenario.scenario import Scenario
 from sim.spec import word_in
 from sim.units import format_duration
 
-from .calls import references
-from .walk import written
+from .calls import EVENT_STEPS, Directory, Operation, references, runs
+from .walk import word_of, written
+
+if TYPE_CHECKING:
+    from sim.model.database import DatabaseSpec
 
 EVEN = ("random", "round_robin")  # balancers that look at no weight
+IN_CODE = "self.append(..., also=...)"
 AT = ("at", "start_after")  # fields that say when something begins
 
 
@@ -27,15 +33,16 @@ def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
         loc: Loc = ("services", name)
         yield from _callers(spec, loc, scenario)
         yield from _pools(spec, loc, scenario)
-        for key, steps in spec.calls().items():
-            yield from _locks(steps, (*loc, "endpoints", key), None)
+        yield from _transactions(spec, loc)
 
 
 def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
     """What of the platform works against itself, or does nothing."""
     yield from _too_late(scenario)
+    yield from _one_stream(scenario)
     nodes = scenario.nodes()
     for name, spec in nodes.items():
+        yield from _nobody_to_copy(name, spec)
         mesh = spec.mesh
         if mesh is None and not spec.weights:
             continue
@@ -67,6 +74,39 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
         if tls is not None and not tls.rotate and tls.valid_for - tls.age < scenario.duration:
             yield Mistake(("services", name, "mesh", "mtls"), "the certificates expire within the run, and nobody renews them",
                           "unless that is the point: `rotate: true`", at_key=True)
+
+
+def _nobody_to_copy(name: str, spec: NodeSpec) -> Iterator[Mistake]:
+    """What a database says of replicas that it does not have."""
+    if spec.word != "database" or (database := cast("DatabaseSpec", spec)).replicas:
+        return
+    for key, says_something in (("replica_lag", database.replica_lag.expectation() > 0), ("reads", database.reads != "replicas")):
+        if says_something:
+            yield Mistake(("services", name, key), f"`{key}` is of replicas, and {name!r} has none", "add `replicas: 1`, or remove it",
+                          at_key=True)
+
+
+def _one_stream(scenario: Scenario) -> Iterator[Mistake]:
+    """Events that all go into one stream: nothing says whose they are, neither their step nor the requests of workloads that get there."""
+    directory = Directory(scenario)
+    pending = [Target(load.to, send.send.method, send.send.path) for load in scenario.workloads.values() for send in load.mix
+               if send.key is None]
+    seen: set[Operation] = set()
+    while pending:
+        target = pending.pop()
+        operation = directory.find(target) if target.node in directory.nodes else None
+        if operation is None or operation in seen:
+            continue
+        seen.add(operation)
+        if directory.kind(operation.node) == "gateway":
+            pending += directory.behind(operation)
+        for at, steps in runs(directory.nodes[operation.node], operation.key, ("services", operation.node)):
+            for place, step in written(steps, at):
+                if isinstance(step, Step) and word_of(step) == "append" and getattr(step, "stream", None) is None:
+                    yield Mistake(place, "requests get here that have no key: all their events go into one stream",
+                                  "add `stream: {zipf: 1000}`, or `stream: all` if that is the point", at_key=True)
+                elif isinstance(step, Step) and getattr(step, "key", None) is None:
+                    pending += step.targets()
 
 
 def _goes_by_weights(caller: NodeSpec, callee: str) -> bool:
@@ -125,19 +165,22 @@ def _pools(spec: NodeSpec, loc: Loc, scenario: Scenario) -> Iterator[Mistake]:
                           "write `connection: {max_connections: ...}`, or a `bulkhead` among the policies", at_key=True)
 
 
-def _locks(steps: list[Step], loc: Loc, inside: str | None) -> Iterator[Mistake]:
-    """Only a transaction (of the database *inside*) can keep a lock, and there is none within another of the same database."""
-    for index, step in enumerate(steps):
-        place = (*loc, index)
-        within = inside
-        if isinstance(step, Query):
-            if step.for_update and inside != step.database:
-                yield Mistake((*place, "query", "for_update"), "a lock that nobody keeps: it ends with the statement",
-                              f"write the query inside `query: {{database: {step.database}, transaction: [...]}}`", at_key=True)
-            if step.transaction is not None:
-                if inside == step.database:
-                    yield Mistake((*place, "query", "transaction"), f"a transaction inside a transaction of {inside!r}",
+def _transactions(spec: NodeSpec, loc: Loc) -> Iterator[Mistake]:
+    """Only a transaction can keep a lock, and not everything can be part of one."""
+    around: list[tuple[Loc, str]] = []  # the transactions that the part at hand is inside of: where their steps are, and their databases
+    for place, part in written(spec, loc):
+        while around and place[: len(around[-1][0])] != around[-1][0]:
+            around.pop()
+        inside = around[-1][1] if around else None
+        if isinstance(part, Query):
+            if part.for_update and inside != part.database:
+                yield Mistake((*place, "for_update"), "a lock that nobody keeps: it ends with the statement",
+                              f"write the query inside `query: {{database: {part.database}, transaction: [...]}}`", at_key=True)
+            if part.transaction is not None:
+                if inside == part.database:
+                    yield Mistake((*place, "transaction"), f"a transaction inside a transaction of {inside!r}",
                                   "write its steps into the outer one", at_key=True)
-                within = step.database
-        for inner in step.children():
-            yield from _locks(inner, place, within)
+                around.append(((*place, "transaction"), part.database))
+        elif isinstance(part, Step) and word_of(part) in EVENT_STEPS and any(target.node == inside for target in part.targets()):
+            yield Mistake(place, f"`{word_of(part)}` is a transaction by itself, and no part of the one of {inside!r} around it",
+                          f"write it before or after that; service code can do both in one: `{IN_CODE}`", at_key=True)

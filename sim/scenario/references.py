@@ -11,7 +11,7 @@ from sim.model.paths import Target
 from sim.scenario.scenario import Scenario
 
 from .brokers import wrong_messages
-from .calls import Directory, Reference, references
+from .calls import EVENT_STEPS, Directory, Reference, references
 from .discovery import wrong_discovery
 from .platform import wrong_platform
 
@@ -52,7 +52,8 @@ def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:
         return unknown(loc, wants or "service", target.node, fitting)
     kind = directory.kind(target.node)
     if wants:
-        return Mistake(loc, f"{target.node!r} is a {kind}, not a {wants}", _cure_for(kind, wants)) if kind != wants else None
+        cure = _cure_for(kind, reference, directory)
+        return Mistake(loc, f"{target.node!r} is a {kind}, not a {wants}", cure) if kind != wants else None
     if kind in _ASKED:
         return Mistake(loc, f"{target.node!r} is a {kind}, which has no endpoints", f"write `{_ASKED[kind]}`")
     if target.method and directory.find(target) is None:
@@ -64,7 +65,11 @@ def _wrong_call(reference: Reference, directory: Directory) -> Mistake | None:
 _ASKED = {"database": "query: ...", "cache": "cache: ...", "broker": "publish: ..."}  # the step that asks a node of that kind
 
 
-def _cure_for(kind: str, wants: str) -> str:
+def _cure_for(kind: str, reference: Reference, directory: Directory) -> str:
+    wants = reference.wants
+    if reference.word in EVENT_STEPS:  # no other kind of node can be asked for the same
+        known = " or ".join(map(repr, directory.of_kind(wants)))
+        return f"name a {wants}: {known}" if known else f"add a node with `kind: {wants}`, and name that"
     return f"write `{_ASKED[kind]}`" if kind in _ASKED else f"give it `kind: {wants}`, or write `call: ...`"
 
 

@@ -41,13 +41,7 @@ def salvaged(document: Document, cls: type[S]) -> tuple[S, Document] | None:
 
 def written_path(node: Node, loc: Loc) -> Loc:
     """The parts of *loc* that the file spells out."""
-    path: list[str | int] = []
-    for part in loc:
-        child = node.child(part)
-        if child is not None:
-            path.append(part if node.items is not None else str(part))
-            node = child
-    return tuple(path)
+    return tuple(part if holder.items is not None else str(part) for holder, part, _ in node.way(loc))
 
 
 def _mended(document: Document, wrong: Iterable[Mistake]) -> Document:

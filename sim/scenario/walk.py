@@ -36,8 +36,7 @@ def written(value: Any, loc: Loc) -> Iterator[tuple[Loc, Spec | Target]]:
         for name, field in type(value).model_fields.items():
             part = getattr(value, name)
             if isinstance(part, LARGE):
-                key = field.alias or name
-                yield from written(part, (*(loc if key in value.beside else inside), key))
+                yield from written(part, (*inside, field.alias or name))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from written(inner, (*loc, str(key)))

@@ -65,9 +65,8 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("replicas: 1, replica_lag: 50ms, failover: 5s", "replica_lag: 50ms", "replica_lag", "`replica_lag` is of replicas", "add `replicas: 1`"),
     ("replicas: 1, replica_lag: 50ms, failover: 5s", "reads: any", "reads", "`reads` is of replicas, and 'orders-db' has none",
      "add `replicas: 1`"),
-    ("stream: {zipf: 10}, ", "", "append: {to", "all their events go into one stream", "add `stream: {zipf: 1000}`"),
     ("{query: {database: orders-db, statement: write, key: {zipf: 100}}}", "{append: {to: orders-db, stream: a}}", "append: {to",
-     "none of the transaction of 'orders-db'", "write it before or after the transaction"),
+     "no part of the one of 'orders-db'", "write it before or after that"),
     ("{query: {database: orders-db, statement: write, key: {zipf: 100}}}", "{parallel: [[{project: {name: p, from: orders-db}}]]}",
      "project:", "`project` is a transaction by itself", "`self.append(..., also=...)`"),
     ("{query: {database: orders-db, statement: write, key: {zipf: 100}}}", "{query: {database: orders-db, transaction: []}}",
@@ -110,6 +109,46 @@ def test_a_mistake_is_told_with_place_and_cure(tmp_path, old, new, at, what, cur
 def test_a_link_may_lead_to_the_registry(tmp_path):
     """Where there is one."""
     assert check(SOUND.replace("{zones: {a:", "{links: {registry->orders: {latency: 300ms}}, zones: {a:"), tmp_path) == []
+
+
+EVENTS = """
+name: events
+duration: 10s
+services:
+  gateway: {kind: gateway, routes: [{path: /, to: front}]}
+  front: {endpoints: {POST /: [{parallel: [[{call: back POST /}]]}]}}
+  back:
+    endpoints:
+      POST /:
+        - choose:
+            - {weight: 1, do: [{cache: {in: c, key: a, miss: [{append: db}]}}]}
+  db: {kind: database}
+  c: {kind: cache}
+workloads: {users: {rate: 1/s, to: gateway, mix: [{send: POST /}]}}
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "col"), [
+    ("", "", 64),
+    ("append: db", "append: {to: db, stream: all}", None),
+    ("send: POST /", "send: POST /, key: {zipf: 100}", None),
+    ("call: back POST /", "call: back POST /, key: {zipf: 100}", None),
+    ("send: POST /}", "send: POST /, key: {zipf: 100}}, {send: POST /}", 64),
+])
+def test_events_that_would_all_go_into_one_stream_are_told(tmp_path, old, new, col):
+    """As far as an append is from the workload whose requests have no key; wherever the key comes from, all is well."""
+    (tmp_path / "events.yaml").write_text(EVENTS.replace(old, new))
+    found = check_files([str(tmp_path / "events.yaml")])
+    told = [(problem.line, problem.col) for problem in found.problems if "all their events go into one stream" in problem.what]
+    assert told == ([(11, col)] if col is not None else []) and len(found.problems) == len(told) and not found.invalid
+
+
+@pytest.mark.parametrize("step", ["cache: {in: c, key: a, miss: [{call: nobody GET /}]}", "cache: c, key: a, miss: [{call: nobody GET /}]"])
+def test_a_mistake_inside_what_may_stand_beside_a_key_is_found(tmp_path, step):
+    """The caret is at the name in the innermost list, whichever way it is written."""
+    text = EVENTS.replace("cache: {in: c, key: a, miss: [{append: db}]}", step)
+    (problem,) = check(text, tmp_path)
+    assert problem.source_line[problem.col - 1 :].startswith("nobody GET /")
 
 
 def test_a_version_and_a_kind_of_mtls_may_be_written_by_their_name(tmp_path):
