@@ -49,6 +49,8 @@ class DatabaseServer(Instance):
     """One server. What belongs to a transaction goes to its session; everything else gets a connection, and may have to wait for it."""
 
     node: Database
+    queue_full = Response(503, rejected=True, reason=int(Reason.POOL_TIMEOUT), body="no connection is free, and the queue is full")
+    no_time = Response(503, rejected=True, reason=int(Reason.POOL_TIMEOUT), body="no connection became free in time")
 
     def __init__(self, world: World, node: Database, number: int, zone: str, version: VersionSpec | None = None) -> None:
         spec = node.spec

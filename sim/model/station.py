@@ -51,6 +51,8 @@ class Station:
         "__dict__", "_context", "_in_service", "accepting", "busy", "door", "draining", "env", "handle", "index", "loop", "name",
         "node", "pause_now", "queue", "queue_limit", "recorder", "rejected", "up", "waiting", "worked", "workers", "world",
     )
+    queue_full = Response(503, rejected=True, body="queue full")
+    no_time = Response(503, rejected=True, body="waited too long")
     handle: Handle  # what serves: the handler, in all its wraps
     _handler: Handle
 
@@ -119,7 +121,7 @@ class Station:
             self.queue.push(exchange)
             self.waiting.change(1, self.env._now)
         else:
-            self._turned_away(exchange, Response(503, rejected=True, body="queue full"))
+            self._turned_away(exchange, self.queue_full)
 
     def take(self, exchange: Exchange) -> None:
         """A message is due that the process had taken before and kept beside the line: it is not refused, and never one too many."""
@@ -138,7 +140,7 @@ class Station:
         """Nobody had time for *exchange*, and it has left the line."""
         self.waiting.change(-1, self.env._now)
         self.shed["max_wait"] += 1
-        self._turned_away(exchange, Response(503, rejected=True, body="waited too long"))
+        self._turned_away(exchange, self.no_time)
 
     def _turned_away(self, exchange: Exchange, refusal: Response | None) -> bool:
         """Answer with *refusal*, if there is one."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from sim.model.database import DatabaseSpec
 
 EVEN = ("random", "round_robin")  # balancers that look at no weight
-IN_CODE = "self.append(..., also=...)"
 AT = ("at", "start_after")  # fields that say when something begins
 
 
@@ -183,4 +182,4 @@ def _transactions(spec: NodeSpec, loc: Loc) -> Iterator[Mistake]:
                 around.append(((*place, "transaction"), part.database))
         elif isinstance(part, Step) and word_of(part) in EVENT_STEPS and any(target.node == inside for target in part.targets()):
             yield Mistake(place, f"`{word_of(part)}` is a transaction by itself, and no part of the one of {inside!r} around it",
-                          f"write it before or after that; service code can do both in one: `{IN_CODE}`", at_key=True)
+                          "write it before or after that; `self.append(..., also=...)` of service code does both in one", at_key=True)

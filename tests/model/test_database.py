@@ -98,6 +98,17 @@ def test_waits_of_the_warm_up_are_not_counted():
         assert measured[f"{kind}_waits"] == 0 and measured[f"{kind}_wait_s"] == {"mean": None, "max": 0.0}
 
 
+@pytest.mark.parametrize(("queue", "said"), [("limit: 0", "no connection is free, and the queue is full"),
+                                             ("max_wait: 100ms", "no connection became free in time")])
+def test_who_gets_none_of_the_connections_of_the_database_learns_why(queue, said):
+    """The trace has the reason, at the caller and at the database; it is no figure of a caller's pool."""
+    result = simulate(shop({"GET /": "[{query: db}]"}, f"db: {{kind: database, connections: 2, query: 100ms, queue: {{{queue}}}}}", rate=40, duration=10))
+    refused = result.summary["services"]["db"]["rejected"]
+    assert reasons(result, "db")[Reason.POOL_TIMEOUT] == statuses(result)["503"] == refused > 50
+    assert [attributes["error.message"] for attributes in result.attributes.values()].count(said) == refused
+    assert db(result)["pool_timeouts"] == 0
+
+
 # locks and transactions
 
 
