@@ -162,7 +162,7 @@ class DatabaseFault(NodeFault):
 
 class DbFailover(DatabaseFault):
     """The replica that has most of the writes becomes the primary, at once: what it does not have is lost. Transactions are rolled
-    back, and no write is taken for *read_only* so long.
+    back, writes that still wait for a replica fail, and no write is taken for *read_only* so long.
 
     `{kind: db.failover, target: {service: orders-db}, schedule: {at: 60s}, read_only: 10s}`
     """
