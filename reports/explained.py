@@ -21,7 +21,8 @@ def explained(title: str, reckoning: Reckoning, lang: str = "en") -> Iterator[st
     unsure |= {load.name for load in reckoning.services if code and not load.rate}  # whom only code may call
     yield f"{title}: what arithmetic says before anything runs. Retries, faults and cache misses are not in the loads."
     yield ""
-    yield "SERVICES  requests, how long each holds a worker and waits for one (M/M/c), workers busy; arrivals per user request at worst"
+    yield ("SERVICES  requests, how long each holds a worker and waits for one (M/M/c; Allen-Cunneen), workers busy; "
+           "arrivals per user request at worst")
     yield from _table(SERVICE_HEADS, [_service_row(load, load.name in unsure, words) for load in reckoning.services], left=1)
     yield ""
     yield "CALLS  attempts and time that one call costs at worst"

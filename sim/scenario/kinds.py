@@ -73,6 +73,7 @@ GROUPS: dict[str, Group] = {
     "distributions": Group("Distributions of times", "{kind}: ...", "sim.distributions", "DISTRIBUTIONS"),
     "keys": Group("Ways to draw a key", "{kind}: ...", "sim.model.keys", "KEYS"),
     "executors": Group("Workloads: who calls, and when", "executor: {kind}", "sim.workload.executors", "EXECUTORS"),
+    "arrivals": Group("How evenly open load comes", "arrivals: {{kind}: ...}", "sim.workload.patterns", "PATTERNS"),
     "judgements": Group("What must hold", "{kind}: [{...}]", "sim.scenario.measures", "JUDGEMENTS"),
     "measures": Measures("What can be asked for", "measure: {kind}, at_least:", "sim.scenario.measures", "MEASURES"),
     "faults": Group("What goes wrong, and when", "kind: {kind}", "sim.faults.faults", "FAULTS"),

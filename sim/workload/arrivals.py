@@ -1,7 +1,8 @@
 """When requests arrive, for a rate that changes over time.
 
 Arrivals are counted in units of their mean distance: the k-th comes when the integral of the rate has grown by its own gap
-(1 for evenly spaced, exponential for Poisson). So a ramp, a stage or a surge in the middle of a gap needs no approximation.
+(1 for evenly spaced, exponential for Poisson: see sim.workload.patterns). So a ramp, a stage or a surge in the middle of a gap needs no
+approximation.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Literal
 
-from sim.sampling import Sampler, in_blocks
+from sim.sampling import Sampler
 from sim.streams import Stream
 
 if TYPE_CHECKING:
     from sim.kernel import SimLoop, Timer
-
-ArrivalKind = Literal["poisson", "uniform", "batch"]
 
 
 class Stages:
@@ -127,14 +126,6 @@ class Arrivals:
         self._units = self._gap()
         self._arm()
         self._arrive()
-
-
-def gaps(kind: ArrivalKind, batch: float, stream: Stream) -> Sampler:
-    """Gaps with mean 1 (or *batch*, where so many arrive together)."""
-    if kind == "uniform":
-        return lambda: 1.0
-    rng = stream.numpy
-    return in_blocks(lambda n: rng.standard_exponential(n) * batch)
 
 
 def batch_sizes(kind: Literal["fixed", "geometric"], mean: float, stream: Stream) -> Callable[[], int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from sim.spec import Spec
 from sim.units import PositiveDuration, PositiveRate, Rate
-from sim.workload.arrivals import ArrivalKind, Arrivals, Stages, batch_sizes, gaps
+from sim.workload.arrivals import Arrivals, Stages, batch_sizes
+from sim.workload.patterns import AnyPattern, Poisson
 from sim.workload.workload import WorkloadSpec
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 class OpenSpec(WorkloadSpec):
     """Open load: arrivals do not wait for answers. A `batch` is `batch_size` requests at once, and the rate still counts requests."""
 
-    arrivals: ArrivalKind = "poisson"
+    arrivals: AnyPattern = Poisson.model_construct()
     batch_size: float = Field(default=10, ge=1, le=1e6)
     batch_sizes: Literal["fixed", "geometric"] = "fixed"
 
@@ -31,6 +33,16 @@ class OpenSpec(WorkloadSpec):
 
     def expected_requests(self, duration: float) -> float:
         return self.stages_of().integral(0.0, duration)
+
+    def dispersion(self, duration: float) -> float:
+        """Of batches: mean square over mean of their size."""
+        if not self.arrivals.in_batches:
+            return self.arrivals.dispersion(self.mean_rate(duration) or 0.0)
+        size, part = self.batch_size, self.batch_size % 1
+        return 2 * size - 1 if self.batch_sizes == "geometric" else size + part * (1 - part) / size
+
+    def peak(self) -> float:
+        return self.arrivals.peak() if not self.arrivals.in_batches else math.inf
 
 
 class ConstantArrivalRate(OpenSpec):
@@ -65,20 +77,31 @@ class OpenExecutor:
     """Arrivals at a rate."""
 
     def __init__(self, spec: OpenSpec, load: Load) -> None:
-        streams = load.world.streams
-        batch = spec.batch_size if spec.arrivals == "batch" else 1.0
+        streams, pattern = load.world.streams, spec.arrivals
+        batch = spec.batch_size if pattern.in_batches else 1.0
         self._load = load
-        self._size = batch_sizes(spec.batch_sizes, batch, streams[f"workload {load.name} batches"]) if spec.arrivals == "batch" else None
-        gap = gaps(spec.arrivals, batch, streams[f"workload {load.name} arrivals"])
+        self._size = batch_sizes(spec.batch_sizes, batch, streams[f"workload {load.name} batches"]) if pattern.in_batches else None
+        self._phases = pattern.phases(streams[f"workload {load.name} bursts"])
+        self._surge = self._phase = 1.0
+        gap = pattern.gaps(streams[f"workload {load.name} arrivals"], batch)
         self.arrivals = Arrivals(load.loop, spec.stages_of(), gap, load.send if self._size is None else self._send_batch)
 
     def start(self) -> None:
         """Begin."""
+        self._next_phase()
         self.arrivals.start()
 
     def surge(self, factor: float) -> None:
         """Multiply the rate."""
-        self.arrivals.factor = factor
+        self._surge = factor
+        self.arrivals.factor = factor * self._phase
+
+    def _next_phase(self) -> None:
+        phase = next(self._phases, None)
+        if phase is not None:
+            self._phase, lasts = phase
+            self.arrivals.factor = self._surge * self._phase
+            self._load.loop.after(lasts, self._next_phase)
 
     def _send_batch(self) -> None:
         assert self._size is not None

@@ -43,3 +43,11 @@ class WorkloadSpec(Spec):
     def mean_rate(self, duration: float) -> float | None:
         """Requests per second on average, or None where it depends on the answers."""
         return self.expected_requests(duration) / duration if duration else None
+
+    def dispersion(self, duration: float) -> float:
+        """Variance over mean of the number of requests in a long time; 1 is Poisson's."""
+        return 1.0
+
+    def peak(self) -> float:
+        """How often the mean rate the highest one is, if arrivals are Poisson's at any time; infinite if they are not."""
+        return 1.0

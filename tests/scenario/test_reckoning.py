@@ -129,3 +129,38 @@ def test_overload_waits_for_ever():
 def test_erlang_c(servers, load, expected):
     """Known values."""
     assert erlang_c(servers, load) == pytest.approx(expected, abs=1e-4)
+
+
+def waits(arrivals, to="back", more=""):
+    """What is reckoned for `back`, a worker that is busy for four fifths of the time, in milliseconds; 40 in M/M/1."""
+    text = f"""
+name: uneven
+duration: 10s
+services:
+  front: {{workers: 100, endpoints: {{GET /: [{{call: back GET /}}]}}}}
+  back: {{workers: 1, endpoints: {{GET /: [{{work: {{exponential: 10ms}}}}]}}}}
+workloads:
+  users: {{rate: 80/s, arrivals: {arrivals}, to: {to}, mix: [{{send: GET /}}]{more}}}
+"""
+    return 1000 * {load.name: load for load in reckon(loads(text)).services}["back"].wait
+
+
+@pytest.mark.parametrize(("arrivals", "wanted"), [
+    ("poisson", 40), ("uniform", 20), ("{gamma: {cv: 2}}", 40 * (4 + 1) / 2), ("batch", 40 * (10 + 1) / 2),
+    ("batch, batch_size: 2.5", 40 * (2.6 + 1) / 2), ("batch, batch_sizes: geometric", 40 * (19 + 1) / 2),
+    ("{bursts: {on: 50ms, off: 50ms}}", 40 * (1 + 2 * 80 * 0.25 * 4 * 0.025 + 1) / 2),
+])
+def test_waiting_grows_with_the_unevenness_of_arrivals(arrivals, wanted):
+    """Allen and Cunneen: half of ca² + 1 times that of M/M/c, ca² being the dispersion of the numbers of arrivals."""
+    assert waits(arrivals) == pytest.approx(wanted)
+
+
+def test_long_bursts_that_overload_nothing_make_nobody_wait_longer_than_their_rate_does():
+    """At 1.1 times the rate for minutes the worker is busy for 88 %: M/M/1's wait at that, and not what a heavy load would make of it."""
+    assert waits("{bursts: {on: 5m, off: 5m, quiet: 90%}}") == pytest.approx(10 * 0.88 / 0.12)
+
+
+def test_bursts_reach_who_is_called_further_down():
+    """What comes unevenly is passed on so, while what comes evenly is even no longer."""
+    assert waits("{gamma: {cv: 2}}", to="front") == pytest.approx(waits("{gamma: {cv: 2}}"))
+    assert waits("uniform", to="front") == pytest.approx(40)

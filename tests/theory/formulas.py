@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import factorial
 
 
@@ -42,6 +43,31 @@ def erlang_a(servers: int, load: float, impatience: float) -> tuple[float, float
     total = sum(weights)
     queue = sum((n - servers) * weight for n, weight in enumerate(weights) if n > servers) / total
     return sum(weights[servers:]) / total, impatience * queue / load
+
+
+def gi_m_1(transform: Callable[[float], float]) -> float:
+    """Mean time in GI/M/1 with unit service rate; *transform* is the Laplace transform of the density of the gaps.
+
+    1/(1 - sigma) for the root sigma = transform(1 - sigma). Source: Kleinrock, Queueing Systems I, eq. 6.23.
+    """
+    sigma = 0.0
+    for _ in range(10_000):
+        sigma = transform(1 - sigma)
+    return 1 / (1 - sigma)
+
+
+def gamma_gaps(rate: float, cv: float) -> Callable[[float], float]:
+    """Laplace transform of gamma distributed gaps."""
+    return lambda s: (1 + s * cv**2 / rate) ** (-1 / cv**2)
+
+
+def on_off_gaps(rate: float, on: float, off: float) -> Callable[[float], float]:
+    """Laplace transform of the gaps of a Poisson process that is on and off for exponential times with those means; *rate* is the mean one.
+
+    Source: Kuczura, The interrupted Poisson process as an overflow process, Bell System Technical Journal 52 (1973).
+    """
+    peak = rate * (on + off) / on
+    return lambda s: peak * (s + 1 / off) / (s * s + (peak + 1 / on + 1 / off) * s + peak / off)
 
 
 def mva(users: int, think: float, demands: list[float]) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from .formulas import erlang_a, erlang_b, erlang_c, mm_c_k
+from .formulas import erlang_a, erlang_b, erlang_c, gamma_gaps, gi_m_1, mm_c_k, on_off_gaps
 from .runs import latency, of, replicate, simulate, station
 
 
@@ -91,6 +91,36 @@ def test_v17_batches_wait_for_each_other(size, kind, expected):
     text = station(0.8, "{exponential: 1s}", duration=60_000, warmup=1_000, arrivals=batches)
     mean, half = replicate(text, latency)
     assert mean == pytest.approx(expected, abs=half + 0.05 * expected)
+
+
+@pytest.mark.parametrize(("pattern", "gaps"), [
+    ("uniform", lambda s: math.exp(-s / 0.6)), ("{gamma: {cv: 0.70710678}}", gamma_gaps(0.6, math.sqrt(0.5))),
+    ("{gamma: {cv: 1}}", gamma_gaps(0.6, 1)), ("{gamma: {cv: 2}}", gamma_gaps(0.6, 2)),
+    ("{bursts: {on: 3s, off: 3s}}", on_off_gaps(0.6, 3, 3)), ("{bursts: {on: 2s, off: 8s}}", on_off_gaps(0.6, 2, 8)),
+])
+def test_arrivals_of_any_pattern_wait_as_the_root_of_their_transform_says(pattern, gaps):
+    """GI/M/1 at rho 0.6, from a metronome over Erlang's two stages (cv² = 1/2) to bursts: the mean time in the system is 1/(1-sigma)."""
+    mean, half = replicate(station(0.6, "{exponential: 1s}", duration=6_000, warmup=200, arrivals=f"arrivals: {pattern}"), latency,
+                           seeds=10)
+    assert mean == pytest.approx(gi_m_1(gaps), abs=half + 0.02 * mean) and half < 0.25 * mean
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("pattern", "gaps"), [("{gamma: {cv: 0.5}}", gamma_gaps(0.85, 0.5)), ("{gamma: {cv: 3}}", gamma_gaps(0.85, 3))])
+def test_the_same_near_saturation(pattern, gaps):
+    """GI/M/1 at rho 0.85."""
+    mean, half = replicate(station(0.85, "{exponential: 1s}", duration=80_000, warmup=5_000, arrivals=f"arrivals: {pattern}"), latency)
+    assert mean == pytest.approx(gi_m_1(gaps), abs=half + 0.03 * mean) and half < 0.25 * mean
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("arriving", "serving"), [(0.5, 0.5), (0.5, 2.0), (1.5, 0.5), (1.5, 1.5)])
+def test_waiting_follows_the_squares_of_both_coefficients_of_variation(arriving, serving):
+    """GI/G/1 at rho 0.9 is near Kingman's bound, rho/(1-rho) (ca² + cs²)/2: variability of either side costs as much."""
+    text = station(0.9, f"{{gamma: {{mean: 1s, cv: {serving}}}}}", duration=60_000, warmup=5_000,
+                   arrivals=f"arrivals: {{gamma: {{cv: {arriving}}}}}")
+    mean, half = replicate(text, latency)
+    assert mean - 1 == pytest.approx(9 * (arriving**2 + serving**2) / 2, abs=half + 0.12 * mean)
 
 
 @pytest.mark.validate
