@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.mistakes import Mistake, invalid
-from sim.model.foreign import settle_in
+from sim.model.foreign import Exited, check_status, settle_in
 from sim.model.instance import Instance
 from sim.model.loading import HOW, find, load
 from sim.model.messages import Exchange, Request, Response
@@ -178,6 +178,8 @@ class Process:
         conversation = Conversation(exchange)
         try:
             await self.app(self.scope(exchange), conversation.receive, conversation.send)
+        except SystemExit as asked:
+            raise Exited(asked) from asked
         except Exception as error:
             if not conversation.complete:
                 raise
@@ -233,6 +235,7 @@ class Conversation:
         if kind == "http.response.start":
             if self._status:
                 raise AppFailed("the app has begun its answer twice")
+            check_status(message["status"])
             self._status = message["status"]
             self._headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in message.get("headers", ())}
         elif kind == "http.response.body":
@@ -284,5 +287,7 @@ class Lifespan:
             await self._process.app(scope, self._to_app.get, self._from_app.put)
         except Exception:  # by the specification: this app does not support lifespan, and is served without
             pass
+        except SystemExit as asked:
+            self._from_app.put_nowait({"type": "lifespan.startup.failed", "message": str(Exited(asked))})
         finally:
             self._from_app.put_nowait({"type": "lifespan.over"})

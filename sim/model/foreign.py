@@ -14,7 +14,23 @@ from sim.model.httpx_transport import carry_httpx
 from sim.model.otel import report_opentelemetry
 
 _MARK = "_mesocosm_refused"
+STATUSES = range(100, 1000)  # what fits the three digits of HTTP
 GRPC = "use httpx, or `self.call` of a service with `protocol: grpc` in its `uses`, which has gRPC's connections, deadlines and limits"
+
+
+class Exited(RuntimeError):
+    """Code of a service has called `sys.exit`. That ends a program, and here it would be the simulation."""
+
+    def __init__(self, asked: SystemExit) -> None:
+        super().__init__(f"sys.exit({asked.code!r}) in service code: answer with a status, or raise an error")
+
+
+def check_status(status: object) -> None:
+    """Raise TypeError or ValueError where no answer over HTTP can have this *status*."""
+    if not isinstance(status, int):
+        raise TypeError(f"the status {status!r} is a {type(status).__name__}: write a number, such as 200")
+    if status not in STATUSES:
+        raise ValueError(f"there is no status {status}: write one of three digits, such as 200")
 
 
 def settle_in() -> None:

@@ -106,7 +106,7 @@ class Service:
     async def _guarded(self, job: Coroutine[Any, Any, T]) -> T | None:
         try:
             return await job
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error}"
             self._instance.recorder.event("background.error", node=self.name, instance=self.instance_name, error=what)
             return None

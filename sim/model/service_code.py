@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
-from sim.model.foreign import settle_in
+from sim.model.foreign import Exited, check_status, settle_in
 from sim.model.handlers import Service
 from sim.model.health import PATH as HEALTH
 from sim.model.health import report
@@ -198,6 +198,10 @@ class CodeService(Node):
             except Exception as error:
                 annotate(instance.recorder, exchange.span, error_attributes(error))
                 raise
+            except SystemExit as asked:
+                exited = Exited(asked)
+                annotate(instance.recorder, exchange.span, error_attributes(exited))
+                raise exited from asked
 
         return serve
 
@@ -211,6 +215,7 @@ async def answer(act: Act, endpoint: Endpoint, request: Any) -> Response:
         result = await act(request, **match.groupdict() if match is not None else {})
     if not isinstance(result, Response):
         return Response(200, plain(result))
+    check_status(result.status)
     if result.body is not None:
         result.body = plain(result.body)
     return result

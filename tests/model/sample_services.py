@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextvars import ContextVar
 from typing import Any
 
@@ -44,6 +45,14 @@ class Echo(Service):
     @route("GET", "/broken")
     async def broken(self, request: Request) -> Response:
         raise KeyError("no such luck")
+
+    @route("GET", "/exit")
+    async def exit(self, request: Request) -> Response:
+        sys.exit(3)
+
+    @route("GET", "/status/{status}")
+    async def status(self, request: Request, status: str) -> Response:
+        return Response({"text": "200", "many": 99_999, "few": 99}[status])  # type: ignore[arg-type]
 
     @route("GET", "/odd")
     async def odd(self, request: Request) -> Response:

@@ -119,6 +119,20 @@ def test_an_app_that_cannot_start_takes_no_requests_and_says_why(loop):
     assert small.events("startup.failed")[0]["error"] == "the app's startup failed: no licence"
 
 
+def test_an_app_that_ends_the_program_has_failed_to_start(loop):
+    """`sys.exit(1)` in its lifespan, where it misses something: the instance does not come up, and the run goes on."""
+    small = SmallWorld(loop, {"shop": {"asgi": f"{APPS}.plain:exiting"}})
+    loop.run_until(1)
+    assert "sys.exit(1) in service code" in small.events("startup.failed")[0]["error"]
+
+
+def test_an_app_that_ends_the_program_while_it_serves_answers_500(plain):
+    """And serves the next request."""
+    assert plain.send("shop", "GET", "/exit").status == 500
+    assert plain.send("shop", "GET", "/items/42").status == 200
+    assert "sys.exit(1) in service code" in plain.events("handler.error")[0]["error"]
+
+
 # an app without a framework
 
 @pytest.mark.parametrize(("path", "what"), [

@@ -51,6 +51,25 @@ def test_an_error_of_a_handler_is_a_500_with_its_event_and_the_run_goes_on(loop)
     assert small.spans(SpanKind.SERVER)[0]["exception.type"] == "KeyError"
 
 
+def test_code_that_would_end_the_program_is_a_500(loop):
+    """`sys.exit(3)` in a handler: the exit code of the command says how the simulation went, and is not the handler's to choose."""
+    small = both(loop)
+    assert small.send("echo", "GET", "/exit").status == 500
+    assert small.send("echo", "POST", "/echo").status == 200
+    assert small.events("handler.error")[0]["error"].startswith("Exited: sys.exit(3) in service code")
+    assert small.spans(SpanKind.SERVER)[0]["exception.type"] == "Exited"
+
+
+@pytest.mark.parametrize(("status", "error"), [
+    ("text", "TypeError: the status '200' is a str"), ("many", "ValueError: there is no status 99999"), ("few", "there is no status 99"),
+])
+def test_a_status_that_does_not_exist_is_an_error_of_the_handler(loop, status, error):
+    """It is answered, with a 500, and the event says what to write."""
+    small = both(loop)
+    assert small.send("echo", "GET", f"/status/{status}").status == 500
+    assert error in small.events("handler.error")[0]["error"]
+
+
 @pytest.mark.parametrize(("path", "status"), [("/pass-on/broken", 502), ("/patient", 504), ("/pass-on/nowhere", 404)])
 def test_a_failed_call_that_nobody_cares_about_is_passed_on(loop, path, status):
     """A 500 behind is a 502 here, a timeout 504, and what is the asker's own mistake stays so."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 import time
 
 from starlette.applications import Starlette
@@ -42,13 +43,17 @@ async def stream(request):
     return StreamingResponse(pieces())
 
 
+async def leave(request):
+    sys.exit(1)
+
+
 async def broken(request):
     raise ZeroDivisionError("in the app")
 
 
 app = Starlette(lifespan=lifespan, routes=[
     Route("/echo", echo, methods=["POST"]), Route("/items/{item:int}", item), Route("/synchronous", synchronous),
-    Route("/stream", stream), Route("/broken", broken),
+    Route("/stream", stream), Route("/broken", broken), Route("/exit", leave),
 ])
 
 
@@ -71,3 +76,8 @@ async def refuses_to_start(scope, receive, send):
     """An app whose start fails."""
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "no licence"})
+
+
+async def exiting(scope, receive, send):
+    """An app that ends the program where it misses its settings."""
+    sys.exit(1)
