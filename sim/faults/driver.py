@@ -147,7 +147,9 @@ class Plan:
     def missed(self) -> str | None:
         """Why the fault changed nothing, or None if it did."""
         if not self.occurrences:
-            return f"its schedule has no time within the run's {self.driver.duration:g} s"
+            ended = self.driver.world.loop.time()
+            return (f"its schedule has no time within the run's {self.driver.duration:g} s" if ended >= self.driver.duration
+                    else f"the run was over at {ended:.4g} s, before its time came")
         if any(injection.hits for injection, _ in self.occurrences):
             return None
         if all(not injection.targets for injection, _ in self.occurrences):
