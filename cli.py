@@ -147,9 +147,9 @@ def replay(folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder t
     """Run what DIR says again, and compare."""
     from reports import session
 
-    difference = session.replay(folder)
-    print("the same, to the last bit" if difference is None else difference)
-    raise typer.Exit(Exit.OK if difference is None else Exit.CHECK_FAILED)
+    replayed = session.replay(folder)
+    print(replayed.text)
+    raise typer.Exit(Exit.OK if replayed.same else Exit.CHECK_FAILED)
 
 
 @app.command()
@@ -334,6 +334,8 @@ def main() -> None:
     """Run a command. What the user can mend ends with a message and code 2, our own bugs with a traceback and code 70."""
     from sim.errors import MesocosmError
 
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # closed by whoever started us: `>&-`, a supervisor
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that cannot show a character
     try:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
 
-def first_difference(before: RunResult, after: RunResult) -> str:
-    """In words, the earliest thing in simulated time that *before* and *after* do not share."""
+def first_difference(before: RunResult, after: RunResult, until: float = math.inf) -> str | None:
+    """In words, the earliest thing in simulated time that *before* and *after* do not share, or None.
+
+    With *until* only what was over before then is compared: of a run that was interrupted, what it had measured.
+    """
     found = [difference for difference in (
-        _in_rows("request", before.requests.rows, after.requests.rows, "start", before.names.operations, after.names.operations),
-        _in_rows("span", before.spans.rows, after.spans.rows, "start", before.names.operations, after.names.operations),
-        _in_events(before, after),
+        _in_rows("request", _over(before.requests.rows, until), _over(after.requests.rows, until), "start",
+                 before.names.operations, after.names.operations),
+        _in_rows("span", _over(before.spans.rows, until), _over(after.spans.rows, until), "start",
+                 before.names.operations, after.names.operations),
+        _in_events([event for event in before.events if event["at"] < until], [event for event in after.events if event["at"] < until]),
     ) if difference is not None]
-    if not found:
-        return "the digests differ, but no request, span or event does: the manifest was changed by hand"
-    return min(found)[1]
+    return min(found)[1] if found else None
+
+
+def _over(rows: Any, until: float) -> Any:
+    return rows if until == math.inf else rows[rows["end"] < until]
 
 
 def _in_rows(what: str, before: Any, after: Any, time: str, names: Any, new_names: Any) -> tuple[float, str] | None:
@@ -41,12 +49,12 @@ def _in_rows(what: str, before: Any, after: Any, time: str, names: Any, new_name
     return None
 
 
-def _in_events(before: RunResult, after: RunResult) -> tuple[float, str] | None:
-    for left, right in zip(before.events, after.events, strict=False):
+def _in_events(before: Any, after: Any) -> tuple[float, str] | None:
+    for left, right in zip(before, after, strict=False):
         if dict(left) != dict(right):
             return float(left["at"]), f"first at t={left['at']:.6f}s: event {left} became {right}"
-    if len(before.events) != len(after.events):
-        common = min(len(before.events), len(after.events))
-        event = (before.events if len(before.events) > common else after.events)[common]
+    if len(before) != len(after):
+        common = min(len(before), len(after))
+        event = (before if len(before) > common else after)[common]
         return float(event["at"]), f"first at t={event['at']:.6f}s: event {event} is in one run only"
     return None

@@ -80,8 +80,16 @@ def draw(result: RunResult, place: Path, lang: str = "en") -> None:
     write_page(result, place / "report.html", lang=lang)
 
 
-def replay(directory: str) -> str | None:
-    """Run what the folder *directory* says again; None if the digest is the same, else what differs first."""
+@dataclass(frozen=True)
+class Replayed:
+    """What came of a replay: whether all was *same*, and that in words."""
+
+    same: bool
+    text: str
+
+
+def replay(directory: str) -> Replayed:
+    """Run what the folder *directory* says again, and compare; of a run that was interrupted, up to where it was."""
     from reports.differences import first_difference
     from sim.lab.run import run
 
@@ -89,4 +97,12 @@ def replay(directory: str) -> str | None:
     about = folder.read_manifest(place)
     loaded = load_scenario(place / "scenario.resolved.yaml")
     result = run(loaded.scenario, about["seed"])
-    return None if result.digest == about["digest"] else first_difference(folder.read(place), result)
+    if result.digest == about["digest"]:
+        return Replayed(True, "the same, to the last bit")
+    before = folder.read(place)
+    if before.summary["verdict"] != "interrupted":
+        text = first_difference(before, result)
+        return Replayed(False, text or "the digests differ, but no request, span or event does: the manifest was changed by hand")
+    ended = before.summary["simulated_s"]
+    text = first_difference(before, result, ended)
+    return Replayed(text is None, text or f"the same, to the last bit, up to {ended:.4g} s, where the run was interrupted")

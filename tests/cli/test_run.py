@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from reports.session import Asked, perform, prepare, replay
+
 ROOT = Path(__file__).parents[2]
 SMALL = """
 name: small
@@ -130,6 +132,37 @@ def test_an_interrupted_run_writes_what_it_measured(folder):
     totals = summary["requests"]
     assert summary["verdict"] == "interrupted" and 0 < summary["simulated_s"] < 36_000
     assert totals["started"] == sum(totals[key] for key in ("ok", "degraded", "failed", "rejected", "unfinished")) > 0
+
+
+def cut_short(folder, name, seconds):
+    """A run under the slow link into the folder *name*, with Ctrl-C at the first sample after *seconds*; its summary."""
+    asked = Asked(str(folder / "small.yaml"), plans=[str(folder / "slow.yaml")], out=str(folder / name), report=False)
+    loaded, place = prepare(asked)
+    return perform(asked, loaded, place, lambda progress: progress.at >= seconds and signal.raise_signal(signal.SIGINT)).summary
+
+
+def test_what_was_interrupted_is_compared_up_to_there(folder):
+    """A replay goes on where the run was cut, which is no difference; one before the cut is."""
+    assert cut_short(folder, "cut", 5)["verdict"] == "interrupted"
+    replayed = replay(str(folder / "cut"))
+    assert replayed.same and "where the run was interrupted" in replayed.text
+    resolved = folder / "cut" / "scenario.resolved.yaml"
+    resolved.write_text(resolved.read_text().replace("share: 5%", "share: 60%"))
+    replayed = replay(str(folder / "cut"))
+    assert not replayed.same and replayed.text.startswith("first at t=")
+
+
+def test_a_fault_that_an_interrupted_run_did_not_reach_is_told_so(folder):
+    """Its schedule is sound: the run was over before."""
+    (warning,) = cut_short(folder, "cut", 5)["warnings"]
+    assert warning["name"] == "slow-back" and warning["why"].startswith("the run was over at 5")
+
+
+def test_without_a_stdout_the_run_is_as_it_is_with_one(folder):
+    """Started with its output closed, as some supervisors do, the program says nothing and writes its folder."""
+    command = [sys.executable, str(ROOT / "cli.py"), "run", "small.yaml", "--no-report", "--out", "quiet", "--duration", "1s"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == "" and (folder / "quiet" / "summary.json").exists()
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("check", "small.yaml"), ("kinds", "faults")])
