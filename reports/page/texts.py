@@ -43,6 +43,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "why interrupted": ("What was measured so far is here.", "Aquí está lo medido hasta ese momento."),
     "learn": ("What this teaches", "Qué enseña"),
     "watch": ("What to look at", "En qué fijarse"),
+    "no requests": ("Nobody asked for anything.", "Nadie pidió nada."),
     "requests in all": ("{total} requests in all: {shares}.", "{total} peticiones en total: {shares}."),
     "outcome ok": ("answered as asked", "atendidas como se pidió"),
     "outcome degraded": ("degraded", "degradadas"),

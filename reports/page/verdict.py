@@ -51,6 +51,7 @@ class Seen:
     figures: Sequence[str]
     share_good: float  # 0..1, for a bar
     share_degraded: float
+    any: bool  # whether there were requests of which to show shares
 
 
 def checks(summary: Mapping[str, Any], words: Words) -> tuple[list[Steady], list[Check]]:
@@ -109,7 +110,7 @@ def _seen(phase: str, requests: Requests, start: float, until: float, words: Wor
     shares = (good, degraded, max(0.0, 1 - good - degraded))
     figures = [f"{words.short(len(mine) / (until - start))}/s", *(words.percent(share) if total else "–" for share in shares)]
     figures += [words.seconds(float(np.quantile(latency, share))) if len(latency) else "–" for share in (0.5, 0.9, 0.99)]
-    return Seen(phase, f"{_at(words, start)} – {_at(words, until)}", figures, good, degraded)
+    return Seen(phase, f"{_at(words, start)} – {_at(words, until)}", figures, good, degraded, total > 0)
 
 
 def in_one_sentence(result: RunResult, texts: Texts) -> str:
@@ -118,4 +119,4 @@ def in_one_sentence(result: RunResult, texts: Texts) -> str:
     total = counts.get("started") or 0
     shares = [f"{words.percent(counts[outcome.name.lower()] / total)} {texts(f'outcome {outcome.name.lower()}')}"
               for outcome in Outcome if counts.get(outcome.name.lower())] if total else []
-    return texts("requests in all", total=words.number(total), shares=", ".join(shares))
+    return texts("requests in all" if total else "no requests", total=words.number(total), shares=", ".join(shares))

@@ -315,6 +315,16 @@ def test_what_users_saw_before_during_and_after():
     assert (after.share_good, after.share_degraded, after.figures[4]) == (0.0, 0.0, "50 ms")
 
 
+def test_a_phase_without_requests_shows_no_bar_of_failures(tmp_path):
+    """Where nobody asked nothing failed: no bar, no shares, and a sentence that is whole."""
+    empty = run_of([], summary={"requests": dict.fromkeys(("started", "ok", "degraded", "failed", "rejected", "unfinished"), 0)})
+    (row,) = seen_by_users(empty, Words())
+    assert row.figures[1] == "–" and not row.any
+    write_page(empty, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "Nobody asked for anything." in text and 'class="shares"' not in text
+
+
 def test_traces_hold_spans_path_and_logs():
     """A chosen trace has all its spans, a critical path as long as the answer took, and its own log lines in order."""
     found = {trace["id"]: trace for trace in waterfalls(shop())}
