@@ -48,10 +48,12 @@ def _fewer_collections() -> Iterator[None]:
 
 @contextmanager
 def machine_of(scenario: Scenario, loop: SimLoop) -> Iterator[None]:
-    """Where a user's own code runs, the clocks of the machine show simulated time to it, and `random` repeats with the seed."""
+    """Where a user's own code runs, the clocks of the machine show simulated time to it, and its chance repeats with the seed."""
     if not any(spec.has_user_code() for spec in scenario.nodes().values()):
         yield
         return
+    import numpy.random  # noqa: F401 - before chance repeats, since it draws when it is first loaded: the second run would not draw that
+
     from sim.kernel.clock import virtual_clock  # takes a while, and most scenarios do without
 
     with virtual_clock(loop, offset=clock_offset), seeded_chance(loop.seed):

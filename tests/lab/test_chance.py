@@ -1,6 +1,7 @@
-"""Code of the user's own that draws from Python's own generator: a run repeats all the same."""
+"""Code of the user's own that draws from Python's own generator, or from the machine: a run repeats all the same."""
 
 import random
+import uuid
 
 from sim import Request, Response, Service, loads, route, run
 
@@ -17,7 +18,7 @@ class Dice(Service):
 
     @route("GET", "/")
     async def throw(self, request: Request) -> Response:
-        await self.work(random.random() / 100)
+        await self.work(random.random() / 100 + uuid.uuid4().int % 1000 / 1e5)
         return Response(200)
 
 
