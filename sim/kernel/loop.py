@@ -24,7 +24,7 @@ import simpy
 from sim.kernel.problems import Deadlock, SimulationError, source_name
 from sim.kernel.refused import refuse
 from sim.kernel.schedule import Schedule
-from sim.kernel.tasks import InOrder, NumberedTask
+from sim.kernel.tasks import InOrder, NumberedTask, complete_in_order
 from sim.kernel.threads import run_worker_threads_inline
 from sim.kernel.timers import Timer
 
@@ -287,3 +287,4 @@ class SimLoop(Schedule):
 
 
 refuse(SimLoop)
+complete_in_order(SimLoop)

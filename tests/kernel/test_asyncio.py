@@ -259,6 +259,22 @@ def test_sets_of_tasks_have_the_order_in_which_the_tasks_were_started(loop):
     assert loop.run_until_complete(main()) == list(range(50))
 
 
+def test_as_completed_starts_its_coroutines_in_the_order_of_the_list(loop):
+    """asyncio itself puts them into a set, whose order follows from where they lie in memory."""
+    started = []
+
+    async def job(number):
+        started.append(number)
+        await asyncio.sleep(10 - number)
+        return number
+
+    async def main():
+        return [await done for done in asyncio.as_completed([job(number) for number in range(8)], timeout=20)]
+
+    assert loop.run_until_complete(main()) == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert started == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
 def test_names_of_tasks_start_at_one_in_every_loop():
     """A log line with a task's name in it is the same in the second run of a process."""
 
