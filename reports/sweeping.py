@@ -6,19 +6,21 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reports.charts.spread import figure_at, mean_and_half_width, t_975
+from reports.export.manifest import version
 from reports.texts import Words
 from sim.errors import InvalidInput
 from sim.lab.compare import compare
 from sim.lab.pool import Crew, finished
 from sim.lab.sweep import Cell, combinations, sweep
 from sim.mistakes import did_you_mean
+from sim.model.loading import OURS
 from sim.scenario.documents import load_document
 from sim.scenario.load import load_scenario
 from sim.scenario.overrides import Patch, set_option, variant_names
@@ -102,7 +104,9 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     every = [(one, given.load(variant, [set_option(f"{path}={value}", "--vary ") for path, value in one.items()]))
              for one in combinations(varied)]
     place = Path(out) if out is not None else Path("out") / f"sweep-{base.name}"
-    identity = {"scenario": _hash([scenario for _, scenario in every]), "vary": varied, "seeds": given.seeds_of(base), "variant": variant}
+    scenarios = [scenario for _, scenario in every]
+    identity = {"scenario": _hash(scenarios), "vary": varied, "seeds": given.seeds_of(base), "variant": variant,
+                "version": version(), "files": _files(scenarios)}
     try:
         cells = sweep(every, given.seeds_of(base), place, identity=identity, crew=given.crew, on_cell=_counter("cells"))
     except KeyboardInterrupt:
@@ -282,6 +286,34 @@ def _file(name: str) -> str:
 def _hash(scenarios: Sequence[Scenario]) -> str:
     text = json.dumps([scenario.model_dump(mode="json", by_alias=True) for scenario in scenarios], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files(scenarios: Sequence[Scenario]) -> dict[str, str]:
+    """What the cells come from beside the scenario: hashes of the files that it names, and of the modules of its code and of whatever
+    else was loaded from below the working directory."""
+    named = {path for scenario in scenarios for path in _named(scenario.model_dump(mode="json", by_alias=True))}
+    tops = {getattr(spec, key).partition(":")[0].partition(".")[0] for scenario in scenarios for spec in scenario.nodes().values()
+            for key in ("code", "asgi") if getattr(spec, key, None)}
+    modules = {name: str(module.__file__) for name, module in list(sys.modules.items()) if _is_users(name, module, tops)} if tops else {}
+    places = {**{path: path for path in named}, **modules}
+    return {name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in sorted(places.items()) if Path(path).is_file()}
+
+
+def _named(part: Any) -> Iterator[str]:
+    """The files that a scenario names, in any depth."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for key, value in inner:
+        if key == "file" and isinstance(value, str):
+            yield value
+        else:
+            yield from _named(value)
+
+
+def _is_users(name: str, module: Any, tops: Container[str]) -> bool:
+    top, file = name.partition(".")[0], getattr(module, "__file__", None)
+    if not file or top in OURS or top == "__main__":
+        return False
+    return top in tops or ("site-packages" not in file and Path(file).is_relative_to(Path.cwd()))
 
 
 def _counter(what: str) -> Any:

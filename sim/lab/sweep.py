@@ -1,6 +1,6 @@
 """A sweep: a scenario for each combination of varied values and for each seed. Finished cells lie on disk, so a killed sweep goes on.
 
-    DIR/sweep.json            what is swept: refused if another sweep lies there
+    DIR/sweep.json            what is swept, and by what: refused if another sweep lies there; put in place before all else, as cells are
     DIR/cells/KEY.json        one finished cell: what was set, its seed, its summary; put in place by a rename, whole or not at all
 """
 
@@ -86,24 +86,39 @@ def run_cell(task: Task) -> str:
 
 
 def _put(place: Path, text: str) -> None:
-    part = place.with_suffix(".part")
+    part = _part(place)
     part.write_text(text, encoding="utf-8")
     part.replace(place)
 
 
+def _part(place: Path) -> Path:
+    return place.with_suffix(".part")
+
+
 def _claim(place: Path, cells: Path, identity: Mapping[str, Any]) -> None:
     marker = place / "sweep.json"
-    text = json.dumps(identity, indent=1, sort_keys=True)
     try:
         if marker.exists():
-            if marker.read_text(encoding="utf-8") != text:
-                raise InvalidInput(f"{place}: holds another sweep (see {marker.name})\n    give another folder with --out, or delete it")
-        elif place.exists() and any(place.iterdir()):
-            raise InvalidInput(f"{place}: holds files that are not a sweep's\n    give another folder with --out")
-        cells.mkdir(parents=True, exist_ok=True)
-        marker.write_text(text, encoding="utf-8")
+            others = _others(json.loads(marker.read_text(encoding="utf-8")), identity)
+            if others:
+                raise InvalidInput(f"{place}: holds another sweep, with other {', '.join(others)} (see {marker.name})\n"
+                                   "    give another folder with --out, or delete it")
+        else:
+            if place.exists() and any(entry.name != _part(marker).name for entry in place.iterdir()):
+                raise InvalidInput(f"{place}: holds files that are not a sweep's\n    give another folder with --out")
+            place.mkdir(parents=True, exist_ok=True)
+            _put(marker, json.dumps(identity, indent=1, sort_keys=True))
+        cells.mkdir(exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"{place}: cannot be written: {error.strerror}\n    give another folder with --out") from None
+    except ValueError:
+        raise InvalidInput(f"{marker}: cannot be read\n    give another folder with --out, or delete it") from None
+
+
+def _others(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The parts of two sweeps' identities that are not the same; of their files by name."""
+    first, second = ({**identity, **identity.get("files", {}), "files": None} for identity in (one, other))
+    return [key for key in sorted({*first, *second}) if first.get(key) != second.get(key)]
 
 
 def _read(place: Path) -> Cell:

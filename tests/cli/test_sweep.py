@@ -10,6 +10,8 @@ import time
 import pytest
 
 from reports.sweeping import few
+from sim.errors import InvalidInput
+from sim.lab.sweep import sweep
 
 from .test_run import ROOT, folder, mesocosm  # noqa: F401 - a fixture
 
@@ -71,6 +73,44 @@ def test_a_folder_of_another_sweep_is_refused(folder):  # noqa: F811
     mesocosm(*SWEEP, "--out", "a", cwd=folder)
     other = mesocosm("sweep", "small.yaml", "--vary", "services.back.workers=1,2", "--duration", "5s", "--out", "a", cwd=folder)
     assert other.returncode == 2 and "holds another sweep" in other.stderr
+
+
+CODE = """from sim import Response, Service, route
+class Back(Service):
+    @route("GET", "/")
+    async def get(self, request):
+        return Response(200)
+"""
+
+
+def test_what_a_service_s_code_or_a_named_file_was_is_part_of_a_sweep(tmp_path):
+    """Cells that other code, or other data, has come to are not taken for those of today; with the same, also in several processes, the
+    sweep goes on."""
+    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "times.csv").write_text("0.001\n")
+    (tmp_path / "a.yaml").write_text(
+        "name: a\nduration: 2s\nservices:\n  s: {code: 'mine:Back'}\n  t: {endpoints: {GET /: [{work: {empirical: {file: times.csv}}}]}}\n"
+        "workloads:\n  u: {executor: constant-arrival-rate, rate: 5/s, to: s, mix: [{send: GET /}]}\n")
+    again = ("sweep", "a.yaml", "--vary", "services.s.workers=4,8", "--out", "s")
+    assert [mesocosm(*again, *more, cwd=tmp_path).returncode for more in ((), ("--jobs", "2"))] == [0, 0]
+    (tmp_path / "mine.py").write_text(CODE.replace("200", "201"))
+    other_code = mesocosm(*again, cwd=tmp_path)
+    assert other_code.returncode == 2 and "holds another sweep, with other mine (see sweep.json)" in other_code.stderr
+    (tmp_path / "mine.py").write_text(CODE)
+    (tmp_path / "times.csv").write_text("0.002\n")
+    other_data = mesocosm(*again, cwd=tmp_path)
+    assert other_data.returncode == 2 and "times.csv (see sweep.json)" in other_data.stderr
+
+
+def test_a_sweep_may_be_killed_before_it_has_a_name(tmp_path):
+    """What it is lies there whole or not at all, and is not written again: neither a kill nor a full disk makes the folder useless."""
+    (tmp_path / "sweep.part").write_text('{"vary": ')
+    assert sweep([], [], tmp_path, identity={"vary": {}}) == []
+    before = (tmp_path / "sweep.json").stat().st_ino
+    assert sweep([], [], tmp_path, identity={"vary": {}}) == [] and (tmp_path / "sweep.json").stat().st_ino == before
+    (tmp_path / "sweep.json").write_text("")
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        sweep([], [], tmp_path, identity={"vary": {}})
 
 
 def test_the_table_has_a_row_for_each_combination_and_charts_are_drawn(folder):  # noqa: F811
