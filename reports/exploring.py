@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,11 +72,11 @@ def _yaml(found: Exploration) -> str:
 
 
 def _command(path: str, place: Path, seed: int, duration: str | None, overrides: Sequence[str], variant: str | None) -> str:
-    more = [f"--seed {seed}"]
-    more += [f"--duration {duration}"] if duration is not None else []
-    more += [f"--variant {variant}"] if variant is not None else []
-    more += [f"--set '{override}'" for override in overrides]
-    return " ".join(["mesocosm run", path, f"--faults {place}", *more])
+    more = ["--seed", str(seed)]
+    more += ["--duration", duration] if duration is not None else []
+    more += ["--variant", variant] if variant is not None else []
+    more += [word for override in overrides for word in ("--set", override)]
+    return shlex.join(["mesocosm", "run", path, "--faults", str(place), *more])
 
 
 def _write(place: Path, found: Exploration, replay: str) -> None:

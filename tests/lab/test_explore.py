@@ -126,10 +126,11 @@ def test_where_nothing_breaks_the_budget_ends_the_search():
 def test_the_command_that_it_names_repeats_the_run_to_the_byte(tmp_path):
     """Run as it is written in the plan's head, from the files alone: the digest is the one that the plan promises, and the verdict is
     that the steady state fell short. The scenario's own faults, and what would end a run early, are left out of both."""
-    path, plan = tmp_path / "shop.yaml", tmp_path / "plan.yaml"
+    path, plan = tmp_path / "my shop.yaml", tmp_path / "plan.yaml"
     own = 'faults: [{kind: http.abort, target: {service: prices}, schedule: {at: 3s, for: 15s}}]'
     path.write_text(f"{SHOP}{own}\nabort_if: [{{measure: success_ratio, of: users, at_most: 99.9%}}]\n")
-    found = explored(str(path), runs=8, jobs=1, seed=5, duration="14s", overrides=["warmup=1s"], variant=None, out=str(plan), at_random=False)
+    overrides = ["warmup=1s", "title=a user's shop"]
+    found = explored(str(path), runs=8, jobs=1, seed=5, duration="14s", overrides=overrides, variant=None, out=str(plan), at_random=False)
     command = shlex.split(plan.read_text().splitlines()[1].removeprefix("#"))
     done = subprocess.run([sys.executable, ROOT / "cli.py", *command[1:], "--no-report", "--format", "json", "--out", tmp_path / "out"],
                           capture_output=True, text=True, check=False)
