@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from reports import stores
-from reports.texts import Words
+from reports.texts import Words, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -204,7 +204,7 @@ class _Report:
                          words.seconds(latency.get("p50")), words.seconds(latency.get("p99")), self.load_of(busy), queue,
                          self.count(service.get("rejected"), "yellow"), self.share(service.get("wasted_work_ratio"))])
         load = (words(key) for key in ("queue (max)", "refused here", "wasted"))
-        self.table(["", words("served"), words("good"), "p50", "p99", words("busy"), *load], rows)
+        self.table(["", words("served"), words("good"), "p50", "p99", words("busy"), *load], rows, names=True)
 
     def calls(self) -> None:
         """Attempts, timeouts and refusals of every call edge, and how often and how long its breakers were open."""
@@ -225,7 +225,7 @@ class _Report:
                          self.count(sum((call.get("rejected") or {}).values()), "yellow"),
                          words.seconds((call.get("latency_s") or {}).get("p99")), _text((opened, "red"))])
         counts = (words(key) for key in ("count", "good", "per call", "retries", "timeouts", "refused"))
-        self.table(["", *counts, "p99", words("breaker")], rows)
+        self.table(["", *counts, "p99", words("breaker")], rows, names=True)
 
     def stores(self) -> None:
         """What databases, caches, brokers and sagas count of themselves, on as many lines as it takes."""
@@ -259,8 +259,11 @@ class _Report:
         self.console.print()
         self.console.print(_text("  ", (self.words(key), "bold"), "  " if note else "", (note, "dim")))
 
-    def table(self, headers: Sequence[str], rows: Sequence[Row], left: Iterable[int] = (0,), elastic: int = 0) -> None:
-        """Rows without lines between them; the columns in *left* hold words. Only column *elastic* is cut where it is too wide."""
+    def table(self, headers: Sequence[str], rows: Sequence[Row], left: Iterable[int] = (0,), elastic: int = 0,
+              names: bool = False) -> None:
+        """Rows without lines between them; the columns in *left* hold words. Only column *elastic* is cut where it is too wide,
+        *names* in their middle.
+        """
         from rich.cells import cell_len
         from rich.padding import Padding
         from rich.table import Table
@@ -273,7 +276,8 @@ class _Report:
         for index, (header, width) in enumerate(zip(headers, widths, strict=True)):
             table.add_column(header, justify="left" if index in left else "right", no_wrap=True, overflow="ellipsis", width=width)
         for row in shown:
-            table.add_row(*row)
+            cell = shortened(str(row[elastic]), widths[elastic]) if names else row[elastic]
+            table.add_row(*row[:elastic], cell, *row[elastic + 1 :])
         self.console.print(Padding(table, (0, 0, 0, MARGIN)))
         self.more(rows)
 

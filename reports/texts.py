@@ -115,6 +115,14 @@ KINDS: dict[str, tuple[str, str]] = {  # of nodes, as a run records them
 }
 
 
+def shortened(name: str, most: int) -> str:
+    """*name* in at most *most* characters: its middle goes, since long names differ at their ends."""
+    if len(name) <= most:
+        return name
+    tail = max(most - 1, 0) // 2
+    return name[: max(most - 1 - tail, 1)] + "…" + name[len(name) - tail :]
+
+
 @dataclass(frozen=True)
 class Words:
     """Texts, numbers and times in one language: `words("seed", seed=42)`."""

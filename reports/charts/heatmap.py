@@ -72,12 +72,15 @@ def masked(cells: Any) -> Any:
 
 def scale(ax: Axes, look: Look, mesh: Any) -> None:
     """The colour bar, in whole requests."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     figure = ax.get_figure(root=True)
     assert figure is not None
     bar = figure.colorbar(mesh, cax=side(ax))
     bar.outline.set_visible(False)
+    most = int(mesh.norm.vmax)
+    powers = [10**power for power in range(len(str(most))) if 2 * 10**power <= most]  # with room for the largest count above them
+    bar.ax.yaxis.set_major_locator(FixedLocator([*powers, most]))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: look.words.number(value)))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(labelsize=SMALL, length=3)

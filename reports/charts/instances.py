@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reports.texts import shortened
 from sim.telemetry.codes import Outcome, SpanKind
 
 from .faults import shade
 from .states import downtimes
-from .style import SMALL, VERMILLION, Look, NotApplicable, heading, side, signature, time_axis
+from .style import LONGEST_NAME, SMALL, VERMILLION, Look, NotApplicable, heading, side, signature, time_axis
 from .tallies import time_edges
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, node: str | N
     words = look.words
     text = words.pick(FINDING).format(total=words.number(int(total.sum())), count=len(names),
                                       ratio=words.number(float(total.max() / max(total.mean(), 1e-12)), 2))
-    heading(ax, look, words.pick(TITLE).format(node=node), text, lift=shade([ax], look, result))
+    heading(ax, look, words.pick(TITLE).format(node=shortened(node, LONGEST_NAME)), text, lift=shade([ax], look, result))
     signature(ax, look, result)
 
 
@@ -91,7 +92,7 @@ def _strip(ax: Axes, look: Look, names: list[str], counts: Any, errors: Any, edg
         share = np.where(counts[row] > 0, errors[row] / np.maximum(counts[row], 1), np.nan)
         if errors[row].any():
             ax.plot(middles, row + 0.45 - 0.9 * share, color=VERMILLION, lw=1.5)
-    ax.set_yticks(range(len(names)), names, fontsize=min(SMALL, 300 / len(names)))
+    ax.set_yticks(range(len(names)), [shortened(name, 20) for name in names], fontsize=min(SMALL, 300 / len(names)))
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     figure = ax.get_figure(root=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from reports.texts import shortened
 from sim.telemetry.codes import Outcome, SpanKind
 
 from .queues import capacity
-from .style import Look, NotApplicable, heading, signature
+from .style import LONGEST_NAME, Look, NotApplicable, heading, signature
 from .tallies import level
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, node: str | N
     ax.set_xlabel(look.words.pick(AXIS))
     ax.set_ylabel(f"{look.words.pick(MEAN)} (ms)")
     found = look.words.pick(FINDING).format(what=what, servers=servers, service=look.words.seconds(service))
-    heading(ax, look, look.words.pick(TITLE).format(node=node), found)
+    heading(ax, look, look.words.pick(TITLE).format(node=shortened(node, LONGEST_NAME)), found)
     signature(ax, look, result)
 
 

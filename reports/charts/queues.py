@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from reports.texts import shortened
+
 from .faults import shade
 from .style import ORANGE, SMALL, Look, NotApplicable, heading, legend_below, panels, signature, time_axis, title
 from .tallies import intervals, level
@@ -88,7 +90,7 @@ def _panel(ax: Axes, look: Look, result: RunResult, node: str) -> None:
             ax.axhline(limit, color=look.theme.ink, lw=1.2, ls=":")
             highest = max(highest, limit)
     ax.set_ylim(0, 1.25 * max(highest, 1.0))
-    ax.set_ylabel(_short(node), rotation=0, ha="right", va="center", fontweight="bold", fontsize=SMALL)
+    ax.set_ylabel(shortened(node, 16), rotation=0, ha="right", va="center", fontweight="bold", fontsize=SMALL)
     ax.yaxis.set_major_locator(_few_ticks())
 
 
@@ -96,7 +98,3 @@ def _few_ticks() -> Any:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(3, integer=True)
-
-
-def _short(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

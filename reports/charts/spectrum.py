@@ -28,8 +28,9 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, second: RunRe
     ax.set_xscale("log")
     ax.set_yscale("log")
     for index, (label, values) in enumerate(curves):
-        ax.plot(*spectrum(values), color=look.series(index), label=label, drawstyle="steps-pre")
-    ax.set_xlim(1, most)
+        ax.plot(*spectrum(values), color=look.series(index), label=label, drawstyle="steps-pre",
+                marker="o" if len(values) == 1 else None, clip_on=len(values) > 1)  # a line of one point would not be seen
+    ax.set_xlim(1, max(most, 2))
     ticks = [share for share in TICKS if 1 / (1 - share) <= most]
     ax.xaxis.set_major_locator(FixedLocator([1 / (1 - share) for share in ticks]))
     ax.xaxis.set_minor_locator(NullLocator())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 10.0, 5.625  # inches: 16 to 9
 DPI = 160
 SMALL, NORMAL, LARGE = 10.0, 11.5, 16.0  # points
+LONGEST_NAME = 32  # characters of a node, in titles and beside rows
 
 GREEN, SKY, BLUE, VERMILLION, ORANGE, PURPLE, YELLOW, GREY = (
     "#009E73", "#56B4E9", "#0072B2", "#D55E00", "#E69F00", "#CC79A7", "#F0E442", "#8C8C8C",
@@ -177,11 +178,14 @@ def time_axis(ax: Axes, look: Look, result: RunResult, window: tuple[float, floa
 
 def seconds_axis(axis: Any, look: Look) -> None:
     """Ticks of a logarithmic axis of seconds, each with its own unit: 1 ms, 10 ms, 1 s."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low) if low > 0 else 9
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0), numticks=12))
+    if decades < 0.8:  # less than two of 1, 2, 5 might be in sight
+        axis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
+    else:
+        axis.set_major_locator(LogLocator(base=10, subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0), numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: look.words.seconds(value)))
     axis.set_minor_locator(NullLocator())
 

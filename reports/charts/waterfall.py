@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reports.texts import shortened
 from sim.telemetry.codes import Outcome, SpanKind
 
 from .style import GREY, ORANGE, SMALL, VERMILLION, Look, heading, points_wide, signature, title
@@ -60,7 +61,7 @@ def _name(ax: Axes, chart: Axes, node: Node, row: int, size: float) -> None:
     """The span's name in the column at the left, indented by its depth and cut to the room there."""
     indent = 9 * node.depth
     room = int((NAMES_SHARE * points_wide(ax) - indent) / (0.58 * size))
-    text = node.label if len(node.label) <= room else node.label[: max(room - 1, 1)] + "…"
+    text = shortened(node.label, room)
     share = 1 - (row + 0.6) / (chart.get_ylim()[0] + 0.6)
     ax.annotate(text, (0, share), (indent, 0), xycoords="axes fraction", textcoords="offset points", ha="left", va="center", fontsize=size)
 

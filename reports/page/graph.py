@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.charts.graph import asking
 from reports.charts.layered import Layout, layout
+from reports.texts import shortened
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -62,7 +63,7 @@ def drawing(result: RunResult, calls: Sequence[Mapping[str, Any]]) -> Drawing | 
     kinds = dict(zip(result.names.nodes, result.names.node_kinds, strict=True))
     lefts, widths = _columns(plan)
     top = min(y for route in plan.routes.values() for _, y in route)
-    boxes = [Box(name, _short(name), kinds[name], lefts[int(x)], MARGIN + (y - top) * ROW, widths[int(x)])
+    boxes = [Box(name, shortened(name, LONGEST_NAME), kinds[name], lefts[int(x)], MARGIN + (y - top) * ROW, widths[int(x)])
              for name, (x, y) in plan.nodes.items()]
     canvas = _Canvas(plan, lefts, widths, top)
     curves = [Curve(source, target, *canvas.curve(source, target)) for source, target in pairs]
@@ -70,15 +71,11 @@ def drawing(result: RunResult, calls: Sequence[Mapping[str, Any]]) -> Drawing | 
     return Drawing(lefts[-1] + widths[-1] + MARGIN, (bottom - top) * ROW + BOX + 2 * MARGIN, boxes, curves)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
 def _columns(plan: Layout) -> tuple[list[float], list[float]]:
     """The left side and the width of each layer's boxes."""
     lefts, widths, at = [], [], MARGIN
     for layer in range(plan.layers):
-        longest = max((len(_short(name)) for name, (x, _) in plan.nodes.items() if x == layer), default=0)
+        longest = max((len(shortened(name, LONGEST_NAME)) for name, (x, _) in plan.nodes.items() if x == layer), default=0)
         lefts.append(at)
         widths.append(max(NARROWEST, LETTER * longest + 26))
         at += widths[-1] + GAP

@@ -1,6 +1,7 @@
 """The first charts: what is drawn is what was recorded."""
 
 import itertools
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from reports.charts.layered import layout
 from reports.charts.percentiles import over_time
 from reports.charts.style import Look, NotApplicable, decimal_marks, heading
 from reports.charts.tallies import outcome_rates, quantiles_over_time, round_width, time_edges
-from reports.texts import Words
+from reports.texts import Words, shortened
 from sim.telemetry.codes import Outcome
 
 from .hand_made import client, fault, request, run_of
@@ -245,3 +246,30 @@ def test_a_number_stays_beside_its_unit(shop):
     heading(ax, Look(), "title", "a service spent 31 % and 12.5 ms and 3 s on it, " * 6)
     lines = ax.texts[0].get_text().split("\n")
     assert len(lines) > 2 and not any(line.split(" ")[0] in ("%", "ms", "s") for line in lines)
+
+
+def test_the_scale_of_a_heat_map_ends_at_its_largest_count():
+    """Without a label at its top nobody can read a colour; a handful of requests have no power of ten to show."""
+    for many in (1, 7, 40):
+        made = figure(run_of([request(i, 0.01, 0.02) for i in range(many)]), "heatmap")
+        bar = made.axes[0].child_axes[0]
+        made.canvas.draw()
+        shown = [tick.get_text() for tick in bar.get_yticklabels()]
+        assert (shown[0], shown[-1]) == ("1", str(max(many, 2)))
+
+
+def test_a_narrow_range_of_latencies_has_more_than_one_tick():
+    """From 80 to 124 ms there is one power of ten, and one label is no scale."""
+    made = figure(run_of([request(i, i * 0.1, 0.080 + i * 0.0005) for i in range(90)]), "spectrum")
+    made.canvas.draw()
+    low, high = made.axes[0].get_ylim()
+    assert sum(low <= tick <= high for tick in made.axes[0].get_yticks()) >= 3
+
+
+def test_one_request_and_long_names_are_drawn_without_a_complaint():
+    """One request has a spectrum; a name of 60 characters leaves room for what is drawn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure(run_of([request(1, 1.0, 0.1)]), "spectrum").canvas.draw()
+    assert shortened("a-" + "long-" * 12 + "name-07", 20) == "a-long-lon…g-name-07"
+    assert [shortened("orders", room) for room in (6, 4, 1, 0)] == ["orders", "or…s", "o…", "o…"]

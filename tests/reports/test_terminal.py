@@ -164,6 +164,14 @@ def test_a_mesh_of_hundreds_is_cut_short_and_says_so(summary):
     assert "and 370 more in summary.json" in text
 
 
+def test_long_names_are_told_apart_by_their_ends(summary):
+    """Names that begin alike keep their ends where the table is too narrow for them."""
+    one = summary["services"]["orders"]
+    names = [f"a-service-with-a-rather-long-name-of-number-{number}" for number in (1, 2)]
+    text = summary_text({**summary, "services": dict.fromkeys(names, one)})
+    assert text.count("number-1 ") == text.count("number-2 ") == 1 and "…" in text
+
+
 def test_what_stores_count_is_never_cut(summary):
     """As many lines as it takes, with the name before the first one only, and the groups of a broker set in below it."""
     lines = summary_text(summary, width=70).split("\n")
