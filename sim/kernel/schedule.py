@@ -109,6 +109,13 @@ class Schedule(asyncio.BaseEventLoop):
         self.post(delay, go_off, future)
         return future
 
+    async def settle(self) -> None:
+        """Return once all else that is due at this instant has run, and what that asked for; after AT_ONCE turns at the latest."""
+        for _ in range(AT_ONCE):
+            if not self._due and not (self._queue and self._queue[0][0] <= self.env._now):
+                return
+            await asyncio.sleep(0)
+
     def _schedule(self, when: float, event: Any) -> None:
         now = self.env._now
         if when > now:

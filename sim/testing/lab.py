@@ -62,6 +62,7 @@ class Lab:
         self._session: Session | None = None
         self._waiting: list[LabFault] = []  # faults without a schedule that no block has begun yet
         self._coming = False
+        self._coming_up: asyncio.Task[None] | None = None  # what takes no time of what services do before their first request
         self._result: LabResult | None = None
 
     # what there is
@@ -152,10 +153,13 @@ class Lab:
     async def request(self, send: str, *, to: str, json: Any = None, headers: Mapping[str, str] | None = None,
                       timeout: str | None = None) -> Response:
         """The answer to one request, `"POST /orders"`, that the test itself sends over the network. Where none came, `status` is what a
-        gateway says (502, 503, 504) and `error` the reason."""
+        gateway says (502, 503, 504) and `error` the reason. It leaves after what needs no time to start has started."""
         if asyncio.get_running_loop() is not self.loop:
             raise RuntimeError("this test runs on another loop than its lab: mark it with @pytest.mark.simulated")
         session = self._begin()
+        if self._coming_up is None:
+            self._coming_up = self.loop.spawn(self.loop.settle(), "coming up")
+        await asyncio.shield(self._coming_up)
         if NAME not in session.loads:
             session.loads[NAME] = Visitor(session.world, to)
         visitor = session.loads[NAME]

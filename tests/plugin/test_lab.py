@@ -39,6 +39,14 @@ def test_a_service_is_given_in_any_form(lab, payments):
     assert lab.send("POST /orders", to="orders").status == 201
 
 
+@pytest.mark.simulated
+async def test_the_first_request_of_a_coroutine_finds_an_app_that_starts_in_no_time(lab):
+    """Its lifespan is begun and done at t=0, before several requests of that instant leave, as before a plain test's."""
+    lab.services(payments=Starlette(routes=[Route("/charges", lambda request: PlainTextResponse("ok"), methods=["POST"])]))
+    answers = await asyncio.gather(*(lab.request("POST /charges", to="payments") for _ in range(3)))
+    assert [answer.status for answer in answers] == [200, 200, 200] and lab.now < 0.1
+
+
 def test_a_class_that_is_made_in_a_test_is_used_as_it_is(lab):
     """What the test handed over is what runs: it can be looked at, by every instance."""
     seen = []
