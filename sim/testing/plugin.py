@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.testing.lab import Lab
 
 MARK = "simulated"
+MARK_TAKES = frozenset({"seed", "clock"})
 FIRST_SEED = 1  # of a test that names none
 
 
@@ -64,6 +65,9 @@ def sim_loop(request: pytest.FixtureRequest, lab_seed: int) -> Iterator[SimLoop]
     from sim.kernel.chance import seeded_chance
 
     mark = request.node.get_closest_marker(MARK)
+    if mark is not None and (mark.args or not mark.kwargs.keys() <= MARK_TAKES):
+        given = ", ".join([*map(repr, mark.args), *(f"{key}={value!r}" for key, value in mark.kwargs.items())])
+        pytest.fail(f"@pytest.mark.{MARK}({given}): it takes seed=NUMBER and clock=True, by name", pytrace=False)
     with ExitStack() as stack:
         stack.enter_context(seeded_chance(lab_seed))
         loop = stack.enter_context(SimLoop(lab_seed))

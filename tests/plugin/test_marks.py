@@ -150,6 +150,20 @@ def test_other_coroutines_are_left_to_others(pytester):
     assert outcomes.pop("passed") == 1 and sum(outcomes.get(word, 0) for word in ("failed", "skipped")) == 1
 
 
+@pytest.mark.parametrize("given", ["5", "seeed=5", "seed=5, clocks=True"])
+def test_a_mark_that_says_what_it_cannot_mean_is_refused(pytester, given):
+    """A seed that is not taken would make a test look at another run than its author meant."""
+    result = inside(pytester, f"""
+        import pytest
+
+        @pytest.mark.simulated({given})
+        async def test_it():
+            pass
+    """)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"@pytest.mark.simulated({given}): it takes seed=NUMBER and clock=True, by name"])
+
+
 def test_the_mark_is_known(pytester):
     """To `pytest --markers`, and to suites that are strict about them."""
     inside(pytester, "def test_it(): pass", "--markers").stdout.fnmatch_lines(["@pytest.mark.simulated(seed=1, clock=False): *"])
