@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sim.streams import Stream
 
 T = TypeVar("T")
+MOST_SLOWNESS = 1e12  # to which all faults together can slow a part down, and its inverse: no number of them comes to 0 or to infinity
 RAMP_STEPS = 20  # in which a severity that has to be set, and is not asked for, follows a ramp
 
 
@@ -48,6 +49,10 @@ class Layers:
 
     def _settle(self) -> None:
         self._apply(self._combine([self.base, *sorted(self._layers.values())]) if self._layers else self.base)
+
+
+def _bounded_product(factors: list[float]) -> float:
+    return min(MOST_SLOWNESS, max(1 / MOST_SLOWNESS, math.prod(factors)))
 
 
 class Holds:
@@ -215,9 +220,10 @@ class Injection:
         """All work of *instance* takes *factor(strength)* times as long while the block lasts: on its CPU, if it has one."""
         cpu = instance.cpu
         if cpu is not None:
-            return self.layer(cpu, "speed", lambda strength: 1 / factor(strength), base=lambda: cpu.speed, apply=cpu.set_speed)
-        return self.layer(instance, "slowness", factor, base=lambda: 1.0,
-                          apply=lambda product: instance.slow_by("faults", product))
+            return self.layer(cpu, "speed", lambda strength: 1 / max(factor(strength), 1 / MOST_SLOWNESS), base=lambda: cpu.speed,
+                              apply=cpu.set_speed, combine=_bounded_product)
+        return self.layer(instance, "slowness", factor, base=lambda: 1.0, apply=lambda product: instance.slow_by("faults", product),
+                          combine=_bounded_product)
 
     @contextmanager
     def running(self, job: Coroutine[Any, Any, None]) -> Iterator[None]:

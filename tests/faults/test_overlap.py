@@ -62,6 +62,16 @@ def test_pools_that_are_taken_from_add_up():
         assert busy.mean[(busy.at > 5.5) & (busy.at < 6.4)].max() == pytest.approx(3 * 4)
 
 
+@pytest.mark.parametrize("cpu", [{}, {"services__back__cpu": {"cores": 2}}], ids=["workers", "cpu"])
+@pytest.mark.parametrize("factor", [1e6, 1e-6, 1e-300])
+def test_any_number_of_slow_downs_is_survived(factor, cpu):
+    """Sixty at once, whose product is no number any more, end nothing but the work of their time."""
+    many = [{"kind": "instance.slow", "factor": factor, "name": f"s{number}", "target": BACK} for number in range(60)]
+    result = run(scenario(*many, duration="10s", **cpu))
+    assert measure(result, "success_ratio", "web", (4.25, 6.75)) == (0 if factor > 1 else 1)
+    assert measure(result, "success_ratio", "data", AFTER) == 1
+
+
 def test_a_killed_instance_stays_down_until_the_last_fault_lets_it_go():
     """Killed from 2 to 8 s and from 3 to 5 s: it is down until 8 s."""
     long, short = ({"kind": "instance.kill", "name": name, "target": BACK, "schedule": {"at": at, "for": length}}
