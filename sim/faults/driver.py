@@ -147,13 +147,16 @@ class Plan:
     def missed(self) -> str | None:
         """Why the fault changed nothing, or None if it did."""
         if not self.occurrences:
+            schedule = self.fault.schedule
+            if schedule is not None and schedule.follows is not None:
+                return f"its time never came: it follows the end of {schedule.follows!r}"
             ended = self.driver.world.loop.time()
             return (f"its schedule has no time within the run's {self.driver.duration:g} s" if ended >= self.driver.duration
                     else f"the run was over at {ended:.4g} s, before its time came")
         if any(injection.hits for injection, _ in self.occurrences):
             return None
         if all(not injection.targets for injection, _ in self.occurrences):
-            return "nothing in the system fits its target"
+            return self.fault.picked_nobody(self.occurrences[-1][0])
         return self.fault.missed(self.occurrences[-1][0])
 
 

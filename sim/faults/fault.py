@@ -61,6 +61,10 @@ class Fault(Spec):
         """Do it while the block lasts. Write the names of what is hit into `at.targets`."""
         raise NotImplementedError
 
+    def picked_nobody(self, at: Injection) -> str:
+        """Why nothing was picked, for a warning."""
+        return "nothing in the system fits its target"
+
     def missed(self, at: Injection) -> str:
         """Why the fault changed nothing, for a warning."""
         return "it met nothing while it was on"

@@ -63,6 +63,14 @@ class InstanceFault(Fault):
         yield from self.target.mistakes(system)
         yield from wrong_kind(self.kind, self.of_kind, self.target, system)
 
+    def picked_nobody(self, at: Injection) -> str:
+        fitting = len(InstanceFault.candidates(self, at))
+        if not fitting:
+            return super().picked_nobody(at)
+        if self.target.mode == "random-max-percent":
+            return f"chance picked none of the {fitting} that fit its target"
+        return "all that fit its target were down already"
+
 
 def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -> Iterator[Mistake]:
     """A mistake if *target* can only be something that the fault does not hit."""

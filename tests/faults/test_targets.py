@@ -123,15 +123,24 @@ def test_a_fault_of_requests_on_a_link_spares_other_callers():
     ({"kind": "network.reset", "probability": "0%", "target": {"link": "front->back"}}, "chance hit none"),
     ({"kind": "http.abort", "target": {"service": "back", "match": {"path": "/none"}}}, "fitted `match`"),
     ({"kind": "instance.kill", "target": {"service": "back"}, "schedule": {"at": "100s"}}, "no time within the run's 12 s"),
-    ({"kind": "instance.slow", "factor": 2, "target": {**BACK, "mode": "random-max-percent", "value": "1%"}}, "nothing in the system fits"),
+    ({"kind": "instance.slow", "factor": 2, "target": {**BACK, "mode": "random-max-percent", "value": "1%"}}, "chance picked none of the 3"),
+    ({"kind": "instance.kill", "target": BACK, "schedule": {"after": "other", "for": "1s"}}, "it follows the end of 'other'"),
     ({"kind": "db.slow", "factor": 2, "target": {"zone": "a"}}, "nothing in the system fits"),
 ])
 def test_a_fault_that_changed_nothing_is_a_warning_that_names_why(fault, why):
     """In the summary and among the events."""
-    result = ran({**fault, "name": "idle"})
+    result = ran({**fault, "name": "idle"}, {"kind": "instance.slow", "factor": 1.1, "target": BACK, "name": "other", "schedule": {"at": "1s"}})
     (warning,) = result.summary["warnings"]
     assert warning["name"] == "idle" and why in warning["why"]
     assert [event["why"] for event in result.events if event["kind"] == "fault.missed"] == [warning["why"]]
+
+
+def test_a_kill_that_finds_nobody_alive_says_so():
+    """There is somebody who fits, but all of them are down."""
+    result = ran({"kind": "instance.kill", "target": BACK, "name": "first", "schedule": {"at": "4s", "for": "4s"}},
+                 {"kind": "instance.kill", "target": {**BACK, "mode": "one"}, "name": "second", "schedule": {"at": "5s", "for": "1s"}})
+    (warning,) = result.summary["warnings"]
+    assert (warning["name"], warning["why"]) == ("second", "all that fit its target were down already")
 
 
 def test_after_another_fault():
