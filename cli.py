@@ -147,6 +147,8 @@ def replay(folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder t
     """Run what DIR says again, and compare."""
     from reports import session
 
+    for path in session.changed_since(folder):
+        print(f"{path} is not what the run read; what is run again is scenario.resolved.yaml in {folder}", file=sys.stderr)
     replayed = session.replay(folder)
     print(replayed.text)
     raise typer.Exit(Exit.OK if replayed.same else Exit.CHECK_FAILED)

@@ -88,6 +88,16 @@ class Replayed:
     text: str
 
 
+def changed_since(directory: str) -> list[str]:
+    """The files that the run in *directory* was made from and that are now others; those that are gone tell nothing."""
+    from hashlib import sha256
+
+    about = folder.read_manifest(Path(directory))
+    files = [entry for entry in (about.get("scenario"), *about.get("faults", ())) if entry]
+    return [entry["path"] for entry in files
+            if Path(entry["path"]).is_file() and sha256(Path(entry["path"]).read_bytes()).hexdigest() != entry["sha256"]]
+
+
 def replay(directory: str) -> Replayed:
     """Run what the folder *directory* says again, and compare; of a run that was interrupted, up to where it was."""
     from reports.differences import first_difference

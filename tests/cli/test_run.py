@@ -134,6 +134,15 @@ def test_an_interrupted_run_writes_what_it_measured(folder):
     assert totals["started"] == sum(totals[key] for key in ("ok", "degraded", "failed", "rejected", "unfinished")) > 0
 
 
+def test_a_replay_says_that_a_file_is_another_now(folder):
+    """What the run read is what is run again; who has changed a file since is told, so as not to take `the same` for the change."""
+    mesocosm("run", "small.yaml", "--faults", "slow.yaml", "--duration", "10s", "--no-report", "--out", "a", cwd=folder)
+    assert mesocosm("replay", "a", cwd=folder).stderr == ""
+    (folder / "slow.yaml").write_text(SLOW.replace("2s", "3s"))
+    replayed = mesocosm("replay", "a", cwd=folder)
+    assert replayed.returncode == 0 and replayed.stderr.startswith("slow.yaml is not what the run read")
+
+
 def cut_short(folder, name, seconds):
     """A run under the slow link into the folder *name*, with Ctrl-C at the first sample after *seconds*; its summary."""
     asked = Asked(str(folder / "small.yaml"), plans=[str(folder / "slow.yaml")], out=str(folder / name), report=False)
