@@ -34,8 +34,20 @@ class Exit(IntEnum):
 QUICK = frozenset({"check", "kinds", "schema", "init"})  # over before there is garbage to collect
 
 
+def tell_version(asked: bool) -> None:
+    """Print the program's version, as manifests have it, and end."""
+    if asked:
+        from reports.export.manifest import version
+
+        print(f"mesocosm {version()}")
+        raise typer.Exit(Exit.OK)
+
+
 @app.callback()
-def mesocosm(context: typer.Context) -> None:
+def mesocosm(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
     """A microservices simulator and chaos lab: real asyncio code on simulated time and a simulated network."""
     if context.invoked_subcommand not in QUICK:
         gc.enable()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.export.manifest import version
 from reports.session import Asked, perform, prepare, replay
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,12 @@ def test_what_cannot_be_meant_ends_with_code_2_and_no_traceback(folder, argument
     done = mesocosm(*arguments, cwd=folder)
     assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout
     assert done.stderr.strip() or done.stdout.strip()
+
+
+def test_the_version_is_told(folder):
+    """What manifests have, for bug reports."""
+    done = mesocosm("--version", cwd=folder)
+    assert done.returncode == 0 and done.stdout == f"mesocosm {version()}\n"
 
 
 def test_an_interrupted_run_writes_what_it_measured(folder):
