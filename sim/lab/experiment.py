@@ -17,7 +17,7 @@ from sim.scenario.scenario import Scenario
 from sim.telemetry.recorder import Recorder
 from sim.telemetry.result import FaultInterval
 
-LEAST_LOOK = 1.0  # seconds that abort_if looks back at least, so that a step without a request is no verdict
+LEAST_LOOK = 1.0  # seconds: in less, that there was no request is no verdict; abort_if looks back so far at least
 LOSSES = ("lost", "dropped", "given_up", "expired")  # what becomes of a message that is neither handled nor kept
 BEFORE, DURING, AFTER = "before", "during", "after"
 
@@ -60,7 +60,10 @@ class Judge:
         for asked in self.scenario.steady_state:
             for phase in phases(self.intervals, self.scenario.warmup, self.end, asked.grace):
                 title = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
-                yield from self._entries(asked, title, measured(self.evidence, asked, phase.start, phase.until), phase)
+                value = measured(self.evidence, asked, phase.start, phase.until)
+                if value is None and phase.name == BEFORE and phase.until - phase.start < LEAST_LOOK and self.intervals:
+                    continue  # the first fault left no time to tell: nobody can say that the system was ill
+                yield from self._entries(asked, title, value, phase)
 
     def _windows(self) -> Iterator[dict[str, Any]]:
         for check in self.scenario.checks:

@@ -9,13 +9,15 @@ from sim.lab.run import run
 from sim.scenario.scenario import Scenario
 from sim.telemetry.result import FaultInterval
 
+USERS = {"rate": "100/s", "arrivals": "uniform", "to": "api", "timeout": "1s", "mix": [{"send": "GET /"}]}
+
 
 def scenario(faults=(), **more):
     """One service of 10 ms behind a link of 1 ms, 100/s evenly, for 20 s."""
     return Scenario.model_validate({
         "name": "lab", "duration": "20s", "warmup": "2s", "network": {"default": {"latency": "1ms"}},
         "services": {"api": {"workers": 10, "endpoints": {"GET /": [{"work": "10ms"}]}}},
-        "workloads": {"users": {"rate": "100/s", "arrivals": "uniform", "to": "api", "timeout": "1s", "mix": [{"send": "GET /"}]}},
+        "workloads": {"users": USERS},
         "faults": list(faults), **more,
     })
 
@@ -54,6 +56,15 @@ def test_a_system_that_was_ill_before_the_first_fault_proves_nothing():
     verdict, checks = judged(abort(), steady_state=[{**OK, "measure": "latency.p99", "at_least": None, "at_most": "11ms"}])
     assert verdict == "baseline"
     assert checks["ok before the faults"] == (False, pytest.approx(0.012))
+
+
+def test_a_fault_that_leaves_no_time_for_a_request_before_it_is_no_proof_of_illness():
+    """A millisecond after the warm-up, in which no request began, tells nothing, and the faults are judged; a second without any does."""
+    verdict, checks = judged(abort(at="2004ms", length="2s"), steady_state=[OK], warmup="2003ms")
+    assert verdict == "fail" and list(checks) == ["ok during the faults", "ok after the faults"]
+    verdict, checks = judged(abort(at="3s"), steady_state=[{**OK, "measure": "latency.p99", "of": "nobody", "at_least": None, "at_most": "1s"}],
+                             workloads={"users": USERS, "nobody": {**USERS, "rate": "0.01/s"}})
+    assert verdict == "baseline" and checks["ok before the faults"] == (False, None)
 
 
 def test_without_faults_the_steady_state_is_judged_once_over_the_whole_run():
