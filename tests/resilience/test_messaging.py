@@ -11,6 +11,18 @@ from sim.resilience.idempotent_consumer import IdempotentConsumer
 from sim.resilience.outbox import MemoryOutboxStore, Outbox
 
 
+def sender(sent, fail):
+    """Sends into *sent*; each body in *fail* fails once."""
+
+    async def send(message):
+        if message.body in fail:
+            fail.remove(message.body)
+            raise ConnectionError
+        sent.append(message.body)
+
+    return send
+
+
 def test_messages_are_sent_in_order_and_once_if_all_is_well(loop):
     """Three written, three sent, none left."""
     outbox, sent = Outbox(), []
@@ -32,11 +44,7 @@ def test_a_message_that_cannot_be_sent_holds_back_its_own_key_only(loop):
     for key, body in (("1", "1a"), ("1", "1b"), ("2", "2a"), (None, "x")):
         outbox.add(body, now=0.0, key=key)
 
-    async def send(message):
-        if message.body in fail:
-            fail.remove(message.body)
-            raise ConnectionError
-        sent.append(message.body)
+    send = sender(sent, fail)
 
     for _ in range(2):
         loop.run_until_complete(outbox.deliver(send))
@@ -107,11 +115,7 @@ def test_a_key_is_in_order_over_passes(loop):
     for key, body in (("1", "1a"), ("2", "2a"), ("1", "1b"), ("2", "2b"), ("1", "1c")):
         outbox.add(body, now=0.0, key=key)
 
-    async def send(message):
-        if message.body in fail:
-            fail.remove(message.body)
-            raise ConnectionError
-        sent.append(message.body)
+    send = sender(sent, fail)
 
     async def scenario():
         for _ in range(5):
