@@ -19,13 +19,13 @@ MOST_READ = 600_000  # parts of gauges in a run; to read more would take longer 
 
 
 @cache
-def _hundreds(first: int) -> tuple[int, ...]:
+def _numbers_from(first: int) -> tuple[int, ...]:
     return tuple(range(first, first + 512))
 
 
 def _number(index: int) -> int:
     """*index*, as one object for all tables, beside its neighbours in memory: each row that is written looks at half a dozen of them."""
-    return _hundreds(index - index % 512)[index % 512]
+    return _numbers_from(index - index % 512)[index % 512]
 
 
 class NameTable:
