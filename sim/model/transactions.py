@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sim.model.database_sessions import COMMIT, ROLLBACK, InSession, Plan, Session
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
-from sim.model.network import LOST, LinkFailed
+from sim.model.network import Fail, Packet
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
@@ -87,9 +87,9 @@ def send(session: Session, path: str, parent: int) -> None:
     cause, client = session.exchange.request, session.exchange.client
     nobody: Future[Response] = Future(loop=session.server.loop)
     nobody.cancel()
-    failed = _post(session, Request("POST", path, cause.trace, parent, body=InSession(session)), nobody, parent)
-    if failed is not None:
-        client.loop.post(failed.verdict.after, client.broken, session.exchange, failed.verdict.error())
+    exchange = Exchange(Request("POST", path, cause.trace, parent, body=InSession(session)), nobody, session.server, client,
+                        session.exchange.attempt, parent)
+    _post(session, exchange, lambda verdict: client.loop.post(verdict.after, client.broken, session.exchange, verdict.error()))
 
 
 async def ask(session: Session, path: str, parent: int, operation: int, key: str | None, time: float | None, wants_lock: bool) -> Response:
@@ -98,24 +98,18 @@ async def ask(session: Session, path: str, parent: int, operation: int, key: str
     body = InSession(session, time, wants_lock)
     request = Request("POST", path, cause.trace, parent, operation, body=body, key=key, priority=cause.priority)
     answer: Future[Response] = Future(loop=session.server.loop)
-    failed = _post(session, request, answer, parent)
+    client = session.exchange.client
+    exchange = Exchange(request, answer, session.server, client, session.exchange.attempt, parent)
+    _post(session, exchange, lambda verdict: client.loop.post(verdict.after, client.broken, exchange, verdict.error()))
     try:
-        if failed is not None:
-            await session.server.loop.sleep(failed.verdict.after)
-            raise failed.verdict.error()
         return await answer
     except Exception as error:
         return explain_failure(error)
 
 
-def _post(session: Session, request: Request, answer: Future[Response], parent: int) -> LinkFailed | None:
-    """Put a message of the transaction on the link; what a rule of the link says against it."""
-    client, server = session.exchange.client, session.server
-    exchange = Exchange(request, answer, server, client, session.exchange.attempt, parent)
-    try:
-        delay = client.there.delay(client.source, server, request)
-    except LinkFailed as failed:
-        return failed
-    if delay != LOST:
-        client.loop.post(delay, server.hear, exchange)
-    return None
+def _post(session: Session, exchange: Exchange, fail: Callable[[Fail], object]) -> None:
+    """Put a message of the transaction on the link, as part of its connection: what the network loses is sent again as long as the caller
+    is there. *fail* is told what a rule of the link says against it."""
+    client, server = exchange.client, session.server
+    word = Packet(lambda delay: client.loop.post(delay, server.hear, exchange), fail, session.exchange.answer.done)
+    client.there.send(word, client.source, server, exchange.request)

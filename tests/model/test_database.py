@@ -235,6 +235,35 @@ def test_a_transaction_that_is_silent_for_too_long_is_ended_by_the_database():
     assert statuses(result) == {"502": pytest.approx(95, abs=25)} and db(result)["commits"] == 0
 
 
+CUT = "{kind: network.partition, target: {link: shop->db, direction: %s}, schedule: {at: 2s, for: 5s}}"
+
+
+def cut_off(direction, faults="", of_db=""):
+    """A transaction at 1 s that writes two rows, two seconds apart, and is cut off at 2 s; at 8 s somebody else wants its first row."""
+    slow = transaction(on("a"), "{sleep: 2s}", on("b"))
+    text = shop({"POST /": slow, "PUT /": f"[{on('a')}]"}, f"db: {{kind: database, query: 1ms{of_db}}}", faults=(CUT % direction) + faults)
+    return simulate(text[:text.index("  users:")] + """
+  users: {executor: trace, to: shop, timeout: 60s, at: [1s], mix: [{send: POST /}]}
+  others: {executor: trace, to: shop, timeout: 60s, at: [8s], mix: [{send: PUT /}]}
+""" + text[text.index("faults:"):])
+
+
+@pytest.mark.parametrize("direction", ["to", "from", "both"])
+def test_a_statement_that_a_partition_drops_is_sent_again_when_it_has_healed(direction):
+    """TCP tries again 0.2, 0.6, 1.4, 3 and 6.2 s after the statement was sent, at 3 s: the transaction goes on, and commits."""
+    result = cut_off(direction)
+    assert statuses(result) == {"200": 1} and latency(result) == pytest.approx(2 + 6.2, abs=0.01)
+    assert db(result)["commits"] == 1 and db(result)["rollbacks"] == 0
+
+
+@pytest.mark.parametrize(("of_db", "lock_waits"), [("", 1), (", idle_in_transaction_timeout: 3s", 0)])
+def test_the_locks_of_a_caller_that_died_behind_a_partition_are_freed(of_db, lock_waits):
+    """The server hears of it when the network has healed and TCP tries again, at 8.8 s; or it has lost patience long before."""
+    result = cut_off("both", ", {kind: instance.kill, target: {service: shop}, schedule: {at: 2600ms}, restart_after: 1s}", of_db)
+    assert db(result)["rollbacks"] == 1 and db(result)["commits"] == 0 and db(result)["lock_waits"] == lock_waits
+    assert result.summary["workloads"]["others"]["latency_s"]["max"] == pytest.approx(0.801 if lock_waits else 0.001, abs=0.005)
+
+
 def test_the_trace_shows_each_statement_of_a_transaction():
     """Statements are spans inside that of the transaction, with how they ended."""
     result = simulate(shop({"POST /": transaction(on("a"), on("b", "statement: read"))}, "db: {kind: database}", rate=1, duration=10))
