@@ -4,12 +4,13 @@
                   ├──nothing heard for keepalive.time──▶ ping ──no answer──▶ dead: its streams fail, and another one is opened
                   ├──the instance dies──▶ closed
                   └──max_age, or the instance drains or was told to end (GOAWAY)──▶ takes no new
-                      streams; the next request opens another one, perhaps elsewhere
+                      streams; what was on its way is served, and the next request opens another one, elsewhere if it can
 
 A pinned caller has one connection, to an instance that a balancer of connections chose: all its requests go there, however many
-instances there are. An instance that cannot be reached is left out for a while, twice as long each time or so (gRPC's connection backoff).
+instances there are. An instance that cannot be reached is left out for a while, twice as long each time or so (gRPC's connection backoff);
+a call that finds it so, or that waits for a stream when its connection closes, was not sent: it goes to another one, while there is one.
 A server ends its work at the deadline that it was told, whether or not it hears that the caller has left.
-Sources: grpc/doc/keepalive.md, connection-backoff.md; proposal A9 (max_age).
+Sources: grpc/doc/keepalive.md, connection-backoff.md; proposals A6 (transparent retries), A9 (max_age).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future, Task
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -59,7 +61,7 @@ class Connection:
         self.early_pings = 0
         self.streams: dict[Exchange, None] = {}
         self.taken = 0  # streams under way, and those about to begin
-        self.waiting: deque[Future[bool]] = deque()  # True: its turn has come; False: it takes no new streams
+        self.waiting: deque[Future[bool]] = deque()  # True: its turn has come; False: it takes no new streams, or is closed
         self.closed = False
         self.told = False  # the other side has said that it goes away
 
@@ -71,6 +73,13 @@ class Connection:
                 turn.set_result(True)
                 return
         self.taken -= 1
+
+    def turn_away(self) -> None:
+        """Who waits for a stream has not sent anything: it finds another one."""
+        while self.waiting:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                turn.set_result(False)
 
 
 class GrpcTransport(Transport):
@@ -107,19 +116,31 @@ class GrpcTransport(Transport):
         client = self.client
         if self.connection is None:
             return self._small(request, await client.attempt(request))
-        start, instance, connection = self.env._now, None, None
-        try:
-            while connection is None:
-                instance = self._choose(request)
-                connection = await self._stream_to(instance)
-        except CallError as error:
-            client.not_sent(request, instance, start, error)
-            raise
+        connection, instance = await self._stream(request)
         try:
             self._sending = connection
             return self._small(request, await client.attempt(request, instance))
         finally:
             connection.free()
+
+    async def _stream(self, request: Request) -> tuple[Connection, Instance]:
+        """A place for a stream at an instance that can be reached: each is tried once. Raise what was wrong with the last one."""
+        start, instance, why = self.env._now, None, None
+        unreachable: list[str] = []
+        while True:
+            try:
+                instance = self._choose(request, unreachable)
+            except CallError as error:
+                self.client.not_sent(request, instance, start, why or error)
+                raise why or error from None
+            try:
+                connection = await self._stream_to(instance)
+            except CallError as error:
+                why = error
+                unreachable.append(instance.name)
+            else:
+                if connection is not None:
+                    return connection, instance
 
     def _small(self, request: Request, response: Response) -> Response:
         """*response*, if it is not too large to be taken; the work is done either way."""
@@ -139,9 +160,9 @@ class GrpcTransport(Transport):
             exchange.answer.add_done_callback(partial(self._ended, connection, exchange))
         if delay != LOST:
             left = exchange.deadline - self.env._now
-            self.loop.post(delay, self._arrive, exchange, None if left == inf else to_grpc_timeout(left))
+            self.loop.post(delay, self._arrive, exchange, None if left == inf else to_grpc_timeout(left), connection is not None)
 
-    def _arrive(self, exchange: Exchange, timeout: str | None) -> None:
+    def _arrive(self, exchange: Exchange, timeout: str | None, on_connection: bool) -> None:
         """It has come to the far side."""
         request, instance = exchange.request, exchange.instance
         if timeout is not None:
@@ -150,6 +171,8 @@ class GrpcTransport(Transport):
             self.loop.post(left + GRACE, instance.deadline_passed, exchange)
         if request.size > self.largest_there and instance.up and instance.accepting and instance.pause_now is None:
             instance.reply(exchange, Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE, rejected=True))
+        elif on_connection and instance.terminating:  # what it was sent before its GOAWAY came
+            instance.take(exchange)
         else:
             instance.arrive(exchange)
 
@@ -160,7 +183,8 @@ class GrpcTransport(Transport):
 
     # connections
 
-    def _choose(self, request: Request) -> Instance:
+    def _choose(self, request: Request, unreachable: list[str]) -> Instance:
+        """Not one that was found *unreachable*, or that cannot be reached for now; one that ends only where there is no other."""
         now, client = self.env._now, self.client
         assert self.connection is not None, "free connections are not chosen"
         if self.connection.pinned:
@@ -168,20 +192,25 @@ class GrpcTransport(Transport):
                 if now < connection.until:
                     return connection.instance
             for instance in self._opening:
-                return instance
-        left_out = tuple(instance.name for instance, (_, until) in self._failures.items() if now < until)
-        hosts = client.discovered.reachable
-        if self.connection.pinned:
-            hosts = [host for host in hosts if host.name not in left_out]
-            hosts = [host for host in hosts if host not in self._leaving] or hosts
-            found = hosts[int(client.rng.random() * len(hosts))] if hosts else None
-        elif not left_out:
+                if instance.name not in unreachable:
+                    return instance
+        left_out = [*unreachable, *(instance.name for instance, (_, until) in self._failures.items() if now < until)]
+        if not (left_out or self._leaving or self.connection.pinned):
             return client.choose(request)
-        else:
-            found = client.balancer.pick(hosts, now, client.rng, request.key, left_out)
+        hosts = client.discovered.reachable
+        leaving = [instance.name for instance in self._leaving]
+        found = self._pick(hosts, request, [*left_out, *leaving]) or self._pick(hosts, request, left_out)
         if found is None:
             raise ConnectFailed(f"no connection to {client.node.name}") if left_out else NoHealthyInstances(client.node.name)
         return found
+
+    def _pick(self, hosts: Sequence[Instance], request: Request, left_out: list[str]) -> Instance | None:
+        client = self.client
+        assert self.connection is not None, "free connections are not chosen"
+        if not self.connection.pinned:
+            return client.balancer.pick(hosts, self.env._now, client.rng, request.key, left_out)
+        hosts = [host for host in hosts if host.name not in left_out]
+        return hosts[int(client.rng.random() * len(hosts))] if hosts else None
 
     async def _stream_to(self, instance: Instance) -> Connection | None:
         """A place for a stream on the connection to *instance*, which is opened if there is none; None if it goes away meanwhile."""
@@ -200,7 +229,7 @@ class GrpcTransport(Transport):
         try:
             return connection if await turn else None
         except BaseException:
-            if turn.done() and not turn.cancelled() and turn.exception() is None and turn.result():
+            if turn.done() and not turn.cancelled() and turn.result():
                 connection.free()
             raise
 
@@ -216,6 +245,8 @@ class GrpcTransport(Transport):
         assert self.connection is not None, "free connections are not opened"
         try:
             await self.open(instance)
+            if not instance.up:  # its reset has not come yet
+                raise ConnectFailed(f"{instance.name} is gone")
         except CallError:
             self._failed(instance)
             raise
@@ -254,19 +285,13 @@ class GrpcTransport(Transport):
         self._leaving[connection.instance] = None
         if self.connections.get(connection.instance) is connection:
             del self.connections[connection.instance]
-        while connection.waiting:
-            turn = connection.waiting.popleft()
-            if not turn.done():
-                turn.set_result(False)
+        connection.turn_away()
 
     def _close(self, connection: Connection) -> None:
         connection.closed = True
         if self.connections.get(connection.instance) is connection:
             del self.connections[connection.instance]
-        for turn in connection.waiting:
-            if not turn.done():
-                turn.set_exception(ConnectFailed(f"the connection to {connection.instance.name} is closed"))
-        connection.waiting.clear()
+        connection.turn_away()
 
     def _break(self, connection: Connection, why: str) -> None:
         """It is dead: everything on it fails."""

@@ -214,14 +214,63 @@ def test_more_streams_than_a_connection_takes_wait():
 
 
 def test_an_instance_that_cannot_be_reached_is_left_out_for_a_while():
-    """One of two is behind a black hole: one call waits for the connect timeout, the others go to the one that answers."""
+    """One of two is behind a black hole: one call waits for the connect timeout, and all go to the one that answers; if none does, each
+    is tried once."""
     services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
     with platform(services) as lab:
         cut = lab.instance("back-0")
         client = lab.client("back", **GRPC, connection={"connect_timeout": "1s"})
         with lab.world.link("user", "back").rule(lambda message: Drop() if message.target is cut else None):
-            answers = [lab.ask(client).status for _ in range(5)]
-        assert sorted(answers) == [200, 200, 200, 200, 502]
+            answers = [lab.timed(client) for _ in range(5)]
+        assert sorted(answers) == [(200, 0.12)] * 4 + [(200, 1.14)]
+        with black_hole(lab, "other"):
+            assert lab.timed(lab.client("back", "other", **GRPC, connection={"connect_timeout": "1s"}))[1] == 2
+
+
+@pytest.mark.parametrize("pinned", [{"pinned": True}, {}])
+def test_what_is_on_its_way_when_an_instance_is_told_to_end_is_served(pinned):
+    """Requests every 5 ms over a link of 10 ms, and one of two instances ends: what it has and what comes before its word was heard is
+    finished, and the rest goes to the other one, whatever discovery says."""
+    services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+    with platform(services) as lab:
+        client = lab.client("back", **GRPC, connection=pinned)
+        client.see_through(SimpleNamespace(reachable=tuple(lab.world.node("back").instances)))
+        calls = []
+        for step in range(60):
+            calls.append(lab.loop.create_task(lab.call(client)))
+            if step == 30:
+                (leaver, *_) = (instance for instance in lab.world.node("back").instances if instance.busy.value)
+                leaver.set_terminating(True)
+            lab.run(0.005)
+        assert leaver.busy.value == 0
+        leaver.kill()
+        lab.run(0.2)
+        assert [call.result().status for call in calls] == [200] * 60
+
+
+def test_who_waits_for_a_stream_when_the_connection_closes_goes_elsewhere():
+    """One stream at a time, and four calls: the one on it fails with its instance, the three in line have sent nothing."""
+    services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+    with platform(services) as lab:
+        client = lab.client("back", **GRPC, connection={"pinned": True, "max_streams": 1})
+        calls = [lab.loop.create_task(lab.call(client)) for _ in range(4)]
+        lab.run(0.05)
+        next(instance for instance in lab.world.node("back").instances if instance.busy.value).kill()
+        lab.run(1)
+        assert [call.result().status for call in calls] == [502, 200, 200, 200]
+
+
+def test_an_instance_that_dies_as_it_is_connected_to_is_not_kept():
+    """It listened when it was asked, and is gone when its answer comes: the pinned caller does not hold on to it."""
+    services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": []}}}
+    with platform(services) as lab:
+        client = lab.client("back", **GRPC, connection={"pinned": True})
+        client.see_through(SimpleNamespace(reachable=tuple(lab.world.node("back").instances)))
+        call = lab.loop.create_task(lab.call(client))
+        lab.run(0.015)
+        next(iter(client.transport._opening)).kill()
+        lab.run(1)
+        assert call.result().status == 200 and lab.ask(client).status == 200
 
 
 # grpc: keepalive
