@@ -1,20 +1,26 @@
-"""What a scenario says about finding each other, checked against its registry: without one nobody registers, and nobody can be asked."""
+"""What a scenario says about finding each other, checked against its registry: without one nobody registers, and nobody can be asked.
+
+And of checks of health that nobody can run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sim.mistakes import Loc, Mistake, did_you_mean
+from sim.model.health import PATH as HEALTH
 from sim.model.node import NodeSpec
 from sim.model.registry_spec import RegistrySpec
 from sim.scenario.scenario import Scenario
+
+from .calls import Directory
 
 NO_REGISTRY = "there is no registry"
 ADD_ONE = "add a `registry:` to the scenario (`registry: {}` has all defaults), or remove it"
 
 
-def wrong_discovery(scenario: Scenario) -> Iterator[Mistake]:
-    """Registrations and questions that no registry takes, and tags that nobody has."""
+def wrong_discovery(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
+    """Registrations and questions that no registry takes, tags that nobody has, and checks of health that nobody runs."""
     registry = scenario.registry
     if registry is not None and registry.registration is not None:
         yield Mistake(("registry", "registration"), "the registry does not register with itself", "write it at a service", at_key=True)
@@ -29,6 +35,7 @@ def wrong_discovery(scenario: Scenario) -> Iterator[Mistake]:
                           "take it off the list")
     for name, spec in scenario.services.items():
         loc: Loc = ("services", name)
+        yield from _unused_checks(name, spec, directory)
         if spec.registration is not None and (why := _not_found_by(registry, name, spec)) is not None:
             yield Mistake((*loc, "registration"), f"{why[0]}, so that {name!r} does not register", why[1], at_key=True)
         for callee, use in spec.uses.items():
@@ -39,6 +46,21 @@ def wrong_discovery(scenario: Scenario) -> Iterator[Mistake]:
             why = _not_found_by(registry, workload.to, scenario.services[workload.to])
             if why is not None:
                 yield Mistake(("workloads", name, "discovery"), f"{why[0]}, and {name!r} is to ask it", why[1])
+
+
+def _unused_checks(name: str, spec: NodeSpec, directory: Directory) -> Iterator[Mistake]:
+    """`health` at a service where something else answers `GET /health`."""
+    if getattr(spec, "health", None) is None:
+        return
+    routes = directory.routes(name)
+    endpoint = routes.find("GET", HEALTH) if routes is not None else None
+    if spec.has_user_code():
+        who, cure = f"the code of {name!r}", "mark methods of its class with `@health_check(\"name\")`, or let the app look after that"
+    elif endpoint is not None:
+        who, cure = f"the endpoint {endpoint!r}", "take one of them out"
+    else:
+        return
+    yield Mistake(("services", name, "health"), f"{who} answers `GET {HEALTH}`, so that these checks are never run", cure, at_key=True)
 
 
 def _wrong_tag(scenario: Scenario, callee: str, tag: str, loc: Loc) -> Iterator[Mistake]:

@@ -23,7 +23,7 @@ def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mist
     yield from _workloads(scenario)
     yield from _links(scenario)
     yield from _zones(scenario)
-    yield from wrong_discovery(scenario)
+    yield from wrong_discovery(scenario, directory)
     yield from wrong_platform(scenario)
 
 
@@ -109,11 +109,12 @@ def _links(scenario: Scenario) -> Iterator[Mistake]:
 
 
 def _zones(scenario: Scenario) -> Iterator[Mistake]:
-    zones = scenario.network.zones
-    for group, part in (("services", scenario.services), ("workloads", scenario.workloads)):
-        for name, spec in part.items():
-            zone = spec.zone
-            if zone == "spread" and group == "services" and not zones:
-                yield Mistake((group, name, "zone"), "there are no zones to spread over", "name them: network: {zones: {a: {}, b: {}}}")
-            elif zone is not None and zone not in zones and (zone != "spread" or group != "services"):
-                yield unknown((group, name, "zone"), "zone", zone, zones)
+    zones, registry = scenario.network.zones, scenario.registry
+    placed = [*(((group, name), spec.zone) for group, part in (("services", scenario.services), ("workloads", scenario.workloads))
+                for name, spec in part.items()), *([((REGISTRY,), registry.zone)] if registry is not None else [])]
+    for loc, zone in placed:
+        spreads = loc[0] != "workloads"  # over all zones, which one who is no instance cannot
+        if zone == "spread" and spreads and not zones:
+            yield Mistake((*loc, "zone"), "there are no zones to spread over", "name them: network: {zones: {a: {}, b: {}}}")
+        elif zone is not None and zone not in zones and not (zone == "spread" and spreads):
+            yield unknown((*loc, "zone"), "zone", zone, zones)

@@ -6,6 +6,7 @@ import pytest
 
 from sim import loads, run
 from sim.scenario.calls import Directory, Operation
+from sim.scenario.checks import check_files
 from sim.scenario.flow import Flow
 from sim.scenario.problems import InvalidFile
 
@@ -48,3 +49,17 @@ def test_a_pattern_of_a_gateway_does_not_take_its_health():
     directory = Directory(scenario)
     assert list(directory.behind(Operation("gate", "GET /health"))) == []
     assert [target.node for target in directory.behind(Operation("gate", "GET /"))] == ["front"]
+
+
+@pytest.mark.parametrize(("served", "who"), [
+    ("endpoints: {GET /health: [{work: 1ms}], GET /: []}", "the endpoint 'GET /health'"),
+    ("endpoints: {'GET /{name}': []}", "the endpoint 'GET /{name}'"),
+    ("code: tests.model.sample_services:Echo", "the code of 'back'"),
+])
+def test_checks_beside_what_answers_instead_are_a_mistake(tmp_path, served, who):
+    """An endpoint, a pattern that takes it, or the service's own code: the checks would never be run, and nobody would notice."""
+    text = PAIR.format(back="{itself: [{work: 1ms}]}").replace("endpoints: {GET /: [{work: 1ms}]}", served)
+    (tmp_path / "pair.yaml").write_text(text)
+    (problem,) = check_files([str(tmp_path / "pair.yaml")]).problems
+    assert (problem.what, problem.source_line[problem.col - 1 :].startswith("health:")) == (
+        f"{who} answers `GET /health`, so that these checks are never run", True)

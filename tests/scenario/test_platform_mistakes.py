@@ -30,6 +30,7 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("path: /health, interval: 8s", "ttl: 15s, interval: 8s", "interval", "`interval` is of checks that ask", "leave one of them out"),
     ("{zones: {a:", "{links: {registry->order: {latency: 1s}}, zones: {a:", "registry->", "no service or workload 'order'",
      "did you mean 'orders'?"),
+    ("client_cache: 5s", "zone: c", "c", "there is no zone 'c'", ""),
     # gateway
     ("middleware: [logging, auth,", "middleware: [logging,", "auth: {tokens", "`auth` is not in the `middleware`", "add auth to that list"),
     ("[logging, auth,", "[logging, authentication,", "authentication", "not 'authentication'", "did you mean 'auth'?"),
