@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import ConnectFailed, ConnectionReset, NoHealthyInstances, TargetNotFound
+from sim.model.headers import headers_of, lines_of
 from sim.model.messages import Request, Response
 from sim.model.place import PLACE, Place, current_place
 from sim.resilience.errors import Rejected
@@ -76,13 +77,13 @@ async def send(request: httpx.Request) -> httpx.Response:
     if response.error is not None:
         raise _as_httpx(response.error)(str(response.error), request=request) from response.error
     headers = response.headers or ({"content-type": "application/json"} if response.body is not None else {})
-    return httpx.Response(response.status, headers=list(headers.items()), content=response.content, request=request)
+    return httpx.Response(response.status, headers=lines_of(headers), content=response.content, request=request)
 
 
 async def _call(place: Place, request: httpx.Request, body: bytes) -> Response:
     instance, exchange = place.instance, place.exchange
     client = instance.client(request.url.host)
-    headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in request.headers.raw}
+    headers = headers_of(request.headers.raw)
     priority = exchange.request.priority if exchange is not None else 0
     path = request.url.raw_path.decode("latin-1")
     sent = Request(request.method, path, place.trace, place.span, 0, headers, len(body) + HEAD, body or None, None, priority)
