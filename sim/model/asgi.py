@@ -4,18 +4,23 @@ Every instance has the app to itself, loaded anew, as every replica is a process
 again when it is started after a kill. The app's lifespan is run before the first request and, when an instance is drained, after the
 last one. Python code takes no simulated time by itself: `work` in the scenario says what a request costs.
 
-A request comes as one piece and an answer goes as one, when the app has sent all of it. Websockets are refused with 501.
+A request comes as one piece and an answer goes as one, when the app has sent all of it. What the app does after that, such as a
+framework's background tasks, goes on beside the requests: it holds neither answer nor worker, ends with the instance, and is waited for
+before the shutdown of one that is drained. Websockets are refused with 501.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from asyncio import FIRST_COMPLETED, CancelledError
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.mistakes import Mistake, invalid
-from sim.model.foreign import Exited, check_status, settle_in
+from sim.model.foreign import CancelledItself, Exited, check_status, is_called_off, settle_in
+from sim.model.headers import headers_of, lines_of
 from sim.model.instance import Instance
 from sim.model.loading import HOW, find, load
 from sim.model.messages import Exchange, Request, Response
@@ -109,6 +114,7 @@ class AsgiService(Node):
             instance.set_accepting(True)
 
     async def _stop(self, instance: Instance, process: Process) -> None:
+        await process.at_rest()
         try:
             await process.lifespan.shutdown()
         except AppFailed as error:
@@ -158,12 +164,14 @@ class Process:
     def __init__(self, instance: Instance, app: App) -> None:
         self.instance, self.app = instance, app
         self.tasks: dict[asyncio.Task[Any], None] = {}
+        self.serving: dict[asyncio.Task[Any], None] = {}  # those that serve requests, also after the answer
         self.state: dict[str, Any] = {}
         self.lifespan = Lifespan(self)
 
-    def spawn(self, job: Any) -> asyncio.Task[Any]:
+    def spawn(self, job: Coroutine[Any, Any, Any], context: Context | None = None) -> asyncio.Task[Any]:
         """Run *job* as long as the process lives."""
-        task = self.instance.loop.create_task(job, name=f"{self.instance.name} app", context=self.instance.context())
+        context = self.instance.context() if context is None else context
+        task = self.instance.loop.create_task(job, name=f"{self.instance.name} app", context=context)
         self.tasks[task] = None
         task.add_done_callback(lambda done: self.tasks.pop(done, None))
         return task
@@ -173,25 +181,54 @@ class Process:
         for task in list(self.tasks):
             task.cancel()
 
+    async def at_rest(self) -> None:
+        """Return when the app is done with all requests."""
+        while self.serving:
+            await asyncio.wait(list(self.serving))
+
     async def answer(self, exchange: Exchange) -> Response:
-        """Let the app serve one request."""
+        """Let the app serve one request; its answer is there when the app has sent it, whatever it does then."""
         conversation = Conversation(exchange)
+        serving = self.spawn(self._serve(exchange, conversation), copy_context())
+        self.serving[serving] = None
+        serving.add_done_callback(lambda done: self.serving.pop(done, None))
+        try:
+            await conversation.over
+        except CancelledError:
+            if not serving.cancelling():
+                serving.cancel()
+                await asyncio.wait((serving,))  # for what it cleans up
+            raise
+        return conversation.response()
+
+    async def _serve(self, exchange: Exchange, conversation: Conversation) -> None:
         try:
             await self.app(self.scope(exchange), conversation.receive, conversation.send)
+            conversation.end(AppFailed("the app returned without a complete answer"))
+        except CancelledError:
+            conversation.end(None if is_called_off(exchange) else CancelledItself())
+            raise
         except SystemExit as asked:
-            raise Exited(asked) from asked
+            self._failed(exchange, conversation, Exited(asked))
         except Exception as error:
-            if not conversation.complete:
-                raise
-            annotate(self.instance.recorder, exchange.span, error_attributes(error))  # answered before, as frameworks do
-            self.instance.world.handler_failed(self.instance, exchange, error)
-        return conversation.response()
+            self._failed(exchange, conversation, error)
+
+    def _failed(self, exchange: Exchange, conversation: Conversation, error: Exception) -> None:
+        """The app raised. With a 500 a framework has said so before it raises; after a good answer, it was at something else."""
+        world = self.instance.world
+        if not conversation.complete:
+            conversation.end(error)
+        elif conversation.status >= 500:
+            annotate(self.instance.recorder, exchange.span, error_attributes(error))
+            world.handler_failed(self.instance, exchange, error)
+        else:
+            world.background_failed(self.instance, error, exchange.request.trace)
 
     def scope(self, exchange: Exchange) -> Scope:
         """What ASGI tells the app of a request."""
         request = exchange.request
         path, _, query = request.path.partition("?")
-        headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in request.headers.items()]
+        headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in lines_of(request.headers)]
         if "host" not in request.headers:
             headers.insert(0, (b"host", self.instance.node.name.encode()))
         if request.body is not None:
@@ -207,52 +244,58 @@ class Process:
 class Conversation:
     """What passes between the server and the app about one request."""
 
-    __slots__ = ("_asked", "_chunks", "_exchange", "_headers", "_status", "complete")
+    __slots__ = ("_asked", "_chunks", "_exchange", "_headers", "complete", "over", "status")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._asked = False
-        self._status = 0
         self._headers: Mapping[str, str] = {}
         self._chunks: list[bytes] = []
+        self.status = 0
         self.complete = False
+        self.over: asyncio.Future[None] = exchange.instance.loop.create_future()  # the answer is complete, or will never be
+
+    def end(self, error: Exception | None) -> None:
+        """The app has ended, because of *error* or since it was told to; after a complete answer this changes nothing."""
+        if self.over.done():
+            return
+        if error is None:
+            self.over.cancel()
+        else:
+            self.over.set_exception(error)
 
     async def receive(self) -> dict[str, Any]:
-        """The whole request; asked again, that the caller has gone, once it has."""
+        """The whole request; asked again, that there is nobody to talk to any more, once the caller has gone or has its answer."""
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": self._exchange.request.content, "more_body": False}
-        answer = self._exchange.answer
-        if not answer.done() and not self.complete:
-            gone = asyncio.get_running_loop().create_future()
-            answer.add_done_callback(lambda _: None if gone.done() else gone.set_result(None))
-            await gone
+        await asyncio.wait((self._exchange.answer, self.over), return_when=FIRST_COMPLETED)
         return {"type": "http.disconnect"}
 
     async def send(self, message: dict[str, Any]) -> None:
         """A piece of the answer."""
         kind = message["type"]
         if kind == "http.response.start":
-            if self._status:
+            if self.status:
                 raise AppFailed("the app has begun its answer twice")
             check_status(message["status"])
-            self._status = message["status"]
-            self._headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in message.get("headers", ())}
+            self.status = message["status"]
+            self._headers = headers_of(message.get("headers", ()))
         elif kind == "http.response.body":
-            if not self._status or self.complete:
-                raise AppFailed("a body without a beginning" if not self._status else "a body after its end")
+            if not self.status or self.complete:
+                raise AppFailed("a body without a beginning" if not self.status else "a body after its end")
             self._chunks.append(bytes(message.get("body", b"")))
             self.complete = not message.get("more_body", False)
+            if self.complete and not self.over.done():
+                self.over.set_result(None)
         else:
             raise AppFailed(f"the app sent {kind!r}, which this server does not offer")
 
     def response(self) -> Response:
-        """The answer; raise AppFailed where the app returned without one."""
-        if not self.complete:
-            raise AppFailed("the app returned without a complete answer")
+        """The answer, once it is complete."""
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         retry_after = self._headers.get("retry-after", "")
-        return Response(self._status, body, headers=self._headers, size=len(body) + HEAD,
+        return Response(self.status, body, headers=self._headers, size=len(body) + HEAD,
                         retry_after=float(retry_after) if retry_after.isdecimal() else None)
 
 

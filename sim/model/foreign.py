@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sim.model.httpx_transport import carry_httpx
+from sim.model.messages import Exchange
 from sim.model.otel import report_opentelemetry
 
 _MARK = "_mesocosm_refused"
@@ -23,6 +24,20 @@ class Exited(RuntimeError):
 
     def __init__(self, asked: SystemExit) -> None:
         super().__init__(f"sys.exit({asked.code!r}) in service code: answer with a status, or raise an error")
+
+
+class CancelledItself(RuntimeError):
+    """A handler has ended as cancelled, and nobody had told it to."""
+
+    def __init__(self) -> None:
+        super().__init__("CancelledError in a request that nobody has called off: its code awaited a task that was cancelled, or cancelled "
+                         "its own; catch the error where the task is awaited")
+
+
+def is_called_off(exchange: Exchange) -> bool:
+    """Nobody wants the work for *exchange* any more: its caller has gone or is answered, or its instance was killed."""
+    instance = exchange.instance
+    return exchange.answer.done() or not instance.up or exchange not in instance.world.in_service
 
 
 def check_status(status: object) -> None:

@@ -107,8 +107,7 @@ class Service:
         try:
             return await job
         except (Exception, SystemExit) as error:
-            what = f"{type(error).__name__}: {error}"
-            self._instance.recorder.event("background.error", node=self.name, instance=self.instance_name, error=what)
+            self._instance.world.background_failed(self._instance, error)
             return None
 
     def abandon(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.errors import CallError, StatusError
 from sim.mistakes import Mistake, invalid
 from sim.model.failures import explain_failure, pass_on
-from sim.model.foreign import Exited, check_status, settle_in
+from sim.model.foreign import CancelledItself, Exited, check_status, is_called_off, settle_in
 from sim.model.handlers import Service
 from sim.model.health import PATH as HEALTH
 from sim.model.health import report
@@ -193,17 +194,25 @@ class CodeService(Node):
             try:
                 return await answer(acts[endpoint.attribute], endpoint, what)
             except (CallError, Rejected, TimeoutError) as error:  # of a call that the handler did not care about
-                annotate(instance.recorder, exchange.span, error_attributes(error))
+                noted(exchange, error)
                 return pass_on(error.response if isinstance(error, StatusError) else explain_failure(error))
             except Exception as error:
-                annotate(instance.recorder, exchange.span, error_attributes(error))
+                noted(exchange, error)
                 raise
             except SystemExit as asked:
-                exited = Exited(asked)
-                annotate(instance.recorder, exchange.span, error_attributes(exited))
-                raise exited from asked
+                raise noted(exchange, Exited(asked)) from asked
+            except CancelledError as cancelled:
+                if is_called_off(exchange):
+                    raise
+                raise noted(exchange, CancelledItself()) from cancelled
 
         return serve
+
+
+def noted(exchange: Exchange, error: Exception) -> Exception:
+    """*error*, of which the span of *exchange* tells from now on."""
+    annotate(exchange.instance.recorder, exchange.span, error_attributes(error))
+    return error
 
 
 async def answer(act: Act, endpoint: Endpoint, request: Any) -> Response:

@@ -174,6 +174,11 @@ class World:
         self.recorder.event("handler.error", node=instance.node.name, instance=instance.name, trace=exchange.request.trace,
                             error=f"{type(error).__name__}: {error}")
 
+    def background_failed(self, instance: Instance, error: BaseException, trace: int = 0) -> None:
+        """Code of a service that runs beside its requests raised, and nobody waits for it; a request's *trace* is where it began."""
+        self.recorder.event("background.error", node=instance.node.name, instance=instance.name, error=f"{type(error).__name__}: {error}",
+                            **({"trace": trace} if trace else {}))
+
     def bug(self, error: BaseException, where: str) -> None:
         """End the run: our own code raised, in the part named *where*."""
         self.loop.call_exception_handler({"message": where, "exception": error, "source": where})

@@ -50,6 +50,15 @@ class Echo(Service):
     async def exit(self, request: Request) -> Response:
         sys.exit(3)
 
+    @route("GET", "/cancelled/{how}")
+    async def cancelled(self, request: Request, how: str) -> Response:
+        job = asyncio.create_task(asyncio.sleep(5))
+        victim = asyncio.current_task() if how == "itself" else job
+        assert victim is not None
+        victim.cancel()
+        await job
+        return Response(200)
+
     @route("GET", "/status/{status}")
     async def status(self, request: Request, status: str) -> Response:
         return Response({"text": "200", "many": 99_999, "few": 99}[status])  # type: ignore[arg-type]

@@ -82,6 +82,51 @@ def test_websockets_are_refused_with_the_reason(plain):
     assert answer.status == 501 and "websockets are not simulated" in answer.json["error"]
 
 
+def test_a_background_task_does_not_hold_the_answer_back(plain):
+    """The mail takes five seconds: the caller has his answer at once, the worker is free again, and the mail is written all the same."""
+    assert plain.send("shop", "GET", "/order").content == b"ordered" and plain.loop.time() == pytest.approx(2.012)
+    assert plain.world.node("shop").instances[0].busy.value == 0
+    plain.loop.run_until(8)
+    assert plain.send("shop", "GET", "/mails").json == [pytest.approx(7.011)]
+
+
+def test_an_error_of_a_background_task_is_an_event_of_its_own(plain):
+    """The request was answered well, and its span says no other."""
+    assert plain.send("shop", "GET", "/order?fails").status == 200
+    plain.loop.run_until(8)
+    (event,) = plain.events("background.error")
+    assert (event["instance"], event["trace"], event["error"]) == ("shop-0", 1, "ConnectionError: no mail today")
+    assert not plain.events("handler.error") and "exception.type" not in plain.spans(SpanKind.SERVER)[-1]
+
+
+def test_a_background_task_ends_with_its_instance(plain):
+    """Killed after one of its five seconds: no mail is written, also not by the process that comes after it."""
+    plain.send("shop", "GET", "/order")
+    instance = plain.world.node("shop").instances[0]
+    process = plain.process("shop")
+    plain.loop.run_until(3)
+    instance.kill()
+    plain.loop.run_until(20)
+    assert not process.tasks and not hasattr(process.app.state, "mails")
+
+
+def test_an_instance_that_is_drained_finishes_its_background_tasks(plain):
+    """Five seconds for the mail, then one for the shutdown of the app, as uvicorn does."""
+    plain.send("shop", "GET", "/order")
+    instance = plain.world.node("shop").instances[0]
+    instance.drain()
+    plain.loop.run_until(7.9)
+    assert instance.up and plain.process("shop").app.state.mails == [pytest.approx(7.011)]
+    plain.loop.run_until(8.1)
+    assert not instance.up
+
+
+def test_an_app_that_cancels_its_own_work_answers_500(plain):
+    """The caller is told at once, and the event says what happened."""
+    assert plain.send("shop", "GET", "/cancelled").status == 500 and plain.loop.time() == pytest.approx(2.012)
+    assert plain.events("handler.error")[0]["error"].startswith("CancelledItself: CancelledError in a request that nobody has called off")
+
+
 # its life
 
 def test_the_app_starts_before_the_first_request_and_stops_after_the_last(loop):
@@ -175,6 +220,15 @@ def test_httpx_calls_another_service_by_its_name(loop):
     call = next(span for span in small.spans(SpanKind.CLIENT) if span["node"] == "front")
     server = next(span for span in small.spans(SpanKind.SERVER) if span["node"] == "front")
     assert call["parent"] == server["id"] and call["trace"] == 1 and call["name"] == "POST /echo"
+
+
+def test_headers_that_come_twice_arrive_twice(loop):
+    """Two tags on the way there, two cookies on the way back; a comma in one of them parts nothing."""
+    small = two(loop, {"asgi": f"{APPS}.plain:app"})
+    loop.run_until(2)
+    found = small.send("front", "GET", "/collect").json
+    assert found["tags"] == ["one", "two"]
+    assert found["cookies"] == ["a=1; Path=/; SameSite=lax", 'b="2\\054 and more"; Path=/; SameSite=lax']
 
 
 def test_an_app_calls_a_service_of_handlers_and_of_steps(loop):

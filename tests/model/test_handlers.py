@@ -60,6 +60,24 @@ def test_code_that_would_end_the_program_is_a_500(loop):
     assert small.spans(SpanKind.SERVER)[0]["exception.type"] == "Exited"
 
 
+@pytest.mark.parametrize("how", ["itself", "its-job"])
+def test_a_handler_that_cancels_its_own_work_is_a_500(loop, how):
+    """Nobody had called the request off: its caller is told at once, and does not wait for ever."""
+    small = both(loop)
+    assert small.send("echo", "GET", f"/cancelled/{how}").status == 500 and loop.time() == pytest.approx(0.002)
+    assert small.send("echo", "POST", "/echo").status == 200
+    assert small.events("handler.error")[0]["error"].startswith("CancelledItself: CancelledError in a request that nobody has called off")
+    assert small.spans(SpanKind.SERVER)[0]["exception.type"] == "CancelledItself"
+
+
+def test_a_handler_whose_caller_has_gone_is_cancelled_and_no_error(loop):
+    """Told by the transport: its span ends as cancelled."""
+    small = SmallWorld(loop, {"echo": {"code": "tests.model.sample_services:Echo", "on_caller_gone": "cancel"}})
+    assert small.send("echo", "GET", "/slow", policies=[{"timeout": "100ms"}]).status == 504
+    loop.run_until(2)
+    assert small.spans(SpanKind.SERVER)[0]["end"] == pytest.approx(0.101) and not small.events("handler.error")
+
+
 @pytest.mark.parametrize(("status", "error"), [
     ("text", "TypeError: the status '200' is a str"), ("many", "ValueError: there is no status 99999"), ("few", "there is no status 99"),
 ])

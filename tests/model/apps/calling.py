@@ -26,4 +26,9 @@ async def elsewhere(request):
         return JSONResponse({"text": str(error)})
 
 
-app = Starlette(routes=[Route("/elsewhere", elsewhere), Route("/{path:path}", forward, methods=["GET", "POST"])])
+async def collect(request):
+    answer = await client.get("/cookies", headers=[("x-tag", "one"), ("x-tag", "two")])
+    return JSONResponse({"tags": answer.json(), "cookies": answer.headers.get_list("set-cookie")})
+
+
+app = Starlette(routes=[Route("/elsewhere", elsewhere), Route("/collect", collect), Route("/{path:path}", forward, methods=["GET", "POST"])])

@@ -6,6 +6,7 @@ import sys
 import time
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
@@ -43,6 +44,34 @@ async def stream(request):
     return StreamingResponse(pieces())
 
 
+async def write_a_mail(request, fails):
+    await asyncio.sleep(5)
+    request.app.state.mails = [*getattr(request.app.state, "mails", []), time.monotonic()]
+    if fails:
+        raise ConnectionError("no mail today")
+
+
+async def order(request):
+    return PlainTextResponse("ordered", background=BackgroundTask(write_a_mail, request, "fails" in request.query_params))
+
+
+async def mails(request):
+    return JSONResponse(getattr(request.app.state, "mails", []))
+
+
+async def cookies(request):
+    answer = JSONResponse(request.headers.getlist("x-tag"))
+    answer.set_cookie("a", "1")
+    answer.set_cookie("b", "2, and more")
+    return answer
+
+
+async def cancelled(request):
+    job = asyncio.create_task(asyncio.sleep(5))
+    job.cancel()
+    await job
+
+
 async def leave(request):
     sys.exit(1)
 
@@ -53,7 +82,8 @@ async def broken(request):
 
 app = Starlette(lifespan=lifespan, routes=[
     Route("/echo", echo, methods=["POST"]), Route("/items/{item:int}", item), Route("/synchronous", synchronous),
-    Route("/stream", stream), Route("/broken", broken), Route("/exit", leave),
+    Route("/stream", stream), Route("/broken", broken), Route("/exit", leave), Route("/order", order), Route("/mails", mails),
+    Route("/cookies", cookies), Route("/cancelled", cancelled),
 ])
 
 
