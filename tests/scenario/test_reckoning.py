@@ -116,6 +116,33 @@ def test_parts_of_a_composition_and_fallbacks_are_bounded_each_by_its_own_time()
     assert (costs["gate->shop"].latency, costs["gate->other"].latency) == (3, 1.5)
 
 
+RARE = """
+name: rare
+duration: 10s
+services:
+  gate: {kind: gateway, routes: [{path: /, to: shop, timeout: 1s, fallback: other GET /}]}
+  shop:
+    uses: {db: {policies: [{retry: {max_attempts: 3, backoff: 0ms}}]}}
+    endpoints: {GET /: [{cache: {in: c, key: a, miss: [{query: db}]}}, {saga: {name: s, steps: [{name: a, do: POST bank/pay, undo: POST fund/back}]}}]}
+  other: {}
+  bank: {}
+  fund: {}
+  c: {kind: cache}
+  db: {kind: database}
+workloads: {users: {rate: 1/s, to: gate, mix: [{send: GET /}]}}
+"""
+
+
+def test_what_is_called_only_now_and_then_has_its_edge():
+    """A fallback, a miss, a compensation: no load is reckoned for them, but what a call costs at worst is, and what arrives then."""
+    reckoning = reckon(loads(RARE))
+    costs = {edge.name: (edge.rate, edge.attempts, edge.latency) for edge in reckoning.edges}
+    assert costs["gate->other"] == (0, 1, 1.0)
+    assert costs["shop->fund"][:2] == (0, 1) and costs["shop->db"][:2] == (0, 3)
+    assert {load.name: load.worst_arrivals for load in reckoning.services} == {
+        "gate": 1, "shop": 1, "other": 1, "bank": 1, "fund": 1, "c": 1, "db": 3}
+
+
 def test_overload_waits_for_ever():
     """Ten times the load cannot be served, and the wait has no end."""
     reckoning = reckon(loads(CHAIN.replace("rate: 50/s", "rate: 500/s")))
