@@ -6,10 +6,11 @@ Nothing heavy is imported before a command needs it, so that `--help` and `check
 import errno
 import gc
 import os
+import signal
 import sys
 import traceback
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 gc.disable()  # starting up makes no garbage, and looking for it all the while takes a tenth of the time; see `mesocosm`
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none, and looking for them takes time
@@ -28,7 +29,8 @@ class Exit(IntEnum):
     BASELINE = 3  # the steady state did not hold before the first fault
     ABORTED = 4  # by `abort_if`
     BUG = 70  # our own
-    INTERRUPTED = 130
+    INTERRUPTED = 130  # by Ctrl-C or SIGTERM
+    NOBODY_READS = 141  # what is printed: a pipe was closed, as by `head`
 
 
 QUICK = frozenset({"check", "kinds", "schema", "init"})  # over before there is garbage to collect
@@ -344,6 +346,14 @@ def print_json(value: object) -> None:
     print(dumps(value, indent=1))
 
 
+def nobody_reads() -> NoReturn:
+    """End without a word, as others do whose reader has gone; what is still in buffers goes nowhere, or the interpreter would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    sys.exit(Exit.NOBODY_READS)
+
+
 def main() -> None:
     """Run a command. What the user can mend ends with a message and code 2, our own bugs with a traceback and code 70."""
     from sim.errors import MesocosmError
@@ -352,16 +362,22 @@ def main() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that cannot show a character
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops us so, as `kill` and supervisors do, loses as little as by Ctrl-C
+    stdout = sys.stdout
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout is not stdout:  # Typer has met a closed pipe, and ends with code 1
+                nobody_reads()
+            stdout.flush()  # here, where a closed pipe is caught
     except MesocosmError as error:
         print(error, file=sys.stderr)
         sys.exit(Exit.INVALID)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()  # nobody reads on; the interpreter must not complain about it either
-        sys.exit(Exit.OK)
+        nobody_reads()
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
             print(f"what was to be printed or written could not be: {error.strerror}", file=sys.stderr)

@@ -257,6 +257,12 @@ def read_manifest(directory: Path | str) -> dict[str, Any]:
     return manifest
 
 
+def interrupted_at(directory: Path | str) -> float | None:
+    """Where the run in *directory* was interrupted, in simulated seconds; None for one that was not."""
+    summary = _json(Path(directory) / "summary.json")
+    return float(summary["simulated_s"]) if summary["verdict"] == "interrupted" else None
+
+
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 

@@ -51,11 +51,13 @@ def prepare(asked: Asked) -> tuple[Loaded, Path]:
 
 
 def perform(asked: Asked, loaded: Loaded, out: Path, on_sample: Callable[[Progress], None] | None = None) -> RunResult:
-    """Run, and write the folder."""
+    """Run, and write the folder. Ctrl-C ends the run, a second one does nothing to what is being written; the third gives it up."""
+    from sim.lab.interrupts import interruptible
     from sim.lab.run import run
 
-    result = run(loaded.scenario, asked.seed, on_sample=on_sample)
-    save(asked, result, out)
+    with interruptible(forgiven=1) as interrupt:
+        result = run(loaded.scenario, asked.seed, on_sample=on_sample, interrupt=interrupt)
+        save(asked, result, out)
     return result
 
 
@@ -99,20 +101,36 @@ def changed_since(directory: str) -> list[str]:
 
 
 def replay(directory: str) -> Replayed:
-    """Run what the folder *directory* says again, and compare; of a run that was interrupted, up to where it was."""
+    """Run what the folder *directory* says again, and compare; of a run that was interrupted, up to where it was, and no further."""
     from reports.differences import first_difference
-    from sim.lab.run import run
 
     place = Path(directory)
     about = folder.read_manifest(place)
-    loaded = load_scenario(place / "scenario.resolved.yaml")
-    result = run(loaded.scenario, about["seed"])
+    ended = folder.interrupted_at(place)
+    result = _again(load_scenario(place / "scenario.resolved.yaml"), about["seed"], ended)
+    same = "the same, to the last bit" + (f", up to {ended:.4g} s, where the run was interrupted" if ended is not None else "")
     if result.digest == about["digest"]:
-        return Replayed(True, "the same, to the last bit")
-    before = folder.read(place)
-    if before.summary["verdict"] != "interrupted":
-        text = first_difference(before, result)
+        return Replayed(True, same)
+    if ended is None:
+        text = first_difference(folder.read(place), result)
         return Replayed(False, text or "the digests differ, but no request, span or event does: the manifest was changed by hand")
-    ended = before.summary["simulated_s"]
-    text = first_difference(before, result, ended)
-    return Replayed(text is None, text or f"the same, to the last bit, up to {ended:.4g} s, where the run was interrupted")
+    text = first_difference(folder.read(place), result, ended)
+    return Replayed(text is None, text or same)
+
+
+def _again(loaded: Loaded, seed: int, ended: float | None) -> RunResult:
+    """The run once more, whole or to the first sample after *ended*; raise KeyboardInterrupt where Ctrl-C came before."""
+    from sim.lab.interrupts import interruptible
+    from sim.lab.run import run
+
+    until = loaded.scenario.duration if ended is None else ended
+
+    def look(progress: Progress) -> None:
+        if ended is not None and progress.at >= ended:
+            interrupt.ask()
+
+    with interruptible() as interrupt:
+        result = run(loaded.scenario, seed, on_sample=look, interrupt=interrupt)
+    if interrupt.asked and result.duration < until:
+        raise KeyboardInterrupt
+    return result

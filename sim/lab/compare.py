@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sim.lab.pool import finished
-from sim.lab.run import run
+from sim.lab.run import run_whole
 from sim.scenario.scenario import Scenario
 from sim.telemetry.result import RunResult, Spans
 
@@ -35,5 +35,5 @@ def compare(first: Scenario, second: Scenario, seeds: Sequence[int], *, jobs: in
 
 def run_lean(task: Task) -> RunResult:
     """A run without its spans, logs and attributes."""
-    result = run(task.scenario, task.seed)
+    result = run_whole(task.scenario, task.seed)
     return replace(result, spans=Spans(result.spans.rows[:0].copy()), logs=(), attributes={})

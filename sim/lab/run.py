@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sim.kernel import SimLoop
@@ -23,16 +23,25 @@ SAMPLES = 600  # of every gauge in a run
 
 
 def run(scenario: Scenario, seed: int | None = None, *, on_sample: Callable[[Progress], None] | None = None,
-        on_end: Callable[[World], None] | None = None) -> RunResult:
+        on_end: Callable[[World], None] | None = None, interrupt: Interrupt | None = None) -> RunResult:
     """Run *scenario* and return what it left. The same scenario and *seed* (default: the scenario's) give the same digest.
 
-    Ctrl-C ends the run early: the result then holds what was measured until there, with the verdict `interrupted`.
+    Ctrl-C ends the run early: the result then holds what was measured until there, with the verdict `interrupted`. So does asking
+    *interrupt*; whoever gives one minds signals themselves (sim.lab.interrupts).
     *on_end* is shown the world as it is at the end, for what only the data of the services can tell.
     Raise InvalidInput where its faults or measures name what it does not have.
     """
     refuse_unsound(scenario)
     with _fewer_collections():
-        return _run(scenario, scenario.seed if seed is None else seed, on_sample, on_end)
+        return _run(scenario, scenario.seed if seed is None else seed, on_sample, on_end, interrupt)
+
+
+def run_whole(scenario: Scenario, seed: int | None = None) -> RunResult:
+    """`run` for those who can use whole runs only; raise KeyboardInterrupt where Ctrl-C ended it early."""
+    result = run(scenario, seed)
+    if result.summary["verdict"] == "interrupted":
+        raise KeyboardInterrupt
+    return result
 
 
 @contextmanager
@@ -61,15 +70,16 @@ def machine_of(scenario: Scenario, loop: SimLoop) -> Iterator[None]:
 
 
 def _run(scenario: Scenario, seed: int, on_sample: Callable[[Progress], None] | None,
-         on_end: Callable[[World], None] | None) -> RunResult:
+         on_end: Callable[[World], None] | None, interrupt: Interrupt | None) -> RunResult:
     with SimLoop(seed) as loop, machine_of(scenario, loop):
         session = Session(scenario, seed, loop)
         vitals = Vitals(session.world, session.loads, lambda: session.driver.active, scenario.duration)
-        with interruptible(loop) as interrupt:
-            stopped = _run_to_the_end(scenario, session.world, vitals, interrupt, on_sample)
+        with interruptible() if interrupt is None else nullcontext(interrupt) as stop, stop.stops(loop):
+            stopped = _run_to_the_end(scenario, session.world, vitals, stop, on_sample)
+            cut = stop.asked
         if on_end is not None:
             on_end(session.world)
-        verdict = "interrupted" if interrupt.asked else "aborted" if stopped is not None else ""
+        verdict = "interrupted" if cut else "aborted" if stopped is not None else ""
         return session.end(verdict=verdict, stopped=stopped)
 
 
@@ -90,4 +100,6 @@ def _run_to_the_end(scenario: Scenario, world: World, vitals: Vitals, interrupt:
             return stopped
         if on_sample is not None:
             on_sample(vitals.now())
+        if interrupt.asked:
+            return None
     return None

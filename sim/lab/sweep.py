@@ -17,7 +17,7 @@ from typing import Any
 
 from sim.errors import InvalidInput
 from sim.lab.pool import Crew, finished
-from sim.lab.run import run
+from sim.lab.run import run_whole
 from sim.scenario.scenario import Scenario
 
 MOST_CELLS = 100_000
@@ -81,7 +81,7 @@ def sweep(scenarios: Sequence[tuple[Mapping[str, str], Scenario]], seeds: Sequen
 
 def run_cell(task: Task) -> str:
     """Run one cell; the text of its file."""
-    result = run(task.scenario, task.seed)
+    result = run_whole(task.scenario, task.seed)
     return json.dumps({"varied": dict(task.varied), "seed": task.seed, "summary": result.summary}, default=float)
 
 

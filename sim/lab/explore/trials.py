@@ -10,7 +10,7 @@ from typing import Any
 from sim.faults.faults import AnyFault
 from sim.lab.explore.lineage import Absorbed, Carried, Lineage
 from sim.lab.measuring import Evidence, measured
-from sim.lab.run import run
+from sim.lab.run import run_whole
 from sim.scenario.measures import within
 from sim.scenario.scenario import FaultPlan, Scenario
 from sim.telemetry.result import RunResult
@@ -44,7 +44,7 @@ def faults_of(plan: Plan) -> list[AnyFault]:
 
 def run_under(scenario: Scenario, plan: Plan, seed: int) -> RunResult:
     """A run of *scenario* under *plan* alone; its own faults are left out."""
-    return run(scenario.model_copy(update={"faults": faults_of(plan), "checks": [], "abort_if": []}), seed)
+    return run_whole(scenario.model_copy(update={"faults": faults_of(plan), "checks": [], "abort_if": []}), seed)
 
 
 def judged(result: RunResult) -> Trial:
