@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from sim.mistakes import Loc, Mistake, invalid
-from sim.model.gateway_middleware import AuthSpec, GatewayRateLimitSpec, middleware
+from sim.model.gateway_middleware import AuthSpec, Buckets, GatewayRateLimitSpec, middleware
 from sim.model.gateway_routes import PartSpec, Route
 from sim.model.health import PATH as HEALTH
 from sim.model.instance import Instance
@@ -200,6 +200,7 @@ class Gateway(Node):
         self.table = RouteTable(spec.routes)
         self._operations: dict[tuple[int, str], int] = {}
         self._routes: dict[Instance, list[Route]] = {}
+        self._counts: dict[int, Buckets] = {}  # of rates that all instances count together
         self._no_route, self._health = world.recorder.operation("(no route)"), world.recorder.operation(f"GET {HEALTH}")
 
     def operation_of(self, request: Request) -> int:
@@ -227,7 +228,7 @@ class Gateway(Node):
         if instance not in self._routes:
             self._routes[instance] = [Route(self, spec, instance) for spec in self.spec.routes]
         routes = self._routes[instance]
-        checks = middleware(self.spec, instance)
+        checks = middleware(self.spec, instance, self._counts)
         find = self.table.find
 
         async def serve(exchange: Exchange) -> Response:

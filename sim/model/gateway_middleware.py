@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
 
 MOST_CLIENT_KEYS = 100_000
+WHOLE = -1  # the place of the limit that is no route's
+Buckets = dict[str, TokenBucket]  # by key
 Middleware = Callable[[Exchange, "RouteSpec"], Response | None]
 
 
@@ -34,11 +36,16 @@ class AuthSpec(Spec):
 
 
 class GatewayRateLimitSpec(Spec):
-    """So many requests for each client, as a token bucket; each instance of the gateway counts by itself."""
+    """So many requests for each *key*, as a token bucket. A client is a workload as a whole, or an instance of a service.
+
+    Each instance of the gateway counts by itself, and from nothing when it is started again. A *shared* count is kept beside them, and is
+    one for all.
+    """
 
     rate: PositiveRate
     burst: int = Field(default=100, ge=1)
     key: Literal["client", "token", "route", "all"] = "client"
+    shared: bool = False
 
 
 def bearer(headers: Mapping[str, str]) -> str:
@@ -47,14 +54,15 @@ def bearer(headers: Mapping[str, str]) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
-def middleware(spec: GatewaySpec, instance: Instance) -> list[Middleware]:
-    """The checks of one instance: size first, then in the order that is written."""
-    makers: Mapping[str, Callable[[GatewaySpec, Instance], Middleware | None]] = {"auth": _auth, "rate_limit": _rate_limits}
-    made = [makers[name](spec, instance) for name in spec.middleware if name in makers]
-    return [check for check in (_size(spec, instance), *made) if check is not None]
+def middleware(spec: GatewaySpec, instance: Instance, shared: dict[int, Buckets]) -> list[Middleware]:
+    """The checks of one instance: size first, then in the order that is written. In *shared* is what all instances count together."""
+    makers: Mapping[str, Callable[[], Middleware | None]] = {
+        "auth": lambda: _auth(spec), "rate_limit": lambda: _rate_limits(spec, instance, shared)}
+    made = [makers[name]() for name in spec.middleware if name in makers]
+    return [check for check in (_size(spec), *made) if check is not None]
 
 
-def _size(spec: GatewaySpec, instance: Instance) -> Middleware | None:
+def _size(spec: GatewaySpec) -> Middleware | None:
     if spec.max_request_size is None and all(route.max_request_size is None for route in spec.routes):
         return None
 
@@ -65,7 +73,7 @@ def _size(spec: GatewaySpec, instance: Instance) -> Middleware | None:
     return check
 
 
-def _auth(spec: GatewaySpec, instance: Instance) -> Middleware | None:
+def _auth(spec: GatewaySpec) -> Middleware | None:
     tokens = spec.auth.tokens if spec.auth is not None else {}
     if all(route.auth == "none" for route in spec.routes):
         return None
@@ -81,15 +89,18 @@ def _auth(spec: GatewaySpec, instance: Instance) -> Middleware | None:
     return check
 
 
-def _rate_limits(spec: GatewaySpec, instance: Instance) -> Middleware | None:
-    whole = _Limiter(spec.rate_limit, instance) if spec.rate_limit is not None else None
-    of_routes = {id(route): _Limiter(route.rate_limit, instance) for route in spec.routes if route.rate_limit is not None}
+def _rate_limits(spec: GatewaySpec, instance: Instance, shared: dict[int, Buckets]) -> Middleware | None:
+    def limiter(limit: GatewayRateLimitSpec, place: int) -> _Limiter:
+        return _Limiter(limit, instance, shared.setdefault(place, {}) if limit.shared else {})
+
+    whole = limiter(spec.rate_limit, WHOLE) if spec.rate_limit is not None else None
+    of_routes = {id(route): limiter(route.rate_limit, place) for place, route in enumerate(spec.routes) if route.rate_limit is not None}
     if whole is None and not of_routes:
         return None
 
     def check(exchange: Exchange, route: RouteSpec) -> Response | None:
-        for limiter in (whole, of_routes.get(id(route))):
-            refusal = limiter.check(exchange, route) if limiter is not None else None
+        for either in (whole, of_routes.get(id(route))):
+            refusal = either.check(exchange, route) if either is not None else None
             if refusal is not None:
                 return refusal
         return None
@@ -100,9 +111,8 @@ def _rate_limits(spec: GatewaySpec, instance: Instance) -> Middleware | None:
 class _Limiter:
     """A bucket for each key."""
 
-    def __init__(self, limit: GatewayRateLimitSpec, instance: Instance) -> None:
-        self._limit, self._instance = limit, instance
-        self._buckets: dict[str, TokenBucket] = {}
+    def __init__(self, limit: GatewayRateLimitSpec, instance: Instance, buckets: Buckets) -> None:
+        self._limit, self._instance, self._buckets = limit, instance, buckets
         self._key = _KEYS[limit.key]
 
     def check(self, exchange: Exchange, route: RouteSpec) -> Response | None:

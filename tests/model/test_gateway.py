@@ -133,6 +133,19 @@ def test_a_route_may_have_a_rate_limit_of_its_own():
         assert statuses(lab, ("GET", "/orders/7"), ("GET", "/orders/7"), ("GET", "/users/me"), ("GET", "/users/me")) == [200, 429, 200, 200]
 
 
+@pytest.mark.parametrize(("shared", "answered"), [(False, [200, 200, 429, 200]), (True, [200, 429, 429, 429])])
+def test_instances_count_each_by_itself_or_all_together(shared, answered):
+    """One request a minute, two instances in turn: twice as many get in, and after a restart one more, unless the count is shared."""
+    services = gate({"path": "/orders/*", "to": "orders"}, instances=2, rate_limit={"rate": "1/min", "burst": 1, "shared": shared})
+    with platform(services) as lab:
+        assert statuses(lab, *[("GET", "/orders/7")] * 3) == answered[:3]
+        for instance in lab.world.node("gate").instances:
+            instance.kill()
+            instance.start()
+        lab.run(0.1)
+        assert statuses(lab, ("GET", "/orders/7")) == answered[3:]
+
+
 @pytest.mark.parametrize(("order", "refused"), [(["auth", "rate_limit"], [401, 401, 401]), (["rate_limit", "auth"], [401, 429, 429])])
 def test_middleware_runs_in_the_order_written(order, refused):
     """Who has no token uses up the rate only if that is looked at first."""
