@@ -29,15 +29,15 @@ class CertExpire(InstanceFault):
     kind: Literal["cert.expire"] = "cert.expire"
     drop_connections: bool = False
 
-    def candidates(self, at: Injection) -> list[Instance]:
-        return [instance for instance in super().candidates(at) if certificates_of(instance) is not None]
+    def fits(self, instance: Instance) -> bool:
+        return super().fits(instance) and certificates_of(instance) is not None
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
         certificates = certificates_of(instance)
         assert certificates is not None, "candidates have them"
         with at.hold(instance, "certificate", partial(certificates.expire, [instance]), partial(certificates.renew, [instance])):
-            if self.drop_connections:
+            if self.drop_connections and at.world.loop.time() == at.start:
                 certificates.drop_connections()
             yield
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -83,7 +83,7 @@ class DeployBadVersion(Badness, InstanceFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         spec = self._deployment(at)
-        with self._in_place(at) if spec is None else self._deployed(at, spec):
+        with super().active(at) if spec is None else self._deployed(at, spec):
             yield
 
     def _deployment(self, at: Injection) -> DeploymentSpec | None:
@@ -108,18 +108,6 @@ class DeployBadVersion(Badness, InstanceFault):
             yield
         finally:
             releases.lift(at)
-
-    @contextmanager
-    def _in_place(self, at: Injection) -> Iterator[None]:
-        with super().active(at), ExitStack() as later:
-            if self.target.mode == "all":
-
-                def join(new: Instance) -> None:
-                    if self.target.fits(new):
-                        later.enter_context(self.strike(new, at))
-
-                later.enter_context(at.world.each_new_instance(join))
-            yield
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:

@@ -86,14 +86,14 @@ class Plan:
     def __init__(self, driver: Driver, fault: Fault, name: str) -> None:
         self.driver, self.fault, self.name = driver, fault, name
         self.followers: list[Plan] = []
-        self.occurrences: list[tuple[Injection, FaultInterval]] = []
+        self.occurrences: list[Injection] = []
         streams = driver.world.streams
         self._times = streams[f"fault {name} times"]
         self._rng = streams[f"fault {name}"]
 
     def intervals(self) -> Iterator[FaultInterval]:
         """When it was on."""
-        return (interval for _, interval in self.occurrences)
+        return (FaultInterval(self.name, self.fault.kind, tuple(one.targets), one.start, one.ended) for one in self.occurrences)
 
     async def run(self, since: float = 0.0) -> None:
         """Follow the schedule, whose times count from *since*."""
@@ -120,15 +120,13 @@ class Plan:
         world, fault, start = self.driver.world, self.fault, self.driver.world.loop.time()
         injection = Injection(self.name, world, self.driver.workloads, self.driver.shared, self._rng, start, until, fault.ramp)
         with fault.active(injection):
-            number = len(self.occurrences)
-            targets = tuple(injection.targets)
-            self.occurrences.append((injection, FaultInterval(self.name, fault.kind, targets, start, None)))
-            world.recorder.event("fault.on", name=self.name, fault=fault.kind, targets=list(targets))
+            self.occurrences.append(injection)
+            world.recorder.event("fault.on", name=self.name, fault=fault.kind, targets=list(injection.targets))
             yield injection
         if not world.recorder.sealed:
-            self.occurrences[number] = (injection, FaultInterval(self.name, fault.kind, targets, start, world.loop.time()))
+            injection.ended = world.loop.time()
             in_vain = {"ignored": injection.ignored} if injection.ignored else {}
-            world.recorder.event("fault.off", name=self.name, fault=fault.kind, targets=list(targets), seen=injection.seen,
+            world.recorder.event("fault.off", name=self.name, fault=fault.kind, targets=list(injection.targets), seen=injection.seen,
                                  hits=injection.hits, **in_vain)
 
     async def last(self, injection: Injection, until: float | None) -> None:
@@ -153,11 +151,11 @@ class Plan:
             ended = self.driver.world.loop.time()
             return (f"its schedule has no time within the run's {self.driver.duration:g} s" if ended >= self.driver.duration
                     else f"the run was over at {ended:.4g} s, before its time came")
-        if any(injection.hits for injection, _ in self.occurrences):
+        if any(injection.hits for injection in self.occurrences):
             return None
-        if all(not injection.targets for injection, _ in self.occurrences):
-            return self.fault.picked_nobody(self.occurrences[-1][0])
-        return self.fault.missed(self.occurrences[-1][0])
+        if all(not injection.targets for injection in self.occurrences):
+            return self.fault.picked_nobody(self.occurrences[-1])
+        return self.fault.missed(self.occurrences[-1])
 
 
 async def _sleep_until(loop: SimLoop, when: float) -> None:

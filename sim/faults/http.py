@@ -123,6 +123,7 @@ class RequestFault(Fault):
 
                 def join(new: Instance) -> None:
                     if self._fits(new):
+                        at.targets[:] = [self.target.link or self.target.text()]
                         hooks.enter_context(new.intercepted(hook))
 
                 hooks.enter_context(at.world.each_new_instance(join))
@@ -157,6 +158,9 @@ class RequestFault(Fault):
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from self.target.mistakes(system)
         yield from wrong_kind(self.kind, self.of_kind, self.target, system)
+
+    def picked_nobody(self, at: Injection) -> str:
+        return self.target.nobody("while it was on")
 
     def missed(self, at: Injection) -> str:
         where = ", ".join(at.targets)

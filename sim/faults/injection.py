@@ -127,14 +127,15 @@ class Answers(list[Callable[..., bool]]):
 class Injection:
     """One occurrence of a fault, from *start* to *until* (None: the end of the run). *rng* is the fault's own stream.
 
-    *targets* are the names of what it picked. *seen* counts what passed it (messages, requests, instances), *hits* what it changed,
-    *ignored* what it did in vain.
+    *targets* are the names of what it picked, and of what came to it later. *seen* counts what passed it (messages, requests, instances),
+    *hits* what it changed, *ignored* what it did in vain.
     """
 
     def __init__(self, name: str, world: World, workloads: Mapping[str, Surgeable], shared: Shared, rng: Stream,
                  start: float, until: float | None, ramp: Ramp | None) -> None:
         self.name, self.world, self.workloads, self.shared, self.rng = name, world, workloads, shared, rng
         self.start, self.until, self.ramp = start, until, ramp
+        self.ended: float | None = None  # when it was over
         self.targets: list[str] = []
         self.seen = self.hits = self.ignored = 0
         self._steps: list[Callable[[float], None]] = []
@@ -155,6 +156,11 @@ class Injection:
         self.seen += 1
         self.hits += hit
         return hit
+
+    def join(self, target: str) -> None:
+        """*target* has come while the fault is on, and is hit too."""
+        self.targets.append(target)
+        self.world.recorder.event("fault.joined", name=self.name, target=target)
 
     # for severities that have to be set
 

@@ -9,7 +9,8 @@
 
 A killed instance comes back empty, after its start-up time, and its breakers, budgets, pools and balancers begin anew. Faults of one kind
 on one instance are counted: the last one to end lets it go. An instance that was restarted is a new process: a pause that was laid on the
-old one is over.
+old one is over. One that is added while a fault of all is on (by scaling, by a deployment) has it too, except for a kill, which ends what
+there is.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 
 
 class InstanceFault(Fault):
-    """A fault of instances, picked anew each time that it is on."""
+    """A fault of instances, picked anew each time that it is on. Where all are meant, those that are added later belong to them."""
 
     of_kind: ClassVar[str | None] = None  # the one kind of node that it can hit
+    joined: ClassVar[bool] = True  # what is added while it is on is hit too, where all are meant
     target: InstanceTarget
 
     @abstractmethod
@@ -47,16 +49,29 @@ class InstanceFault(Fault):
 
     def candidates(self, at: Injection) -> list[Instance]:
         """Whom the target's mode picks from."""
-        return [instance for instance in self.target.members(at.world) if self.of_kind in (None, instance.node.spec.word)]
+        return [instance for instance in at.world.instances if self.fits(instance)]
+
+    def fits(self, instance: Instance) -> bool:
+        """Whether it can be hit at all."""
+        return self.target.fits(instance) and self.of_kind in (None, instance.node.spec.word)
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         with ExitStack() as struck:
+            def strike(instance: Instance) -> None:
+                at.count(True)
+                struck.enter_context(self.strike(instance, at))
+
+            def join(new: Instance) -> None:
+                if self.fits(new):
+                    at.join(new.name)
+                    strike(new)
+
             for instance in self.target.pick(self.candidates(at), at.rng):
                 at.targets.append(instance.name)
-                at.seen += 1
-                at.hits += 1
-                struck.enter_context(self.strike(instance, at))
+                strike(instance)
+            if self.joined and self.target.mode == "all":
+                struck.enter_context(at.world.each_new_instance(join))
             yield
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
@@ -65,8 +80,8 @@ class InstanceFault(Fault):
 
     def picked_nobody(self, at: Injection) -> str:
         fitting = len(InstanceFault.candidates(self, at))
-        if not fitting:
-            return super().picked_nobody(at)
+        if self.target.mode == "all" or not fitting:
+            return self.target.nobody("while it was on" if self.joined else "as it began")
         if self.target.mode == "random-max-percent":
             return f"chance picked none of the {fitting} that fit its target"
         return "all that fit its target were down already"
@@ -89,11 +104,12 @@ class InstanceKill(InstanceFault):
 
     With *grace* it is told so long before: it signs off, refuses what is new, and goes as soon as it has finished what it has. It starts
     again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks, picks from those
-    that live.
+    that live. It ends what runs at its moment: instances that are added later live.
 
     `{kind: instance.kill, target: {service: orders, mode: one}, schedule: {every: 45s, from: 1m, max: 3}, restart_after: 8s}`
     """
 
+    joined: ClassVar[bool] = False
     kind: Literal["instance.kill"] = "instance.kill"
     restart_after: Duration | None = None
     grace: Duration = 0.0

@@ -20,6 +20,7 @@ from sim.units import Share
 if TYPE_CHECKING:
     from sim.model.instance import Instance
     from sim.model.network import Link, Message
+    from sim.model.node import NodeSpec
     from sim.model.world import World
     from sim.streams import Stream
 
@@ -82,6 +83,7 @@ class Picks(Spec):
 
 class Group(Picks):
     """Instances of one service, by name, in one zone, or of all nodes of a kind (service, gateway, database, cache, broker, external).
+    Where all are meant, those that are added while the fault is on belong to them; the other modes pick as it begins.
 
     The registry is a service called `registry`.
     """
@@ -138,12 +140,21 @@ class Group(Picks):
         spec = system.services.get(service)
         if spec is None or not number.isdecimal():
             yield Mistake(at, f"no instance {name!r}", "an instance is called after its service and counted from 0, as 'orders-0'")
-        elif int(number) >= spec.instances:
+        elif int(number) >= spec.instances and not grows(spec):
             yield Mistake(at, f"no instance {name!r}", f"{service} has {spec.instances}: {service}-0 to {service}-{spec.instances - 1}")
+
+    def nobody(self, when: str) -> str:
+        """Why nobody was hit, where all are meant that are there at that time."""
+        return f"there was no instance {self.instance!r} {when}" if self.instance is not None else "nothing in the system fits its target"
 
     def text(self) -> str:
         """As events name it where all are hit."""
         return self.service or self.instance or (f"zone {self.zone}" if self.zone is not None else f"every {self.kind}")
+
+
+def grows(spec: NodeSpec) -> bool:
+    """Whether instances may be added to a node while it runs; their numbers go on where those before them ended."""
+    return getattr(spec, "autoscale", None) is not None or getattr(spec, "deployment", None) is not None
 
 
 class InstanceTarget(Group):
@@ -169,6 +180,9 @@ def side_of_group(group: Group, world: World, rng: Stream) -> Side:
     """The instances of a group. Where all are meant, instances that come later (by scaling, by deployment) belong to it too."""
     if group.mode == "all" and group.service is not None:
         return side_of_name(group.service)
+    if group.mode == "all" and group.instance is not None:
+        service = group.instance.rpartition("-")[0]
+        return Side([group.instance], lambda name: name == service, lambda part: part.name == group.instance)
     if group.mode == "all" and group.zone is not None:
         return Side([group.text()], lambda name: True, lambda part: part.zone == group.zone)
     if group.mode == "all" and group.kind is not None:

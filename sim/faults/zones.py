@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
-from sim.faults.instances import InstanceKill
 from sim.faults.network import NetworkPartition
 from sim.faults.system import System
-from sim.faults.targets import Group, InstanceTarget, LinkTarget
+from sim.faults.targets import Group, LinkTarget
 from sim.spec import Mistake, Spec, invalid
+
+if TYPE_CHECKING:
+    from sim.model.instance import Instance
 
 
 class ZoneTarget(Spec):
@@ -26,7 +28,8 @@ class ZoneTarget(Spec):
 class ZoneOutage(Fault):
     """A whole zone goes dark: every instance in it is killed, and no message reaches or leaves it, not even word of the death.
 
-    When it ends the instances start again, empty. *how* says whether messages vanish or are refused.
+    Instances that are added to it meanwhile do not start either. When it ends they all start, empty. *how* says whether messages vanish
+    or are refused.
 
     `{kind: zone.outage, target: {zone: b}, schedule: {at: 60s, for: 30s}}`, or `zone: b` alone
     """
@@ -51,10 +54,18 @@ class ZoneOutage(Fault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         inside = Group(zone=self.hit)
-        kill = InstanceKill(target=InstanceTarget(zone=self.hit))
         cut = NetworkPartition(target=LinkTarget(to=inside, direction="both"), how=self.how)
-        with cut.active(at), kill.active(at):
-            at.targets[:] = [f"zone {self.hit}"] if inside.members(at.world) else []
+        with cut.active(at), ExitStack() as dark:
+            def strike(instance: Instance) -> None:
+                if inside.fits(instance):
+                    at.targets[:] = [f"zone {self.hit}"]
+                    at.count(True)
+                    dark.enter_context(at.killed(instance))
+
+            at.targets.clear()
+            for instance in list(at.world.instances):
+                strike(instance)
+            dark.enter_context(at.world.each_new_instance(strike))
             yield
 
     def mistakes(self, system: System) -> Iterator[Mistake]:

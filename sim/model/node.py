@@ -167,8 +167,8 @@ class Node:
         instance = self.new_instance(number, version)
         instance.up = instance.accepting = instance.healthy = False
         self._append(instance)
-        self.world.instance_added(instance)
         instance.start()
+        self.world.instance_added(instance)
         return instance
 
     def staying(self) -> list[Instance]:

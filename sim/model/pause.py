@@ -5,6 +5,7 @@
     answers to calls that it has made       wait in its socket; a timeout that is due by then wins, as in any event loop that wakes up
     new requests                            wait in its socket; so does the word that a caller has gone
     answers of its own                      cannot be ready; those that are, wait
+    its start, where it has just begun      is over when the pause is
 
 What belongs to the instance is known by the context in which its code runs (sim.model.place), so that everything that a handler
 has started stands still with it.
@@ -83,7 +84,7 @@ class Pause:
             callback, args = entry
             if callback is go_off:
                 return self._sleeps_here(args[0])
-            return callback in NETWORK and args[0].client.source is self.instance
+            return callback == self.instance._ready or (callback in NETWORK and args[0].client.source is self.instance)
         if kind is Timer:
             return is_of(self.instance, entry.context)
         return kind is Future and self._sleeps_here(entry)
