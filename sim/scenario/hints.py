@@ -13,6 +13,7 @@ from sim.resilience.explain import explain_specs
 from sim.scenario.scenario import Scenario
 from sim.spec import Spec, word_in
 from sim.units import format_duration
+from sim.workload.open_load import OpenSpec
 
 from .calls import Directory
 from .flow import Flow, workers
@@ -59,6 +60,7 @@ def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     yield from _unanswered(scenario, flow.directory)
     yield from _overload(scenario, flow)
     yield from _no_zones(scenario)
+    yield from _no_batches(scenario)
     yield from doubtful_platform(scenario)
 
 
@@ -122,6 +124,15 @@ def _no_zones(scenario: Scenario) -> Iterator[Mistake]:
                 there = "" if scenario.network.zones else ", and name zones: `network: {zones: {a: {}, b: {}}}`"
                 yield Mistake(("services", name, "uses", callee, "balancer"), f"{nowhere[0]!r} is in no zone, so that zones decide nothing",
                               f"give {nowhere[0]} `zone: spread`{there}", at_key=True)
+
+
+def _no_batches(scenario: Scenario) -> Iterator[Mistake]:
+    """How large batches are, of load that comes in none."""
+    for name, workload in scenario.workloads.items():
+        if isinstance(workload, OpenSpec) and not workload.arrivals.in_batches:
+            for key in sorted(workload.written() & {"batch_size", "batch_sizes"}):
+                yield Mistake(("workloads", name, key), f"`{key}` is of `arrivals: batch`, and this load comes in none: it changes nothing",
+                              "write `arrivals: batch`, or leave it out", at_key=True)
 
 
 def _rounded(number: float) -> str:

@@ -36,6 +36,8 @@ def report(tmp_path, *changes: tuple[str, str]):
         ("send: POST /api/orders", "send: POST /orders", "does not listen on 'POST /orders'"),
         ("to: orders, timeout: 2s", "to: payments, timeout: 2s", "passes it on to 'payments', which has no endpoint 'POST /orders'"),
         ("rate: 100/s", "rate: 100000/s", "workers would be busy"),
+        ("rate: 100/s", "rate: 100/s\n    batch_size: 5", "`batch_size` is of `arrivals: batch`"),
+        ("rate: 100/s", "rate: 100/s\n    arrivals: uniform\n    batch_sizes: geometric", "`batch_sizes` is of `arrivals: batch`"),
     ],
 )
 def test_what_can_hardly_be_meant_is_a_warning(tmp_path, old, new, what):
