@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sim.telemetry.codes import Outcome, SpanKind
+from sim.telemetry.codes import Outcome, Reason, SpanKind
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
@@ -20,6 +20,7 @@ class Edge:
     calls: int
     attempts: int
     errors: int  # calls that failed or were rejected
+    called_off: int  # by their callers, which is neither good nor bad
     seconds: float  # length of the window
 
     @property
@@ -29,8 +30,8 @@ class Edge:
 
     @property
     def error_share(self) -> float:
-        """Failed and rejected calls of all."""
-        return self.errors / self.calls
+        """Failed and rejected calls of all whose end was waited for."""
+        return self.errors / (self.calls - self.called_off) if self.errors else 0.0
 
     @property
     def amplification(self) -> float:
@@ -47,13 +48,14 @@ def edges(result: RunResult, window: tuple[float, float] | None = None) -> list[
     calls = calls[(calls.start >= start) & (calls.start <= until)]
     many = len(result.names.nodes)
     key = calls.node.astype(np.int64) * many + calls.peer
-    bad = (calls.outcome == Outcome.FAILED) | (calls.outcome == Outcome.REJECTED)
+    off = calls.status == Reason.CANCELLED
+    bad = ((calls.outcome == Outcome.FAILED) | (calls.outcome == Outcome.REJECTED)) & ~off
     found, place = np.unique(key, return_inverse=True)
     count = np.bincount(place, minlength=len(found))
     attempts = np.bincount(place, weights=calls.attempt, minlength=len(found))
-    errors = np.bincount(place, weights=bad, minlength=len(found))
+    errors, called_off = (np.bincount(place, weights=some, minlength=len(found)) for some in (bad, off))
     names = result.names.nodes
     return [
-        Edge(names[code // many], names[code % many], int(count[i]), int(attempts[i]), int(errors[i]), until - start)
+        Edge(names[code // many], names[code % many], int(count[i]), int(attempts[i]), int(errors[i]), int(called_off[i]), until - start)
         for i, code in enumerate(found.tolist())
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.tallies import bin_of, quantiles_over_time
-from sim.telemetry.codes import Outcome, SpanKind
+from sim.telemetry.codes import Outcome, Reason, SpanKind
 
 from .numbers import significant, whole
 
@@ -18,8 +18,8 @@ MOST_EDGES = 120  # the busiest ones
 
 
 def calls_over_time(result: RunResult, edges: Any) -> list[dict[str, Any]]:
-    """For each edge, in each bin between *edges* (seconds): calls begun, how many failed or were refused, how many were
-    degraded (a fallback answered), attempts, p50 and p99 in milliseconds.
+    """For each edge, in each bin between *edges* (seconds): calls begun, how many failed or were refused (not those that their caller
+    called off), how many were degraded (a fallback answered), attempts, p50 and p99 in milliseconds.
 
     Sorted by callers and callees as the run named them. An edge that was never called is not there.
     """
@@ -35,7 +35,8 @@ def calls_over_time(result: RunResult, edges: Any) -> list[dict[str, Any]]:
         return np.bincount(cell, weights=weights, minlength=len(codes) * bins).reshape(len(codes), bins)
 
     begun, attempts = tally(), tally(calls["attempt"])
-    bad = tally((calls["outcome"] == Outcome.FAILED) | (calls["outcome"] == Outcome.REJECTED))
+    failed = (calls["outcome"] == Outcome.FAILED) | (calls["outcome"] == Outcome.REJECTED)
+    bad = tally(failed & (calls["status"] != Reason.CANCELLED))
     took = 1000 * (calls["end"] - calls["start"])
     degraded = tally(calls["outcome"] == Outcome.DEGRADED)
     found = []

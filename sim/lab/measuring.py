@@ -32,7 +32,15 @@ class Calls:
         import numpy as np
 
         low, high = np.searchsorted(self.at, (start, until))
-        return Calls(*(column[low:high] for column in (self.at, self.latency, self.outcome, self.status, self.attempts)))
+        return self._of(slice(low, high))
+
+    @property
+    def wanted(self) -> Calls:
+        """Those that their caller did not call off: how such a call would have ended nobody knows."""
+        return self._of(self.status != Reason.CANCELLED)
+
+    def _of(self, some: Any) -> Calls:
+        return Calls(*(column[some] for column in (self.at, self.latency, self.outcome, self.status, self.attempts)))
 
     def count(self, outcomes: Iterable[int]) -> int:
         """How many ended in one of these ways."""
@@ -137,13 +145,15 @@ def _latency(evidence: Evidence, asked: Asked, start: float, until: float) -> fl
 
 
 def _success(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:
-    calls = evidence.calls(asked.of or "").window(start, until)
+    calls = evidence.calls(asked.of or "").window(start, until).wanted
     return ratio(calls.count((Outcome.OK, Outcome.DEGRADED)), calls.finished)
 
 
 def _errors(evidence: Evidence, asked: Asked, start: float, until: float) -> float | None:
     calls = evidence.calls(asked.of or "").window(start, until)
     wanted = str(asked.status or "")
+    if wanted.upper() != Reason.CANCELLED.name:
+        calls = calls.wanted
     bad = (calls.outcome == Outcome.FAILED) | (calls.outcome == Outcome.REJECTED)
     if wanted.endswith("xx"):
         bad = calls.status // 100 == int(wanted[0])

@@ -112,20 +112,21 @@ def service_figures(spans: Table, before: Account, after: Account, queue_max: in
     }
 
 
-def call_figures(spans: Table, deeds: Deeds, before: CallAccount, after: CallAccount) -> dict[str, Any]:
-    """One entry of `calls`: those that began after the warm-up and have ended, and what policies did in them; `unfinished` are under way.
+def call_figures(spans: Table, deeds: Deeds, before: CallAccount, after: CallAccount, late: int) -> dict[str, Any]:
+    """One entry of `calls`: those that began after the warm-up and have ended, and what policies did in them; `unfinished` have not.
 
     An attempt is the first one of its call, a hedge or a retry, whoever makes it: the caller's own policies or its sidecar. What happens
-    in no call, as a breaker's transitions, counts if it did between the two accounts.
+    in no call, as a breaker's transitions, counts if it did between the two accounts. *late* calls of the warm-up ended after it.
     """
     calls, attempts = len(spans), int(spans.attempt.sum()) if len(spans) else 0
     good = int((spans.outcome <= Outcome.DEGRADED).sum())
+    called_off = int((spans.status == Reason.CANCELLED).sum())  # by their callers: neither good nor bad
     return {
         "calls": calls,
         "attempts": attempts,
-        "unfinished": after.under_way,
+        "unfinished": after.under_way - (before.under_way - late),
         "amplification": ratio(attempts, calls),
-        "success_ratio": ratio(good, calls),
+        "success_ratio": ratio(good, calls - called_off),
         "timeouts": deeds.by_policy("timeout", "timeout") + deeds.by_policy("deadline", "deadline_exceeded"),
         "retries": attempts - int((spans.attempt > 0).sum()) - deeds.hedges,
         "hedges": deeds.hedges,
@@ -152,7 +153,8 @@ def summarise(world: World, loads: Mapping[str, Load], requests: Requests, warmu
         "services": {name: service_figures(served.of(node.index), before.nodes[name], after.nodes[name], queue_peak(world, name))
                      for name, node in world.nodes.items()},
         "calls": {edge.name: call_figures(called.of(node_of(edge.caller), node_of(edge.callee)), counting.deeds(edge),
-                                          before.edges.get(edge.name, NO_CALLS), after.edges[edge.name])
+                                          before.edges.get(edge.name, NO_CALLS), after.edges[edge.name],
+                                          called.late(node_of(edge.caller), node_of(edge.callee)))
                   for edge in world.edges.values()},
         **{f"{word}s": {name: node.figures() for name, node in world.nodes.items() if node.spec.word == word} for word in OWN_FIGURES},
         "sagas": saga_figures(world.recorder.events, warmup),
@@ -185,11 +187,12 @@ class Groups:
         import numpy as np
 
         self._by_edge = kind == SpanKind.CLIENT
-        keys, kept = [np.empty(0, "<u4")], [np.empty(0, list(self.COLUMNS))]
+        keys, kept, late = [np.empty(0, "<u4")], [np.empty(0, list(self.COLUMNS))], [np.empty(0, "<u4")]
         for part in rows.chunks():
-            some = part[(part["kind"] == kind) & (part["start"] >= warmup)]
-            key = some["node"].astype("<u4")
-            keys.append((key << 16) | some["peer"] if self._by_edge else key)
+            mine = part["kind"] == kind
+            some = part[mine & (part["start"] >= warmup)]
+            keys.append(self._keys(some))
+            late.append(self._keys(part[mine & (part["start"] < warmup) & (part["end"] >= warmup)]))
             few = np.empty(len(some), list(self.COLUMNS))
             few["duration"] = some["end"] - some["start"]
             few["status"], few["attempt"], few["outcome"] = some["status"], some["attempt"], some["outcome"]
@@ -199,11 +202,22 @@ class Groups:
         self._columns = columns[order]
         found, firsts = np.unique(key[order], return_index=True)
         self._rows = dict(zip(found.tolist(), map(slice, firsts, [*firsts[1:], len(key)]), strict=True))
+        self._late = dict(zip(*map(np.ndarray.tolist, np.unique(np.concatenate(late), return_counts=True)), strict=True))
+
+    def _keys(self, rows: Any) -> Any:
+        key = rows["node"].astype("<u4")
+        return (key << 16) | rows["peer"] if self._by_edge else key
 
     def of(self, node: int, peer: int = 0) -> Any:
         """The spans of *node*, or of calls from *node* to *peer*, in the order of their ends."""
-        key = (node << 16) | peer if self._by_edge else node
-        return Table(self._columns[self._rows.get(key, NOTHING)])
+        return Table(self._columns[self._rows.get(self._key(node, peer), NOTHING)])
+
+    def late(self, node: int, peer: int = 0) -> int:
+        """How many spans of the warm-up ended after it."""
+        return int(self._late.get(self._key(node, peer), 0))
+
+    def _key(self, node: int, peer: int) -> int:
+        return (node << 16) | peer if self._by_edge else node
 
 
 def queue_peak(world: World, name: str) -> int:

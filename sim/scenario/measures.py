@@ -53,12 +53,12 @@ class Measure:
 
 
 MEASURES: dict[str, Measure] = {
-    "success_ratio": Measure("answered as asked, degraded or not, of those that came to an end; a service's cancelled work is left out",
+    "success_ratio": Measure("answered as asked, degraded or not, of those that came to an end; what its caller has called off is left out",
                              SHARE, ANY),
     "goodput": Measure("answered as asked a second, degraded answers left out", RATE, ANY),
     "throughput": Measure("served a second, well or badly; what was refused is left out", RATE, ANY),
     "offered": Measure("begun a second", RATE, ANY),
-    "error_share": Measure("failed or refused, of those that came to an end; with `status` those of that status alone", SHARE, ANY),
+    "error_share": Measure("failed or refused, of the same ones; with `status` those of that status alone (`cancelled`: what was called off)", SHARE, ANY),
     "latency.mean": Measure("mean time of those that were answered, good or bad; a workload's counts from the intended start", TIME, ANY),
     "latency.max": Measure("longest time", TIME, ANY),
     "latency.p99": Measure("percentile of the times; any number after the p, as p50, p99.9", TIME, ANY),

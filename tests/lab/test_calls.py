@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reports.charts.edges import edges
 from tests.model.small_runs import at, ran, users
 
 ALWAYS_BAD = {"fail": "100%"}
@@ -99,3 +100,24 @@ def test_what_happens_in_no_call_counts_by_its_time():
     bad = {"kind": "http.abort", "target": {"service": "api"}, "schedule": {"at": "0s", "for": "2s"}, "status": 503}
     edge = called({"work": "1ms"}, policies=[breaker], faults=[bad], warmup="1500ms")
     assert edge["policies"]["circuit_breaker.state_transition"] == 2 and edge["breaker"]["opened"] == 0
+
+
+def test_a_call_that_its_caller_called_off_counts_neither_for_nor_against():
+    """Users leave after 50 ms, and the call that was made for them is called off with that: how it would have ended nobody knows."""
+    services = {"api": {"on_caller_gone": "cancel", "uses": {"back": {}}, "endpoints": {"GET /": [{"call": "back GET /"}]}},
+                "back": {"workers": 1000, "endpoints": {"GET /": [{"sleep": {"uniform": {"low": "0ms", "high": "100ms"}}}]}}}
+    checks = [{"measure": measure, "of": "api->back", "at_least": "0%"} for measure in ("success_ratio", "error_share")]
+    result = ran(services, {"users": users("api", timeout="50ms")}, "10s", steady_state=[*checks, {**checks[1], "status": "cancelled"}])
+    back = result.summary["calls"]["api->back"]
+    assert back["success_ratio"] == 1.0 and back["calls"] > 90
+    assert [check["measured"] for check in result.summary["checks"]] == [1.0, 0.0, pytest.approx(0.5, abs=0.2)]
+    edge = next(edge for edge in edges(result) if edge.target == "back")
+    assert edge.error_share == 0 and 30 < edge.called_off < 70
+
+
+def test_calls_of_the_warm_up_are_not_among_the_unfinished():
+    """Three calls never end: one began in the warm-up. Another of the warm-up ended after it."""
+    load = at("1s", "8s", "12s", "13s", to="api")
+    edge = called(HANGING, load, duration="20s", warmup="10s")
+    assert (edge["calls"], edge["unfinished"]) == (0, 2)
+    assert called({"sleep": "5s"}, load, duration="16s", warmup="10s")["unfinished"] == 2
