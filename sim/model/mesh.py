@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sim.model.node import Node
     from sim.model.world import World
 
-REGISTRY = "registry"  # its health checks are let through
+REGISTRY = "registry"  # its health checks are let through, without a certificate: as those of an agent beside the instance
 
 
 class SidecarSpec(Spec):
@@ -117,7 +117,7 @@ def dress(world: World, link: Link) -> None:
     ends = [node.mesh if (node := world.nodes.get(name)) is not None else None for name in (link.source, link.target)]
     link.rules += tuple(_passing(world, mesh, link) for mesh in ends if mesh is not None)
     source, target = ends
-    if target is not None and target.certificates is not None:
+    if target is not None and target.certificates is not None and link.source != REGISTRY:
         link.rules += (_towards(Handshakes(world, target.certificates, source.certificates if source is not None else None)),)
 
 

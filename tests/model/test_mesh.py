@@ -104,6 +104,12 @@ def test_strict_refuses_who_has_no_certificate_and_permissive_lets_him_in():
     assert set(statuses(simulate(meshed("null", MTLS % ", mode: permissive")))) == {"200"}
 
 
+def test_a_registry_finds_a_strict_service_as_well_as_it_is():
+    """Its checks are let through, by a list of callers and without a certificate: nobody who works becomes critical."""
+    result = simulate("registry: {check: {interval: 1s}}" + meshed("{mtls: {}}", "{mtls: {mode: strict}, allow: [front]}"))
+    assert set(statuses(result)) == {"200"} and not events(result, "registry.status")
+
+
 RETRY = "retry: {max_attempts: 3, backoff: {initial: 1ms}, on: [5xx]}"
 FAILING = "[{fail: {share: 100%}}]"
 
