@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,7 +16,8 @@ from sim.faults.nodes import NodeFault
 from sim.faults.system import System
 from sim.model.database import Database, DatabaseSpec
 from sim.model.database_locks import Blocker
-from sim.model.database_server import DatabaseServer
+from sim.model.database_server import TRANSACTION, DatabaseServer
+from sim.model.database_sessions import InSession
 from sim.model.keys import AnyKeys
 from sim.model.messages import Exchange, Response
 from sim.model.station import Hook
@@ -33,7 +34,7 @@ TRIES = 100  # draws for each row that is wanted; where there are fewer rows tha
 
 
 class DbSlow(InstanceFault):
-    """Every statement takes *factor* times as long: a slow disk, a missing index, a neighbour.
+    """Every statement takes *factor* times as long, and *latency* longer, without CPU: a slow disk, a missing index, a neighbour.
 
     `{kind: db.slow, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, factor: 10}`
     """
@@ -41,14 +42,26 @@ class DbSlow(InstanceFault):
     severity: ClassVar[str] = "factor"
     of_kind: ClassVar[str] = "database"
     kind: Literal["db.slow"] = "db.slow"
-    factor: float = Field(gt=0, le=1e6)
+    factor: float = Field(default=1.0, gt=0, le=1e6)
+    latency: Duration = 0.0
 
-    def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        return at.slow(instance, lambda strength: 1 + (self.factor - 1) * strength)
+    @model_validator(mode="after")
+    def _says_how_slow(self) -> DbSlow:
+        if not self.model_fields_set & {"factor", "latency"}:
+            raise invalid(Mistake((), "it does not say how slow", "add `factor: 10`, or `latency: 200ms`"))
+        return self
+
+    @contextmanager
+    def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
+        with (at.slow(instance, lambda strength: 1 + (self.factor - 1) * strength),
+              at.layer(instance, "extra time of statements", lambda strength: self.latency * strength, base=lambda: 0.0,
+                       apply=partial(setattr, instance, "extra"), combine=sum)):
+            yield
 
 
 class DbError(RequestFault):
-    """Statements fail with *status* before anything is done, with *probability*; `read`, `write` or `any` of them.
+    """Statements fail with *status* before anything is done, with *probability*; `read`, `write` or `any` of them, also those of open
+    transactions, which then are rolled back.
 
     `{kind: db.error, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, statement: write, probability: 5%}`
     """
@@ -59,13 +72,25 @@ class DbError(RequestFault):
     status: int = Field(default=500, ge=500, le=599)
 
     def concerns(self, exchange: Exchange) -> bool:
-        return concerns(self.statement, exchange) and super().concerns(exchange)
+        path = exchange.request.path
+        return path != TRANSACTION and self.statement in ("any", path[1:]) and super().concerns(exchange)
+
+    @contextmanager
+    def laid(self, hook: Hook, instance: Instance) -> Iterator[None]:
+        assert isinstance(instance, DatabaseServer), "it was checked to be a database's"
+        with instance.intercepted(hook), instance.statements_through(hook):
+            yield
 
     def spoiler(self, at: Injection) -> Hook:
         def fail(exchange: Exchange, proceed: Callable[[Exchange], None]) -> None:
             database: Database = exchange.instance.node  # type: ignore[assignment]
             database.counts["errors"] += 1
-            exchange.instance.reply(exchange, Response(self.status))
+            failure, body = Response(self.status), exchange.request.body
+            if type(body) is InSession:
+                body.spoiled = failure
+                proceed(exchange)
+            else:
+                exchange.instance.reply(exchange, failure)
 
         return fail
 
@@ -200,8 +225,3 @@ class DbReplicaLag(DatabaseFault):
         with at.layer(database, "lag", lambda strength: self.lag * strength, base=lambda: 0.0,
                       apply=partial(setattr, database, "extra_lag"), combine=sum):
             yield
-
-
-def concerns(statement: Statements, exchange: Exchange) -> bool:
-    """Whether the request is a statement of that sort; a transaction counts as a write."""
-    return statement == "any" or (exchange.request.path == "/read") == (statement == "read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -117,17 +117,21 @@ class RequestFault(Fault):
         with ExitStack() as hooks:
             hook = self._hook(at)
             for instance in chosen:
-                hooks.enter_context(instance.intercepted(hook))
+                hooks.enter_context(self.laid(hook, instance))
             if self.target.mode == "all":
                 at.targets[:] = [self.target.link or self.target.text()] if chosen else []
 
                 def join(new: Instance) -> None:
                     if self._fits(new):
                         at.targets[:] = [self.target.link or self.target.text()]
-                        hooks.enter_context(new.intercepted(hook))
+                        hooks.enter_context(self.laid(hook, new))
 
                 hooks.enter_context(at.world.each_new_instance(join))
             yield
+
+    def laid(self, hook: Hook, instance: Instance) -> AbstractContextManager[None]:
+        """Let *hook* have what comes to *instance* while the block lasts."""
+        return instance.intercepted(hook)
 
     def concerns(self, exchange: Exchange) -> bool:
         """Whether the request is among those that chance picks from."""

@@ -10,7 +10,7 @@ With `cpu` the statements at work share cores; with `scaling` they are in each o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sim.model.world import World
 
 LOCK_WAIT = 50.0  # seconds; InnoDB's innodb_lock_wait_timeout
+SESSION_WAIT = 10.0  # seconds; MariaDB MaxScale's causal_reads_timeout
 LOOK = 1.0  # seconds between two looks at the primary, as Redis' Sentinel pings
 ENTRY = Request("POST", "/log")  # what goes from a primary to its replicas, as the network sees it
 
@@ -59,8 +60,9 @@ class DatabaseSpec(NodeSpec):
     """Statements take *query* (or what a step says); *connections* run at once. A share *error_rate* of them fails.
 
     With *replicas*, writes go to the first instance, and reads to the others, or as *reads* says. Each write is at a replica *replica_lag*
-    later; what faults do to messages between instances of the database comes on top. *synchronous*: a write is answered when one replica
-    has it. Locks: who waits longer than *lock_wait_timeout* fails; a deadlock is found at once, or by that timeout.
+    later; what faults do to messages between instances of the database comes on top. A session's read that a replica is not far enough
+    for goes to the primary after *session_wait*. *synchronous*: a write is answered when one replica has it. Locks: who waits longer than
+    *lock_wait_timeout* fails; a deadlock is found at once, or by that timeout.
     """
 
     word: ClassVar[str] = "database"
@@ -74,6 +76,7 @@ class DatabaseSpec(NodeSpec):
     replicas: int = Field(default=0, ge=0, le=100)
     replica_lag: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.0))
     reads: Literal["primary", "replicas", "any"] = "replicas"
+    session_wait: PositiveDuration = SESSION_WAIT
     synchronous: bool = False
     failover: FailoverSpec | None = None
     lock_wait_timeout: PositiveDuration = LOCK_WAIT
@@ -205,6 +208,14 @@ class Database(Node):
         if known is None or known[0] != instance.process:
             known = self._own[instance] = instance.process, {}
         return known[1]
+
+    def learned(self, instance: Instance, keys: Iterable[str | None], position: int) -> None:
+        """The process of *instance* knows that what it has written to the rows *keys* is in the log, up to *position*."""
+        if not self.replicated:
+            return
+        own = self.own_writes(instance)
+        for key in (*keys, None):
+            own[key] = max(own.get(key, 0), position)
 
     # writes
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from asyncio import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import ConnectFailed
 from sim.model.database_copies import Copy, Entry
 from sim.model.database_locks import Deadlock, LockTable, LockTimeout
-from sim.model.database_sessions import WRITE, Session
+from sim.model.database_sessions import READ, WRITE, Session
 from sim.model.health import is_check
 from sim.model.instance import Instance
 from sim.model.messages import Exchange, Response
@@ -20,19 +21,27 @@ from sim.model.tables import Failed, Statement
 from sim.telemetry.codes import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterator
 
     from sim.model.database import Database
     from sim.model.node import Handler
+    from sim.model.station import Hook
     from sim.model.versions import VersionSpec
     from sim.model.world import World
 
-TRANSACTION = "/transaction"
+TRANSACTION, STATEMENTS = "/transaction", (READ, WRITE)
 GOOD, WRONG = Response(200), Response(500)
 TOO_LONG = Response(503, reason=int(Reason.LOCK_TIMEOUT), body="lock wait timeout exceeded")
 VICTIM = Response(503, reason=int(Reason.DEADLOCK), body="deadlock")
 TAKES_NO_WRITES = Response(503, reason=int(Reason.READ_ONLY), body="read-only")
 UNCONFIRMED = Response(503, body="no replica had it when another server became the primary")
+
+
+class Behind:
+    """The body of the answer to a session's read for which the replica is not far enough: nothing was read."""
+
+
+BEHIND = Behind()
 
 
 class Ask:
@@ -57,6 +66,8 @@ class DatabaseServer(Instance):
         self.locks = LockTable(world.loop, spec.lock_wait_timeout, spec.deadlock_detection)
         self.copy = Copy(self, world.loop, node.lag, lambda: node.way_to(self), lambda: node.primary.up)
         self.sessions: dict[Session, None] = {}
+        self.extra = 0.0  # seconds that each statement takes longer; for faults
+        self._inside: tuple[Hook, ...] = ()  # who has the statements of open transactions before they do
         self._unconfirmed: dict[Future[bool], None] = {}  # of writes that wait for a replica
         super().__init__(world, node, number, zone, version)
         if spec.scaling is not None:
@@ -73,10 +84,25 @@ class DatabaseServer(Instance):
         if self.pause_now is not None:
             self.pause_now.hold(exchange, partial(self.hear, exchange))
         elif self.up:
-            exchange.request.body.session.deliver(exchange)
+            self._deliver(self._inside if exchange.request.path in STATEMENTS else (), exchange)
         else:
             self.refused += 1
             self.fail(exchange, ConnectFailed(f"{self.name} refuses connections"))
+
+    def _deliver(self, hooks: tuple[Hook, ...], exchange: Exchange) -> None:
+        if hooks:
+            hooks[0](exchange, partial(self._deliver, hooks[1:]))
+        else:
+            exchange.request.body.session.deliver(exchange)
+
+    @contextmanager
+    def statements_through(self, hook: Hook) -> Iterator[None]:
+        """Let *hook(exchange, proceed)* have each statement of an open transaction while the block lasts; the last has it first."""
+        self._inside = (hook, *self._inside)
+        try:
+            yield
+        finally:
+            self._inside = tuple(other for other in self._inside if other is not hook)
 
     @property
     def answers(self) -> bool:
@@ -126,7 +152,12 @@ class DatabaseServer(Instance):
     def _work(self, body: Any) -> Awaitable[None]:
         """Take the time that a statement takes."""
         time: float | None = body if body is None or type(body) is float else body.time
-        return self.work(self._draw() if time is None else time)
+        seconds = self._draw() if time is None else time
+        return self._work_late(seconds) if self.extra else self.work(seconds)
+
+    async def _work_late(self, seconds: float) -> None:
+        await self.loop.sleep(self.extra)
+        await self.work(seconds)
 
     def _goes_wrong(self) -> bool:
         share = self.node.spec.error_rate
@@ -140,14 +171,24 @@ class DatabaseServer(Instance):
         node.counts["reads"] += 1
         if self.locks.blockers and (refusal := await self._lock(exchange, exchange.request.key, writes=False)) is not None:
             return refusal
-        if type(body) is Ask and body.waits and body.own > self.copy.applied:
-            await self.copy.reached(body.own)
+        if type(body) is Ask and body.waits and body.own > self.copy.applied and not await self._has_caught_up(body.own):
+            explain(self.recorder, exchange.span, f"it had not got what its caller has written within {node.spec.session_wait:g} s")
+            return Response(200, BEHIND)
         await self._work(body)
         if self._goes_wrong():
             return WRONG
         if not self.is_primary:
             return self._read_copy(exchange)
         return Response(200, body.execute(node.tables_at(self))) if type(body) is Statement else GOOD
+
+    async def _has_caught_up(self, position: int) -> bool:
+        """Wait until what was written up to *position* is here; False if that takes too long."""
+        come = self.copy.reached(position)
+        timer = self.loop.call_at(self.loop.time() + self.node.spec.session_wait, _give_up, come)
+        try:
+            return await come
+        finally:
+            timer.cancel()
 
     def _read_copy(self, exchange: Exchange) -> Response:
         """A read at a server that may not have got everything yet. What service code reads is compared with what stands at the primary."""
@@ -186,7 +227,7 @@ class DatabaseServer(Instance):
         tables = self.node.tables_at(self)
         result = body.execute(tables)
         if type(result) is not Failed:
-            self.log(key, tables)
+            body.position = self.log(key if body.row is None else body.row, tables)
             self.node.look_at_projections(tables)
         return result
 
@@ -259,3 +300,8 @@ class DatabaseServer(Instance):
             return None if await come else UNCONFIRMED
         finally:
             del self._unconfirmed[come]
+
+
+def _give_up(come: Future[bool]) -> None:
+    if not come.done():
+        come.set_result(False)

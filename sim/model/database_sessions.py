@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sim.model.messages import Exchange, Response
 from sim.model.network import FIRST_RTO, LAST_RTO, LOST, LinkFailed
@@ -35,12 +35,22 @@ class Plan:
 
 
 class InSession:
-    """The body of a request that belongs to an open transaction; *time* (seconds) and *wants_lock* are of a statement."""
+    """The body of a request that belongs to an open transaction; *time* (seconds) and *wants_lock* are of a statement, and *spoiled* is
+    what a fault has it come to."""
 
-    __slots__ = ("session", "time", "wants_lock")
+    __slots__ = ("session", "spoiled", "time", "wants_lock")
 
     def __init__(self, session: Session, time: float | None = None, wants_lock: bool = False) -> None:
         self.session, self.time, self.wants_lock = session, time, wants_lock
+        self.spoiled: Response | None = None
+
+
+class Committed(NamedTuple):
+    """The body of the answer to a transaction that was committed: the rows that it has written (None: not known which), and how far in
+    the log that is."""
+
+    keys: list[str | None]
+    position: int
 
 
 class Session:
@@ -140,7 +150,7 @@ class Session:
         began, response = server.env._now, ABORTED
         is_write, body = request.path == WRITE, request.body
         try:
-            response = await server.locked(self, request.key, body, is_write or body.wants_lock)
+            response = body.spoiled or await server.locked(self, request.key, body, is_write or body.wants_lock)
             if response.status < 400:
                 self._note(request.key, is_write)
             return response
@@ -165,13 +175,14 @@ class Session:
         server = self.server
         if self.writes and (refusal := server.refusal()) is not None:
             return refusal
+        position = 0
         for key in self.writes:
-            server.log(key)
+            position = server.log(key)
         self.committed = True
         if self.writes and (failure := await server.unconfirmed()) is not None:
             self.committed = False  # what it had written is lost
             return failure
-        return Response(200, server.node.position)
+        return Response(200, Committed(self.writes, position))
 
     def _close(self) -> None:
         self.open = False

@@ -130,13 +130,18 @@ class Failed(NamedTuple):
 
 
 class Statement(Generic[T]):
-    """What service code sends to a database: *run*, which takes *time* seconds, or as long as the database says."""
+    """What service code sends to a database: *run*, which takes *time* seconds, or as long as the database says.
 
-    __slots__ = ("run", "time")
+    It may say which *row* it writes, and then locks none. Where it has written the database sets its *position* in the log.
+    """
 
-    def __init__(self, run: Callable[[Tables], T], time: float | None = None) -> None:
+    __slots__ = ("position", "row", "run", "time")
+
+    def __init__(self, run: Callable[[Tables], T], time: float | None = None, row: str | None = None) -> None:
         self.run = run
         self.time = time
+        self.row = row
+        self.position = 0
 
     def execute(self, tables: Tables) -> T | Failed:
         """The statement's result; called by the database."""

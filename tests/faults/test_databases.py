@@ -7,6 +7,7 @@ import pytest
 from sim.errors import InvalidInput
 from sim.lab.run import run
 from sim.scenario.scenario import Scenario
+from sim.telemetry.codes import SpanKind
 
 DB = {"service": "db"}
 
@@ -95,14 +96,48 @@ def transacting(*faults, rows=1_000_000):
 
 
 def test_faults_of_requests_meet_a_transaction_as_it_begins_and_leave_its_connection_alone():
-    """A delay of 5 ms is added once, not for each statement, and what was begun is committed; an error rolls nothing back."""
+    """A delay of 5 ms is added once, not for each statement, and what was begun is committed."""
     calm, delayed = transacting(), transacting({"kind": "http.delay", "delay": "5ms"})
     assert figures(delayed)["commits"] == figures(calm)["commits"] == figures(calm)["transactions"]
     assert delayed.requests.latency.max() - calm.requests.latency.max() == pytest.approx(0.005)
-    failing = transacting({"kind": "db.error", "probability": "50%"})
-    assert figures(failing)["errors"] == failing.summary["requests"]["failed"] > 0
-    assert figures(failing)["commits"] == figures(failing)["transactions"] == pytest.approx(320 - 40, abs=12)
-    assert failing.summary["requests"]["failed"] == figures(calm)["commits"] - figures(failing)["commits"]
+
+
+@pytest.mark.parametrize(("statement", "share"), [("any", 0.75), ("write", 0.75), ("read", 0.0)])
+def test_an_error_of_a_statement_rolls_its_transaction_back(statement, share):
+    """Each of the two writes fails with 50 %: a quarter of the transactions is committed, and all of them had begun."""
+    calm, failing = transacting(), transacting({"kind": "db.error", "probability": "50%", "statement": statement})
+    counts = figures(failing)
+    assert counts["transactions"] == figures(calm)["transactions"] and counts["commits"] + counts["rollbacks"] == counts["transactions"]
+    assert counts["rollbacks"] == counts["errors"] == failing.summary["requests"]["failed"] == pytest.approx(80 * share, abs=12)
+    inside = failing.spans.of(SpanKind.INTERNAL)
+    assert sum(status == 500 for status in inside.status.tolist()) == counts["errors"]
+    late = failing.requests[failing.requests.intended > 8.1]
+    assert (late.outcome == 0).all()
+
+
+@pytest.mark.parametrize(("fault", "slower"), [
+    ({"latency": "200ms"}, 0.4), ({"factor": 3}, 2 * 0.004), ({"factor": 3, "latency": "100ms"}, 2 * (0.1 + 0.004))])
+def test_slow_statements_take_a_factor_or_a_latency_more(fault, slower):
+    """Each of the two statements of a transaction, which take 2 ms, and as much as before when the fault is over."""
+    calm, slow = (transacting(*faults).requests for faults in ([], [{"kind": "db.slow", **fault}]))
+    during = (slow.intended > 4.05) & (slow.intended < 7.5)
+    assert (slow.latency - calm.latency)[during] == pytest.approx(slower)
+    assert (slow.latency - calm.latency)[slow.intended > 8.1] == pytest.approx(0)
+
+
+def test_two_latencies_of_statements_add_and_follow_a_ramp():
+    """100 and 50 ms are 150; halfway up a ramp of 4 s half of 100 ms is there."""
+    calm = transacting().requests
+    both = transacting({"kind": "db.slow", "latency": "100ms"}, {"kind": "db.slow", "name": "more", "latency": "50ms"}).requests
+    assert (both.latency - calm.latency)[(both.intended > 4.05) & (both.intended < 7.5)] == pytest.approx(0.3)
+    rising = transacting({"kind": "db.slow", "latency": "100ms", "ramp": {"up": "4s"}}).requests
+    assert (rising.latency - calm.latency)[(rising.intended > 5.95) & (rising.intended < 6.05)] == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_slowness_that_is_none_is_refused():
+    """Neither a factor nor a latency: a mistake, with the cure."""
+    with pytest.raises(ValueError, match="it does not say how slow"):
+        transacting({"kind": "db.slow"})
 
 
 @pytest.mark.parametrize("fault", [
