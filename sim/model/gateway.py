@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,7 @@ from sim.model.node import Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, compile_pattern, is_pattern
 from sim.model.spans import explain
 from sim.model.steps import CallTarget
-from sim.names import UrlPath
+from sim.names import Shape, UrlPath
 from sim.resilience.policies import AnyPolicy
 from sim.resilience.policy import PolicySpec
 from sim.spec import Spec, did_you_mean
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sim.model.world import World
 
 CACHED = 50_000  # looked-up paths that are remembered
+PREFIX = Shape("the beginning of paths, without a '/' at its end, or nothing", "(/.*[^/])?", lambda text: f"/{text.strip('/') or 'api'}")
 
 
 class RouteSpec(Spec):
@@ -62,6 +63,8 @@ class RouteSpec(Spec):
         wrong = []
         if sum(way is not None for way in (self.to, self.split, self.compose)) != 1:
             wrong.append(Mistake((), "a route needs one of `to`, `split` and `compose`", "write where it goes: `to: orders`"))
+        if self.compose == {}:
+            wrong.append(Mistake(("compose",), "there is nothing to put together", "write `compose: {orders: GET orders/mine}`"))
         for index, method in enumerate(self.methods):
             if method not in METHODS:
                 wrong.append(Mistake(("methods", index), f"unknown method {method!r}", did_you_mean(method.upper(), METHODS)))
@@ -105,7 +108,7 @@ class GatewaySpec(NodeSpec):
     auth: AuthSpec | None = None
     rate_limit: GatewayRateLimitSpec | None = None
     max_request_size: Size | None = None  # checked before all else; None: any size
-    strip_prefix: str = "/api"  # taken off the path before it goes to a service that does not listen on the whole of it
+    strip_prefix: Annotated[str, PREFIX] = "/api"  # taken off the path before it goes to a service that does not listen on the whole of it
     routes: list[RouteSpec] = []
 
     @model_validator(mode="after")
@@ -121,6 +124,8 @@ class GatewaySpec(NodeSpec):
         if self.auth is None and "auth" in self.middleware:
             wrong += [Mistake(loc, "nobody has a token that is known here", "add `auth: {tokens: {demo-token: shopper}}` to the gateway")
                       for loc in asked["auth"]]
+        wrong += [Mistake(("middleware", index), f"`{name}` is in this list twice", "take one of them out")
+                  for index, name in enumerate(self.middleware) if name in self.middleware[:index]]
         wrong += self._never_reached()
         if wrong:
             raise invalid(*wrong)

@@ -37,11 +37,16 @@ class CheckSpec(Spec):
 
     @model_validator(mode="after")
     def _ask_or_be_told(self) -> CheckSpec:
+        wrong = []
         if self.ttl is not None:
-            wrong = [name for name in ("path", "interval", "timeout") if name in self.written()]
-            if wrong:
-                raise invalid(*(Mistake((name,), f"`{name}` is of checks that ask, and with `ttl` the instance tells",
-                                        "leave one of them out", at_key=True) for name in wrong))
+            wrong = [Mistake((name,), f"`{name}` is of checks that ask, and with `ttl` the instance tells", "leave one of them out",
+                             at_key=True) for name in type(self).model_fields if name in self.written() - {"ttl"}]
+        elif (self.failures_before_warning or 0) > self.failures_before_critical:
+            what = f"{self.failures_before_critical} failures are critical before they are a warning"
+            cure = "make it smaller than `failures_before_critical`, or leave it out"
+            wrong = [Mistake(("failures_before_warning",), what, cure, at_key=True)]
+        if wrong:
+            raise invalid(*wrong)
         return self
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.distributions import Constant, TimeDistribution
+from sim.mistakes import Mistake, invalid
 from sim.model.node import NodeSpec
 from sim.model.registration import CheckSpec
 from sim.units import PositiveDuration
@@ -37,6 +38,19 @@ class RegistrySpec(NodeSpec):
     wait: PositiveDuration = 300.0  # how long a query of a watch waits for news
     latency: TimeDistribution = Field(default_factory=lambda: Constant.model_construct(value=0.0005))  # of an operation
     services: list[str] | None = None  # who is found by it; None: all services, gateways and external parties
+
+    @model_validator(mode="after")
+    def _all_is_used(self) -> RegistrySpec:
+        wrong, written = [], self.written()
+        if "wait" in written and self.client_cache is not None:
+            wrong.append(Mistake(("wait",), "`wait` is of watches, and with `client_cache` callers ask that often", "leave one of them out",
+                                 at_key=True))
+        if "reap_interval" in written and self.deregister_critical_after is None:
+            wrong.append(Mistake(("reap_interval",), "nobody is ever struck off without `deregister_critical_after`",
+                                 "add `deregister_critical_after: 1m`", at_key=True))
+        if wrong:
+            raise invalid(*wrong)
+        return self
 
     def covers(self, name: str, kind: str) -> bool:
         """Callers find the service *name* by the registry."""

@@ -87,8 +87,9 @@ class GrpcTransport(Transport):
 
     def __init__(self, client: Client, use: UseSpec) -> None:
         super().__init__(client, use.connection or (ConnectionSpec() if use.keepalive is not None else None))
-        self.largest = use.max_message_size or LARGEST  # that this side takes
-        self.largest_there = client.node.spec.largest_message() or LARGEST
+        self.largest = LARGEST if use.max_message_size is None else use.max_message_size  # that this side takes
+        there = client.node.spec.largest_message()
+        self.largest_there = LARGEST if there is None else there
         self.keepalive = use.keepalive
         self.connections: dict[Instance, Connection] = {}
         self._ping_after = use.keepalive.time if use.keepalive is not None else inf

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from sim.mistakes import Mistake
+from sim.mistakes import Mistake, invalid
 from sim.spec import Spec
 from sim.units import Duration, PositiveDuration
 
@@ -34,6 +34,18 @@ class ConnectionSpec(Spec):
     pinned: bool = False
     max_streams: int = Field(default=100, ge=1)
     max_age: PositiveDuration | None = None
+
+    @model_validator(mode="after")
+    def _all_is_used(self) -> ConnectionSpec:
+        wrong = []
+        if not self.tls and "handshake" in self.written():
+            wrong.append(Mistake(("handshake",), "`handshake` is of TLS, which these connections lack", "add `tls: true`", at_key=True))
+        if self.max_connections is None and self.pool_timeout is not None:
+            wrong.append(Mistake(("pool_timeout",), "nobody waits for a connection where there are as many as it takes",
+                                 "add `max_connections: 10`", at_key=True))
+        if wrong:
+            raise invalid(*wrong)
+        return self
 
 
 class KeepaliveSpec(Spec):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.health import PATH as HEALTH
 from sim.model.node import NodeSpec
+from sim.model.paths import Target
 from sim.model.registry_spec import RegistrySpec
 from sim.scenario.scenario import Scenario
 
@@ -73,6 +74,23 @@ def _wrong_tag(scenario: Scenario, callee: str, tag: str, loc: Loc) -> Iterator[
     if tag not in known:
         cure = did_you_mean(tag, known) if known else f"give {callee!r} `registration: {{tags: [{tag}]}}`"
         yield Mistake(loc, f"no instance of {callee!r} ever has the tag {tag!r}", cure)
+
+
+def doubtful_discovery(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
+    """Health that is asked for where nobody answers: who is checked so becomes critical, and nobody calls it any more."""
+    registry = scenario.registry
+    if registry is None:
+        return
+    deaf: dict[Loc, list[str]] = {}
+    for name, spec in scenario.services.items():
+        own = spec.registration.check if spec.registration is not None else None
+        check = own or registry.check
+        if registry.covers(name, spec.word) and check.ttl is None and directory.find(Target(name, "GET", check.path)) is None:
+            place: Loc = ("services", name, "registration") if own is not None else ("registry",)
+            deaf.setdefault((*place, "check", "path"), []).append(name)
+    for loc, names in deaf.items():
+        yield Mistake(loc, f"checks of {' and '.join(map(repr, names))} ask here, where nobody answers: all become critical",
+                      f"write `path: {HEALTH}`, which everybody answers, or add such an endpoint")
 
 
 def tags_of(scenario: Scenario, name: str) -> list[str]:

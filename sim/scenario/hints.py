@@ -16,6 +16,7 @@ from sim.units import format_duration
 from sim.workload.open_load import OpenSpec
 
 from .calls import Directory
+from .discovery import doubtful_discovery
 from .flow import Flow, workers
 from .platform import doubtful_platform
 from .walk import written
@@ -61,6 +62,7 @@ def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     yield from _overload(scenario, flow)
     yield from _no_zones(scenario)
     yield from _no_batches(scenario)
+    yield from doubtful_discovery(scenario, flow.directory)
     yield from doubtful_platform(scenario)
 
 

@@ -67,9 +67,11 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
         tls = mesh.mtls
         if tls is not None and tls.mode == "strict":
             bare = [caller for caller, other in callers.items() if other.mesh is None or other.mesh.mtls is None]
-            if bare:
-                yield Mistake(("services", name, "mesh", "mtls"), f"{_and(bare)} cannot connect: no certificate",
-                              f"unless that is the point: give {_either(bare)} `mesh: {{mtls: {{}}}}`", at_key=True)
+            users = [user for user, load in scenario.workloads.items() if load.to == name]
+            if bare or users:
+                cure = f"give {_and(bare)} `mesh: {{mtls: {{}}}}`" if bare else "write `mode: permissive`"
+                yield Mistake(("services", name, "mesh", "mtls"), f"{_and([*bare, *users])} cannot connect: no certificate",
+                              f"unless that is the point: {cure}", at_key=True)
         if tls is not None and not tls.rotate and tls.valid_for - tls.age < scenario.duration:
             yield Mistake(("services", name, "mesh", "mtls"), "the certificates expire within the run, and nobody renews them",
                           "unless that is the point: `rotate: true`", at_key=True)

@@ -87,6 +87,7 @@ def test_a_message_beyond_the_limit_is_resource_exhausted_in_either_direction():
         assert lab.ask(generous, path="/big").status == 200
         assert lab.ask(generous, size=5 * 2**20).status == 429
         assert lab.ask(lab.client("vast", **GRPC), size=5 * 2**20).status == 200
+        assert lab.ask(lab.client("vast", "third", **GRPC, max_message_size="0B"), path="/").status == 429
 
 
 def test_codes_and_statuses_stand_for_each_other():
