@@ -17,11 +17,11 @@ from contextvars import Context
 from heapq import heappop
 from itertools import count
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 import simpy
 
-from sim.kernel.problems import Deadlock, SimulationError, source_name
+from sim.kernel.problems import Deadlock, Failure, SimulationError, failing_task, source_name
 from sim.kernel.refused import refuse
 from sim.kernel.schedule import Schedule
 from sim.kernel.tasks import InOrder, NumberedTask, complete_in_order
@@ -37,8 +37,9 @@ GRACE = 60.0  # simulated seconds that cancelled tasks have for their cleaning u
 class SimLoop(Schedule):
     """An asyncio loop on simulated time, in seconds from *start*. *seed* is only named in error messages.
 
-    An error that nobody handles ends the run as a SimulationError, unless a handler of the user's own was set; when nothing
-    is scheduled any more and the run is not over, it ends as a Deadlock.
+    An error that nobody handles ends the run as a SimulationError, unless a handler of the user's own was set, or the code in which it
+    came up has an owner (*owner_of* gives that of a coroutine or callback, in the context that is to run it): then it is kept for
+    `take_failures`. When nothing is scheduled any more and the run is not over, it ends as a Deadlock.
 
     >>> with SimLoop(seed=1) as loop:
     ...     loop.run_until_complete(asyncio.sleep(3600, "costs nothing"))
@@ -52,7 +53,9 @@ class SimLoop(Schedule):
         self.seed = seed
         self._failure: SimulationError | None = None
         self._kept: dict[int, NumberedTask] = {}  # by number: asyncio itself holds its tasks only weakly
-        self._failed: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()  # when each failed, in seconds
+        self._failed: WeakValueDictionary[int, NumberedTask] = WeakValueDictionary()  # by number, in the order of their failures
+        self._failures: list[Failure] = []
+        self.owner_of: Callable[[Any], Any] | None = None
         self._task_numbers = count(1)
         self._asyncgens = InOrder()
         self._until = FOREVER
@@ -148,11 +151,21 @@ class SimLoop(Schedule):
                         env._now = now = when
                     self._run_simpy(event)
                 event = callback = None  # a task that failed and that nothing else holds is found now, not with the next event
-        except (SystemExit, KeyboardInterrupt, Deadlock, SimulationError):
+        except (KeyboardInterrupt, Deadlock, SimulationError):
             raise
         except BaseException as error:
             source = event if isinstance(event, simpy.Event) else callback
-            self.call_exception_handler({"message": f"unhandled error in {source_name(source)}", "exception": error, "source": source})
+            context = event.context if type(event) is Timer else None
+            if isinstance(error, SystemExit):
+                if self._owner(source, context) is None:
+                    raise
+                if isinstance(getattr(source, "__self__", None), asyncio.Task):
+                    return  # the task has failed with it, and that is told
+            found = {"message": f"unhandled error in {source_name(source)}", "exception": error, "source": source}
+            if context is None:
+                self.call_exception_handler(found)
+            else:
+                context.run(self.call_exception_handler, found)
         finally:
             self.steps += steps
 
@@ -176,7 +189,9 @@ class SimLoop(Schedule):
             return
         error = context.get("exception") or RuntimeError(context.get("message", "unknown"))
         source = context.get("task") or context.get("future") or context.get("source")
-        at = self._failed.get(source, self.env._now) if isinstance(source, asyncio.Task) else self.env._now
+        if self._keep(failing_task(source), error):
+            return
+        at = getattr(source, "failed", self.env._now)
         if self._failure is None and not self.is_closed():
             self._failure = SimulationError(error, at, source_name(source), self.seed)
             self._failure.__cause__ = error
@@ -188,9 +203,34 @@ class SimLoop(Schedule):
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        for task, at in list(self._failed.items()):
-            if task._log_traceback and (error := task.exception()) is not None:
-                raise SimulationError(error, at, task.get_name(), self.seed) from error
+        for task in list(self._failed.values()):
+            if task.owner is None and task._log_traceback and (error := task.exception()) is not None:
+                raise SimulationError(error, task.failed, task.get_name(), self.seed) from error
+
+    def take_failures(self, *, held: bool) -> list[Failure]:
+        """Errors that nobody handled in code that has an owner, in the order in which they came up, and each of them once.
+
+        Who awaits a task later handles its error, so that it counts once nobody can any more; those of tasks that are still *held* by
+        someone count too where nothing runs from here on. So it is the same whenever Python collects its garbage.
+        """
+        for task in list(self._failed.values()) if held else ():
+            if task.owner is not None and task._log_traceback and (error := task.exception()) is not None:
+                self._keep(task, error)
+        failures, self._failures = self._failures, []
+        return sorted(failures, key=lambda failure: failure[:2])
+
+    def _keep(self, source: Any, error: BaseException) -> bool:
+        """Keep the *error* for the owner of *source*, if it has one."""
+        owner = self._owner(source)
+        if owner is not None:
+            at = getattr(source, "failed", self.env._now)
+            self._failures.append(Failure(at, getattr(source, "number", 0), owner, f"{type(error).__name__}: {error}"))
+        return owner is not None
+
+    def _owner(self, source: Any, context: Context | None = None) -> Any:
+        if self.owner_of is None or type(source) is NumberedTask:
+            return getattr(source, "owner", None)
+        return self.owner_of(source) if context is None else context.run(self.owner_of, source)
 
     # tasks
 
@@ -200,15 +240,21 @@ class SimLoop(Schedule):
             return super().create_task(coro, name=name, context=context)
         task = new_task(NumberedTask)
         task.number = number = next(self._task_numbers)
+        task.owner = None if self.owner_of is None else self._owner(coro, context)
         init_task(task, coro, loop=self, name=name or f"Task-{number}", context=context)
         self._kept[number] = task
         task.add_done_callback(self._forget)
         return task
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        del self._kept[task.number]  # type: ignore[attr-defined]
+    def _forget(self, task: NumberedTask) -> None:
+        del self._kept[task.number]
         if task._log_traceback:  # it failed, and so far nobody has asked why
-            self._failed[task] = self.env._now
+            task.failed = self.env._now
+            self._failed[task.number] = task
+
+    def running(self) -> list[NumberedTask]:
+        """The tasks that are not done, in the order in which they were started; without those of `spawn`."""
+        return [task for task in self._kept.values() if not task.done()]
 
     def spawn(self, coro: Coroutine[Any, Any, T], name: str, context: Context | None = None) -> asyncio.Task[T]:
         """A task that its caller keeps a reference to: `create_task` without the book-keeping."""
@@ -226,7 +272,10 @@ class SimLoop(Schedule):
             future.set_result(func(*args))
         except Exception as error:
             future.set_exception(error)
-        return future
+        try:
+            return future
+        finally:
+            del future  # its error refers to this frame: together they would be garbage, found by the collector whenever it comes
 
     # SimPy and asyncio side by side
 
@@ -270,7 +319,7 @@ class SimLoop(Schedule):
         self._failure = None
         self._queue.clear()
         for _ in range(3):  # a task that is cancelled may start others
-            left: list[asyncio.Task[Any]] = [task for task in self._kept.values() if not task.done()]
+            left: list[asyncio.Task[Any]] = list(self.running())
             left += sorted(asyncio.all_tasks(self) - set(left), key=asyncio.Task.get_name)
             if not left:
                 break

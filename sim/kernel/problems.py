@@ -12,9 +12,18 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 _ASYNCIO = os.path.dirname(asyncio.__file__)
+
+
+class Failure(NamedTuple):
+    """An error that nobody handled, in code that has an *owner*: when it came up (seconds), of which task (0: a callback), and its text."""
+
+    at: float
+    task: int
+    owner: Any
+    error: str
 
 
 class SimulationError(RuntimeError):
@@ -40,6 +49,11 @@ class NotSimulated(RuntimeError):
 
     def __init__(self, what: str, cure: str) -> None:
         super().__init__(f"{what} is not part of a simulation: {cure}")
+
+
+def failing_task(source: Any) -> Any:
+    """The task in which the error came up that *source* had: itself, or of what `gather` has put together the first that failed."""
+    return next((child for child in getattr(source, "_children", ()) if hasattr(child, "failed")), source)
 
 
 def source_name(source: Any) -> str:

@@ -17,10 +17,13 @@ from weakref import WeakKeyDictionary
 
 
 class NumberedTask(asyncio.Task[Any]):
-    """A task whose hash is *number*, its place in the order of the loop's tasks."""
+    """A task whose hash is *number*, its place in the order of the loop's tasks. *owner* is whose it is, None for nobody's in particular;
+    *failed* is when it failed, in seconds, where nobody has asked yet why."""
 
-    __slots__ = ("number",)
+    __slots__ = ("failed", "number", "owner")
     number: int
+    owner: Any
+    failed: float
 
     def __hash__(self) -> int:
         return self.number

@@ -50,6 +50,7 @@ class Session:
         """Seal the recorder, check the books, and reckon. Where the run was cut short, *verdict* says how and *stopped* by what."""
         world, scenario, now = self.world, self.scenario, self.loop.time()
         warnings = self.driver.warn()
+        world.tell_failures(held=True)
         closing = books(world, self.loads)
         for load in self.loads.values():
             load.record_unfinished()

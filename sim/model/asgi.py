@@ -28,6 +28,7 @@ from sim.model.node import Handler, Node
 from sim.model.paths import plain_path
 from sim.model.place import PLACE, Place
 from sim.model.spans import annotate, error_attributes
+from sim.model.whose import end_tasks
 
 if TYPE_CHECKING:
     from sim.model.service import ServiceSpec
@@ -92,7 +93,7 @@ class AsgiService(Node):
 
     def killed(self, instance: Instance) -> None:
         """Its process is gone."""
-        self.processes[instance].end()
+        end_tasks(instance)
 
     def drained(self, instance: Instance) -> None:
         """Its last request is answered: let the app shut down, then end it."""
@@ -163,7 +164,6 @@ class Process:
 
     def __init__(self, instance: Instance, app: App) -> None:
         self.instance, self.app = instance, app
-        self.tasks: dict[asyncio.Task[Any], None] = {}
         self.serving: dict[asyncio.Task[Any], None] = {}  # those that serve requests, also after the answer
         self.state: dict[str, Any] = {}
         self.lifespan = Lifespan(self)
@@ -171,15 +171,7 @@ class Process:
     def spawn(self, job: Coroutine[Any, Any, Any], context: Context | None = None) -> asyncio.Task[Any]:
         """Run *job* as long as the process lives."""
         context = self.instance.context() if context is None else context
-        task = self.instance.loop.create_task(job, name=f"{self.instance.name} app", context=context)
-        self.tasks[task] = None
-        task.add_done_callback(lambda done: self.tasks.pop(done, None))
-        return task
-
-    def end(self) -> None:
-        """It is killed."""
-        for task in list(self.tasks):
-            task.cancel()
+        return self.instance.loop.create_task(job, name=f"{self.instance.name} app", context=context)
 
     async def at_rest(self) -> None:
         """Return when the app is done with all requests."""
@@ -222,7 +214,7 @@ class Process:
             annotate(self.instance.recorder, exchange.span, error_attributes(error))
             world.handler_failed(self.instance, exchange, error)
         else:
-            world.background_failed(self.instance, error, exchange.request.trace)
+            world.background_failed(PLACE.get(), f"{type(error).__name__}: {error}")
 
     def scope(self, exchange: Exchange) -> Scope:
         """What ASGI tells the app of a request."""

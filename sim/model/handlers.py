@@ -10,6 +10,9 @@
 There is one object for each instance, as there is one process for each replica: what it keeps in itself is lost when the
 instance is killed, and what must last belongs into a database. (Replicas share the module: keep nothing there.) Code that is
 killed can do nothing any more: whatever it still asks for while it is being cancelled is cancelled too.
+
+What it starts by asyncio itself (`asyncio.create_task`, `loop.call_later`) ends with the process as well, and an error in there that nobody
+handles is an event of the run, `background.error`, and a line of its log, as one in what `spawn` runs.
 """
 
 from __future__ import annotations
@@ -33,12 +36,13 @@ from sim.model.logs import Log
 from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Request, Response
 from sim.model.messaging import Publisher
 from sim.model.meters import Meter
-from sim.model.place import current_place
+from sim.model.place import PLACE, current_place
 from sim.model.sagas import RecordedSaga
 from sim.model.spans import Span, annotate
 from sim.model.store_client import CacheClient
 from sim.model.subjects import check_subject
 from sim.model.tables import Failed, Statement, Tables
+from sim.model.whose import end_tasks
 from sim.resilience.errors import Rejected
 from sim.resilience.saga import Saga
 from sim.sampling import Sampler
@@ -61,7 +65,6 @@ class Service:
 
     _instance: Instance
     _config: Mapping[str, Any]
-    _background: dict[asyncio.Task[Any], None]
     _meters: dict[tuple[str, str], Meter]
     _clients: dict[str, Client]
     _publishers: dict[str | None, Publisher]
@@ -75,7 +78,6 @@ class Service:
         service._instance = instance
         service._config = config
         service._meters = meters
-        service._background = {}
         service._clients = {}
         service._publishers = {}
         service._caches = {}
@@ -98,23 +100,19 @@ class Service:
         """
         instance = self._instance
         context = copy_context() if within_request else instance.context()
-        task = instance.loop.create_task(self._guarded(job), name=f"{instance.name} {name}", context=context)
-        self._background[task] = None
-        task.add_done_callback(lambda done: self._background.pop(done, None))
-        return task
+        return instance.loop.create_task(self._guarded(job), name=f"{instance.name} {name}", context=context)
 
     async def _guarded(self, job: Coroutine[Any, Any, T]) -> T | None:
         try:
             return await job
         except (Exception, SystemExit) as error:
-            self._instance.world.background_failed(self._instance, error)
+            self._instance.world.background_failed(PLACE.get(), f"{type(error).__name__}: {error}")
             return None
 
     def abandon(self) -> None:
         """The process is gone; called by the instance."""
         self._alive = False
-        for task in list(self._background):
-            task.cancel()
+        end_tasks(self._instance)
 
     def _check_alive(self) -> None:
         if not self._alive:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sim.model.place import current_place
+from sim.model.place import Place, current_place
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
@@ -38,8 +38,11 @@ class Log:
         """Log at level error."""
         self.write("error", message, fields)
 
-    def write(self, level: str, message: str, fields: dict[str, Any]) -> None:
-        """Log at *level*; *fields* are written beside the message and cannot replace what every line has."""
+    def write(self, level: str, message: str, fields: dict[str, Any], at: float | None = None, place: Place | None = None) -> None:
+        """Log at *level*; *fields* are written beside the message and cannot replace what every line has.
+
+        What has happened before now, or elsewhere, says *at* which time (seconds) and *place*.
+        """
         instance = self._instance
         recorder = instance.recorder
         if recorder.sealed:
@@ -47,7 +50,8 @@ class Log:
         if len(recorder.logs) >= MOST_LINES:
             recorder.dropped_events += 1
             return
-        place = current_place()
+        place = place or current_place()
         trace, span = (place.trace, place.span) if place is not None else (0, 0)
-        recorder.logs.append({**fields, "at": instance.env._now, "level": level, "message": message, "service": instance.node.name,
+        at = instance.env._now if at is None else at
+        recorder.logs.append({**fields, "at": at, "level": level, "message": message, "service": instance.node.name,
                               "instance": instance.name, "trace": trace, "span": span})

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from sim.errors import TargetNotFound
 from sim.model.client import Client, Source, UseSpec, plain_use
 from sim.model.edge import Edge
+from sim.model.logs import Log
 from sim.model.mesh import dress
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import Link, NetworkSpec
 from sim.model.node import UNBOUNDED
 from sim.model.one_instance import OneInstance
+from sim.model.place import Place
+from sim.model.whose import owner_of
 from sim.resilience.events import Event
 from sim.resilience.pipeline import Pipeline
 from sim.resilience.policy import Policy, PolicyParts, PolicySpec
@@ -62,6 +65,8 @@ class World:
         self._gauged = False
         self.in_service: dict[Exchange, None] = {}  # what all instances are at; one table stays in the processor's cache, thousands do not
         self.nodes: dict[str, Node] = {}
+        if any(spec.has_user_code() for spec in services.values()):
+            loop.owner_of = owner_of
         for name, spec in services.items():
             self.nodes[name] = spec.build(name, self)
         self.registry: Registry | None = registry.build(REGISTRY, self) if registry is not None else None
@@ -174,10 +179,20 @@ class World:
         self.recorder.event("handler.error", node=instance.node.name, instance=instance.name, trace=exchange.request.trace,
                             error=f"{type(error).__name__}: {error}")
 
-    def background_failed(self, instance: Instance, error: BaseException, trace: int = 0) -> None:
-        """Code of a service that runs beside its requests raised, and nobody waits for it; a request's *trace* is where it began."""
-        self.recorder.event("background.error", node=instance.node.name, instance=instance.name, error=f"{type(error).__name__}: {error}",
-                            **({"trace": trace} if trace else {}))
+    def background_failed(self, place: Place, error: str, at: float | None = None) -> None:
+        """Code of a service raised beside its requests, at *place*: an event and a line of the log, for nobody waits for it."""
+        instance, at = place.instance, self.loop.time() if at is None else at
+        trace = {"trace": place.trace} if place.trace else {}
+        self.recorder.event("background.error", node=instance.node.name, instance=instance.name, error=error, at=at, **trace)
+        Log(instance).write("error", "error in the background", {"error": error}, at, place)
+
+    def tell_failures(self, *, held: bool) -> None:
+        """Take down what nobody handled in code of services: see `SimLoop.take_failures`. Each comes last of all that was at its time."""
+        failures = self.loop.take_failures(held=held)
+        for failure in failures:
+            self.background_failed(failure.owner, failure.error, failure.at)
+        if failures:
+            self.recorder.put_in_order()
 
     def bug(self, error: BaseException, where: str) -> None:
         """End the run: our own code raised, in the part named *where*."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
 from math import nan
+from operator import itemgetter
 from typing import Any
 
 from sim.telemetry.columns import REQUEST, SAMPLE, SPAN, Rows, pack_sample
@@ -104,6 +105,11 @@ class Recorder:
             self.dropped_events += 1
             return
         self.events.append({"at": self._clock(), "kind": kind, **fields})
+
+    def put_in_order(self) -> None:
+        """Put events and log lines that were told late where they belong: behind all others of their time."""
+        self.events.sort(key=itemgetter("at"))
+        self.logs.sort(key=itemgetter("at"))
 
     def gauge(self, node: str, instance: str, measure: str, read: Callable[[float], tuple[float, float]], parts: int = 1) -> None:
         """Sample a level: *read(now)* gives its integral in level times seconds, and the highest since it was last asked; it is made of so

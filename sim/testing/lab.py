@@ -194,7 +194,10 @@ class Lab:
     @property
     def events(self) -> Sequence[Mapping[str, Any]]:
         """What has been recorded so far, in order."""
-        return self._session.world.recorder.events if self._session is not None else ()
+        if self._session is None:
+            return ()
+        self._session.world.tell_failures(held=False)
+        return self._session.world.recorder.events
 
     @property
     def faults(self) -> Sequence[FaultInterval]:

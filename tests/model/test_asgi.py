@@ -13,6 +13,7 @@ from sim.kernel import NotSimulated, SimLoop
 from sim.kernel.clock import virtual_clock
 from sim.mistakes import mistakes
 from sim.model.services import AnyService
+from sim.model.whose import tasks_of
 from sim.telemetry.codes import SpanKind
 from tests.model.small_world import SmallWorld
 
@@ -107,7 +108,7 @@ def test_a_background_task_ends_with_its_instance(plain):
     plain.loop.run_until(3)
     instance.kill()
     plain.loop.run_until(20)
-    assert not process.tasks and not hasattr(process.app.state, "mails")
+    assert not tasks_of(instance) and not hasattr(process.app.state, "mails")
 
 
 def test_an_instance_that_is_drained_finishes_its_background_tasks(plain):

@@ -60,6 +60,23 @@ def test_a_class_that_is_made_in_a_test_is_used_as_it_is(lab):
     assert seen == ["local-orders-0", "local-orders-1"] and lab.process("local-orders", 1).name == "local-orders"
 
 
+@pytest.mark.simulated
+async def test_the_events_so_far_tell_of_an_error_in_the_background(lab):
+    """Of a callback, a second after the answer; the test goes on."""
+
+    def fail():
+        raise ConnectionError("no mail today")
+
+    async def order(request):
+        asyncio.get_running_loop().call_later(1, fail)
+        return PlainTextResponse("ordered")
+
+    lab.services(shop=Starlette(routes=[Route("/", order)]))
+    assert (await lab.request("GET /", to="shop")).ok
+    await asyncio.sleep(2)
+    assert [event["error"] for event in lab.events if event["kind"] == "background.error"] == ["ConnectionError: no mail today"]
+
+
 def test_a_scenario_is_a_base_to_add_to(lab, tmp_path):
     """From a file with a plan and an override; services, workloads and faults are added."""
     scenario, plan = tmp_path / "base.yaml", tmp_path / "plan.yaml"

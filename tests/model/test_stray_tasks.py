@@ -1,0 +1,84 @@
+"""What service code starts by asyncio itself and does not look after: its errors, its end, and who sees it."""
+
+import gc
+
+import pytest
+
+from sim.kernel import SimLoop, SimulationError
+from tests.model.small_runs import at, ran
+from tests.model.small_world import SmallWorld
+
+CARELESS = {"code": "tests.model.careless_service:Careless"}
+
+
+@pytest.fixture
+def loop():
+    with SimLoop(seed=7) as loop:
+        yield loop
+
+
+def background(result):
+    return [(event["at"], event["instance"], event["error"]) for event in result.events if event["kind"] == "background.error"]
+
+
+@pytest.mark.parametrize(("what", "when", "error"), [
+    ("task", 3.001, "ValueError: after 2 s, in True"), ("kept", 3.001, "ValueError: after 2 s, in True"),
+    ("gathered", 3.001, "ValueError: after 2 s, in True"), ("callback", 3.001, "IndexError: pop from empty list"),
+    ("thread", 1.001, "IndexError: pop from empty list"), ("exit", 1.001, "SystemExit: 3"),
+])
+def test_an_error_that_nobody_handles_is_an_event_and_the_run_goes_on(what, when, error):
+    """At the time of the error, with the instance, and once; the log has a line of it with the trace of the request."""
+    result = ran({"api": CARELESS}, {"users": at("1s", send=f"POST /{what}")}, duration="10s")
+    assert background(result) == [(pytest.approx(when), "api-0", error)]
+    (line,) = result.logs
+    assert (line["level"], line["service"], line["instance"], line["error"], line["trace"]) == ("error", "api", "api-0", error, 1)
+    assert [event["at"] for event in result.events] == sorted(event["at"] for event in result.events)
+    assert result.summary["workloads"]["users"]["ok"] == 1
+
+
+def test_an_error_that_is_looked_at_later_is_handled():
+    """The handler waits for its first task for three seconds, and only then for the second one, that failed after two."""
+    result = ran({"api": CARELESS}, {"users": at("1s", send="POST /awaited")}, duration="10s")
+    assert not background(result) and result.summary["workloads"]["users"]["ok"] == 1
+
+
+def test_the_collection_of_garbage_moves_nothing():
+    """Tasks that only the collector can find, which comes all the time or never: the same events in the same order."""
+
+    def digest():
+        return ran({"api": CARELESS, "web": CARELESS}, {
+            to: at("1s", "1s", "1500ms", to=to, send="POST /task", timeout="1s") for to in ("api", "web")}, duration="10s").digest
+
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(1)
+        often = digest()
+        gc.disable()
+        assert digest() == often
+    finally:
+        gc.enable()
+        gc.set_threshold(*before)
+
+
+def test_what_a_killed_process_has_started_ends_with_it(loop):
+    """Ticks at 1 s and 2 s, none after the kill; the task of another instance goes on."""
+    small = SmallWorld(loop, {"one": CARELESS, "other": CARELESS})
+    for name in ("one", "other"):
+        small.send(name, "POST", "/ticks")
+    one, other = small.process("one"), small.process("other")
+    loop.run_until(2.5)
+    small.world.node("one").instances[0].kill()
+    loop.run_until(4.5)
+    assert (len(one.ticks), len(other.ticks)) == (2, 4)
+
+
+def test_our_own_bugs_still_end_the_run(loop):
+    """A task of the simulation itself that fails, beside a service of user code."""
+
+    async def fail():
+        raise ValueError("ours")
+
+    SmallWorld(loop, {"one": CARELESS})
+    loop.create_task(fail(), name="ours")
+    with pytest.raises(SimulationError, match="ValueError: ours"):
+        loop.run_until(1)
