@@ -185,7 +185,8 @@ class Broker(Node):
     def changed(self) -> None:
         super().changed()
         needed = len(self.instances) // 2 + 1 if self.confirms else 1
-        leader = self.reachable[0] if len(self.reachable) >= needed else None
+        there = self.reachable if len(self.reachable) >= needed else ()
+        leader = self.leader if self.leader in there else next(iter(there), None)  # who comes back does not take over
         if leader is self.leader:
             return
         before, self.leader = self.leader, leader

@@ -170,6 +170,20 @@ def test_a_cluster_works_while_most_of_it_is_up():
         assert seen.bodies == [1, 3]
 
 
+def test_a_server_that_comes_back_leaves_the_cluster_to_who_leads_it():
+    """Only the failure of the leader breaks off what is under way: it comes again after the wait, and nothing does when it is back."""
+    services = system([{"sleep": "1s"}]) | {"events": {"kind": "broker", "instances": 3, "ack_wait": "3s"}}
+    with platform(services) as lab:
+        seen = Deliveries(lab, "mailer")
+        publish(lab, 1)
+        lab.instance("events-0").kill()
+        lab.run(5)
+        publish(lab, 2)
+        lab.instance("events-0").start()
+        lab.run(5)
+        assert [(body, number) for _, _, body, number in seen.seen] == [(1, 1), (1, 2), (2, 1)]
+
+
 # redelivery
 
 def test_a_killed_subscriber_loses_nothing_and_may_do_something_twice():
