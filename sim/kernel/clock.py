@@ -7,6 +7,9 @@ Wall clock and calendar (`time.time`, `datetime.now`, `date.today`, ...) are rep
 reference to them, and in UTC, so that no answer depends on where the machine stands. It leaves the monotonic clocks alone;
 these are replaced here, in the `time` module and wherever a module or the default of a parameter holds them already.
 
+`time.sleep` would take real time and no simulated time, and what it does in a real service, where its event loop stands still with all
+requests, cannot be simulated from within a function that is not a coroutine: where the loop runs it is refused, with what to write.
+
 Only the thread that entered the block sees simulated time, and only outside of other event loops: a progress display's
 thread, or a real asyncio loop beside the simulation, keep their clocks.
 """
@@ -25,6 +28,7 @@ from types import FunctionType
 from typing import Any
 
 from sim.kernel.loop import SimLoop
+from sim.kernel.problems import NotSimulated
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)  # the calendar date of t=0, unless a run says otherwise
 KEEP_REAL = frozenset({"sim", "reports", "cli", "rich", "pytest", "_pytest", "hypothesis", "execnet", "xdist"})  # they watch from outside
@@ -96,7 +100,19 @@ def _nanoseconds(clock: _Clock) -> int:
     return round(clock.loop.time() * 1e9)
 
 
-_REPLACED = [
+_real_sleep = time.sleep
+
+
+def _sleep(seconds: float, /) -> None:
+    here = _here()
+    if here is not None and here.loop.is_running() and seconds > 0:
+        raise NotSimulated("time.sleep", "in a real service its event loop would stand still with all requests; write "
+                                         "`await asyncio.sleep(...)`, or `work` where it stands for a computation")
+    _real_sleep(seconds)
+
+
+_REPLACED: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
+    (time.sleep, _sleep),
     (time.monotonic, _simulated(time.monotonic, _seconds)),
     (time.perf_counter, _simulated(time.perf_counter, _seconds)),
     (time.monotonic_ns, _simulated(time.monotonic_ns, _nanoseconds)),
@@ -137,7 +153,7 @@ def _replace_calendar() -> None:
 
 
 def _replace_monotonic(namespace: MutableMapping[str, Any]) -> None:
-    """Replace the clocks among a module's names, and among the defaults of its functions and methods."""
+    """Replace the clocks, and `sleep`, among a module's names, and among the defaults of its functions and methods."""
     values = list(namespace.items())
     if not any(value is time or id(value) in _STAND_INS for _, value in values):
         return

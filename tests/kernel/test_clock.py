@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date
 from datetime import datetime as Moment
 from time import monotonic, monotonic_ns, perf_counter, perf_counter_ns, time_ns
@@ -20,10 +21,11 @@ import tenacity
 from purgatory import AsyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
-from sim.kernel import SimLoop
+from sim.kernel import NotSimulated, SimLoop
 from sim.kernel.clock import EPOCH, virtual_clock
 from tests.source_tree import ROOT
 
+SLEEP = time.sleep
 START = EPOCH.timestamp()
 
 
@@ -164,6 +166,18 @@ def test_the_standard_librarys_own_waiting_stays_real(loop):
         assert queue.time() > 0  # the name under which `queue` imported `time.monotonic`
         with pytest.raises(queue.Empty):
             queue.Queue().get(timeout=0.001)
+
+
+def test_sleeping_outside_of_asyncio_is_refused_where_the_loop_runs(loop):
+    """It would take real time and no simulated time; the error says what to write. Elsewhere it sleeps."""
+    with virtual_clock(loop):
+        with pytest.raises(NotSimulated, match=r"time\.sleep is not part of a simulation: .* write `await asyncio\.sleep"):
+            at(loop, 1, lambda: time.sleep(60))
+        at(loop, 2, lambda: time.sleep(0))
+        time.sleep(0.001)
+        with ThreadPoolExecutor() as pool:
+            at(loop, 3, lambda: pool.submit(time.sleep, 0.001).result())
+    assert time.sleep is SLEEP
 
 
 def test_a_name_that_was_imported_inside_tells_real_time_afterwards(loop):

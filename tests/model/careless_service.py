@@ -3,6 +3,7 @@
 
 import asyncio
 import sys
+import time
 from typing import Any
 
 from sim import Request, Service, route
@@ -51,6 +52,11 @@ class Careless(Service):
 
     async def _leave(self) -> None:
         sys.exit(3)
+
+    @route("GET", "/asleep")
+    async def asleep(self, request: Request) -> Any:
+        time.sleep(60)
+        return None
 
     @route("GET", "/tasks")
     async def tasks(self, request: Request) -> Any:

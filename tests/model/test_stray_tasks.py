@@ -72,6 +72,14 @@ def test_what_a_killed_process_has_started_ends_with_it(loop):
     assert (len(one.ticks), len(other.ticks)) == (2, 4)
 
 
+def test_a_handler_that_sleeps_without_asyncio_is_told_so():
+    """A 500 at once, in no real time, and the event names the cure."""
+    result = ran({"api": CARELESS}, {"users": at("1s", send="GET /asleep")}, duration="10s")
+    (event,) = [event for event in result.events if event["kind"] == "handler.error"]
+    assert "time.sleep is not part of a simulation" in event["error"] and "await asyncio.sleep" in event["error"]
+    assert result.summary["workloads"]["users"]["failed"] == 1 and result.wall_s < 30
+
+
 def test_our_own_bugs_still_end_the_run(loop):
     """A task of the simulation itself that fails, beside a service of user code."""
 
