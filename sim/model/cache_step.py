@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from sim.model.instance import Instance
 from sim.model.keys import AnyKeys
 from sim.model.messages import Exchange, Request, Response
 from sim.model.paths import Target
@@ -16,6 +15,8 @@ from sim.model.steps import Act, AnyStep, Step, sequence
 
 if TYPE_CHECKING:
     from sim.model.cache import Cache
+    from sim.model.client import Client
+    from sim.model.service import Service
 
 HIT = 200
 
@@ -41,30 +42,35 @@ class CacheLookup(Step):
     def children(self) -> Iterator[list[Step]]:
         yield self.miss
 
-    def build(self, instance: Instance) -> Act:
-        client = instance.client(self.in_)
-        cache: Cache = client.node  # type: ignore[assignment]
-        draw_key = self.key.drawer(instance.stream(f"cache {self.in_}"))
-        on_miss = sequence(self.miss, instance)
-        get, put = instance.recorder.operation("get"), instance.recorder.operation("put")
-        flight = SingleFlight(instance.loop, cache.counts) if self.single_flight else None
+    def build(self, service: Service) -> Act:
+        cache: Cache = service.world.node(self.in_)  # type: ignore[assignment]
+        way = service.each(lambda instance: instance.client(self.in_))
+        draw_key = service.each(lambda instance: self.key.drawer(instance.stream(f"cache {self.in_}")))
+        on_miss = sequence(self.miss, service)
+        get, put = service.world.recorder.operation("get"), service.world.recorder.operation("put")
+        flight = service.each(lambda instance: SingleFlight(instance.loop, cache.counts)) if self.single_flight else None
 
         async def load(exchange: Exchange, key: str) -> Response | None:
             cache.load_begins(key)
             try:
                 answer = await on_miss(exchange)
                 if answer is None:
-                    cause = exchange.request
+                    cause, client = exchange.request, exchange.instance.own[way]
                     await client.call(Request("PUT", "/key", cause.trace, exchange.span, put, key=key, priority=cause.priority))
                 return answer
             finally:
                 cache.load_ends(key)
 
         async def look_up(exchange: Exchange) -> Response | None:
-            cause, key = exchange.request, str(draw_key())
+            own, cause = exchange.instance.own, exchange.request
+            client: Client = own[way]
+            key = str(own[draw_key]())
             found = await client.call(Request("GET", "/key", cause.trace, exchange.span, get, key=key, priority=cause.priority))
             if found.status == HIT:
                 return None
-            return await load(exchange, key) if flight is None else await flight.load(key, lambda: load(exchange, key))
+            if flight is None:
+                return await load(exchange, key)
+            single: SingleFlight = own[flight]
+            return await single.load(key, lambda: load(exchange, key))
 
         return look_up

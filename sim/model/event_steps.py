@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from sim.model import event_store
-from sim.model.client import Client
 from sim.model.event_store import VersionConflict
-from sim.model.instance import Instance
 from sim.model.keys import AnyKeys
 from sim.model.messages import Answer, Exchange, Request, Response
 from sim.model.paths import Target
-from sim.model.steps import Act, Step
+from sim.model.steps import Act, Step, key_of_each
 from sim.model.tables import Failed, Statement, Tables
 from sim.units import Duration
 
 if TYPE_CHECKING:
+    from sim.model.client import Client
     from sim.model.database import Database
+    from sim.model.service import Service
 
 EVENT = {"type": "event"}
 
@@ -55,11 +55,11 @@ class Append(Step):
     def targets(self) -> Iterator[Target]:
         yield Target(self.to, "POST", "/write")
 
-    def build(self, instance: Instance) -> Act:
-        client = instance.client(self.to)
-        database: Database = client.node  # type: ignore[assignment]
-        read, write = instance.recorder.operation("read stream"), instance.recorder.operation("append")
-        draw_stream = self.stream.drawer(instance.stream(f"append {self.to}")) if self.stream is not None else None
+    def build(self, service: Service) -> Act:
+        database: Database = service.world.node(self.to)  # type: ignore[assignment]
+        way = service.each(lambda instance: instance.client(self.to))
+        read, write = service.world.recorder.operation("read stream"), service.world.recorder.operation("append")
+        draw_stream = key_of_each(service, self.stream, f"append {self.to}")
         events, every = [EVENT] * self.events, self.snapshot_every
 
         async def version_of(exchange: Exchange, stream: str) -> int | Response:
@@ -68,11 +68,11 @@ class Append(Step):
                 version = len(tables["events"].get(stream, ()))
                 return version, version - kept
 
-            response = await _send(client, exchange, "/read", read, look)
+            response = await _send(way, exchange, "/read", read, Statement(look))
             if response.status >= 400:
                 return response
             version, to_replay = response.body
-            await instance.work(self.replay * to_replay)
+            await exchange.instance.work(self.replay * to_replay)
             return int(version)
 
         def appending(stream: str, expected: int | None) -> Callable[[Tables], int]:
@@ -85,15 +85,17 @@ class Append(Step):
             return run
 
         async def append(exchange: Exchange) -> Response | None:
-            stream = str(draw_stream()) if draw_stream is not None else exchange.request.key or ""
+            stream = str(exchange.instance.own[draw_stream]()) if draw_stream is not None else exchange.request.key or ""
             for _ in range(1 + self.retries):
                 version = await version_of(exchange, stream) if self.expect_version else None
                 if isinstance(version, Response):
                     return version
-                response = await _send(client, exchange, "/write", write, appending(stream, version))
+                statement = Statement(appending(stream, version), row=stream)
+                response = await _send(way, exchange, "/write", write, statement)
                 if response.status >= 400:
                     return response
                 if not _conflicts(response):
+                    database.learned(exchange.instance, (stream,), statement.position)
                     return None
                 database.counts["version_conflicts"] += 1
             return Answer(409)
@@ -118,26 +120,28 @@ class Project(Step):
     def targets(self) -> Iterator[Target]:
         yield Target(self.from_, "POST", "/write")
 
-    def build(self, instance: Instance) -> Act:
-        client = instance.client(self.from_)
-        database: Database = client.node  # type: ignore[assignment]
+    def build(self, service: Service) -> Act:
+        database: Database = service.world.node(self.from_)  # type: ignore[assignment]
+        way = service.each(lambda instance: instance.client(self.from_))
         database.expect_projection(self.name)
-        read, write = instance.recorder.operation("read log"), instance.recorder.operation(f"project {self.name}")
+        read, write = service.world.recorder.operation("read log"), service.world.recorder.operation(f"project {self.name}")
 
         def look(tables: Tables) -> tuple[int, int]:
             return event_store.position(tables, self.name), min(self.batch, event_store.lag(tables, self.name))
 
         async def project(exchange: Exchange) -> Response | None:
             while True:
-                response = await _send(client, exchange, "/read", read, look)
+                response = await _send(way, exchange, "/read", read, Statement(look))
                 if response.status >= 400:
                     return response
                 start, events = response.body
                 if events:
-                    await instance.work(self.each * events)
-                    response = await _send(client, exchange, "/write", write, advancing(start, events))
+                    await exchange.instance.work(self.each * events)
+                    statement = Statement(advancing(start, events))
+                    response = await _send(way, exchange, "/write", write, statement)
                     if response.status >= 400:
                         return response
+                    database.learned(exchange.instance, (), statement.position)
                 if events < self.batch:
                     return None
 
@@ -151,9 +155,10 @@ def _keep_up(tables: Tables, recorded: event_store.Recorded) -> None:
     """What a projection of steps does with an event: it has seen it."""
 
 
-async def _send(client: Client, exchange: Exchange, path: str, operation: int, run: Callable[[Tables], Any]) -> Response:
+async def _send(way: int, exchange: Exchange, path: str, operation: int, statement: Statement[Any]) -> Response:
     cause = exchange.request
-    return await client.call(Request("POST", path, cause.trace, exchange.span, operation, body=Statement(run), priority=cause.priority))
+    client: Client = exchange.instance.own[way]
+    return await client.call(Request("POST", path, cause.trace, exchange.span, operation, body=statement, priority=cause.priority))
 
 
 def _conflicts(response: Response) -> bool:

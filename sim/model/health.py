@@ -20,7 +20,7 @@ from sim.spec import Spec
 from sim.units import PositiveDuration
 
 if TYPE_CHECKING:
-    from sim.model.instance import Instance
+    from sim.model.service import Service
 
 PATH = "/health"
 Check = Callable[[], Awaitable[object]]  # what it returns is its message (None: ok); what it raises says what is wrong
@@ -61,9 +61,9 @@ async def _checked(check: Check, timeout: float) -> dict[str, str]:
     return {"status": "healthy", "message": "ok" if message is None else str(message)}
 
 
-def health_of_steps(instance: Instance, spec: HealthSpec | None) -> Callable[[Exchange], Awaitable[Response]]:
-    """What *instance* answers at `/health`; without checks, that it is there."""
-    runs = {name: sequence(steps, instance) for name, steps in (spec.checks if spec is not None else {}).items()}
+def health_of_steps(service: Service, spec: HealthSpec | None) -> Callable[[Exchange], Awaitable[Response]]:
+    """What an instance of *service* answers at `/health`; without checks, that it is there."""
+    runs = {name: sequence(steps, service) for name, steps in (spec.checks if spec is not None else {}).items()}
     timeout = spec.timeout if spec is not None else 0.0
 
     def check(name: str, exchange: Exchange) -> Check:
@@ -75,6 +75,6 @@ def health_of_steps(instance: Instance, spec: HealthSpec | None) -> Callable[[Ex
         return run
 
     async def answer(exchange: Exchange) -> Response:
-        return await report(instance.node.name, {name: check(name, exchange) for name in runs}, timeout)
+        return await report(service.name, {name: check(name, exchange) for name in runs}, timeout)
 
     return answer

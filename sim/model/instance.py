@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Sequence
 from contextvars import Context
 from functools import partial
 from math import inf, prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sim.errors import ConnectionReset
 from sim.model.client import Client, UseSpec, plain_use
@@ -43,8 +43,9 @@ CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has
 class Instance(Station):
     """One replica. *weight*, *zone* and *healthy* are what balancers look at; *slowness* multiplies its service times."""
 
-    __slots__ = ("cpu", "healthy", "slowness")  # for the reason that a station has them
+    __slots__ = ("cpu", "healthy", "own", "slowness")  # for the reason that a station has them
     cpu: Cpu | None
+    own: tuple[Any, ...]  # what it has for the steps of its service, by their places
 
     def __init__(self, world: World, node: Node, number: int, zone: str = "", version: VersionSpec | None = None) -> None:
         super().__init__(world, node, f"{node.name}-{number}")

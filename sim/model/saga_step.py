@@ -29,6 +29,9 @@ from sim.spec import Mistake, Spec, invalid
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
+    from sim.model.service import Service
+
+Action = Callable[[Any], Awaitable[Any]]
 
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0  # seconds, of compensations and of steps that must succeed at last
 ATTEMPTS = 5
@@ -80,11 +83,17 @@ class SagaStep(Step):
     def targets(self) -> Iterator[Target]:
         return iter(())
 
-    def build(self, instance: Instance) -> Act:
+    def build(self, service: Service) -> Act:
+        parts = [(part, _action(part.do, service), _action(part.undo, service) if part.undo is not None else None) for part in self.steps]
+        place = service.each(lambda instance: self._run_of(instance, parts))
+        return lambda exchange: exchange.instance.own[place](exchange)
+
+    def _run_of(self, instance: Instance, parts: list[tuple[SagaPart, Action, Action | None]]) -> Act:
+        """The saga as one instance runs it."""
         stream = instance.stream(f"saga {self.name}")
         saga = RecordedSaga(self.name, instance)
-        for part in self.steps:
-            saga.step(part.name, _action(part.do, instance), _action(part.undo, instance) if part.undo is not None else None, part.kind)
+        for part, do, undo in parts:
+            saga.step(part.name, do, undo, part.kind)
         backoff = Exponential(FIRST_BACKOFF, max=LONGEST_BACKOFF, jitter="full")
         retries = Retry(max_attempts=ATTEMPTS, backoff=backoff)
         retries.bind(f"{self.name}.retry", stream)
@@ -107,9 +116,9 @@ class SagaStep(Step):
 async def _nothing(context: Mapping[str, Any]) -> None: ...
 
 
-def _action(step: Step, instance: Instance) -> Callable[[Any], Awaitable[Any]]:
+def _action(step: Step, service: Service) -> Action:
     """The step as a saga's action: it raises where the step came to an answer that ends the endpoint."""
-    act = sequence([step], instance)
+    act = sequence([step], service)
 
     async def do(context: Mapping[str, Any]) -> None:
         answer = await act(_exchange.get())

@@ -20,7 +20,7 @@ from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, parse_target
-from sim.model.steps import AnyStep, Sequence, Step, sequence
+from sim.model.steps import AnyStep, Step, sequence
 from sim.model.subjects import Pattern
 from sim.model.subscriptions import SubscriptionSpec
 from sim.model.versions import VersionSpec
@@ -171,44 +171,46 @@ class Service(Node):
         for place, key in enumerate(spec.endpoints):
             target = parse_target(key, name)
             self.routes.add(target.method, target.path, Endpoint(world.recorder.operation(key), place))
-        self.find: Callable[[str, str], Endpoint | None] = self.routes.find  # one for all its instances
+        self.find: Callable[[str, str], Endpoint | None] = self.routes.find
+        self.serve: Handler = self._serve  # one for all its instances
+        self._makers: list[Callable[[Instance], Any]] = []
 
     def subscriptions(self) -> Mapping[str, Subscription]:
         return {pattern: subscription.subscription() for pattern, subscription in self.spec.subscribe.items()}
 
+    def each(self, make: Callable[[Instance], Any]) -> int:
+        """Give each instance something of its own, made as it is: `instance.own` has it at the place that this returns."""
+        self._makers.append(make)
+        return len(self._makers) - 1
+
+    def start(self) -> None:
+        spec, recorder = self.spec, self.world.recorder
+        self.runs = tuple(sequence(steps, self) for steps in spec.endpoints.values())
+        self.check_health = health_of_steps(self, spec.health)
+        self.consumers = {pattern: sequence(subscription.do, self) for pattern, subscription in spec.subscribe.items()}
+        super().start()
+        self.other, self.health = recorder.operation("(no endpoint)"), recorder.operation(f"GET {HEALTH}")
+
     def handler(self, instance: Instance) -> Handler:
-        return _Server(self, instance).serve
+        instance.own = tuple([make(instance) for make in self._makers])
+        return self.serve
 
-
-class _Server:
-    """What serves the requests of one instance."""
-
-    __slots__ = ("check_health", "consumers", "find", "health", "instance", "other", "runs", "service")
-
-    def __init__(self, service: Service, instance: Instance) -> None:
-        spec = service.spec
-        self.service, self.instance, self.find = service, instance, service.find
-        self.runs = tuple(Sequence(steps, instance) for steps in spec.endpoints.values())
-        self.other, self.health = instance.recorder.operation("(no endpoint)"), instance.recorder.operation(f"GET {HEALTH}")
-        self.check_health = health_of_steps(instance, spec.health)
-        self.consumers = {pattern: sequence(subscription.do, instance) for pattern, subscription in spec.subscribe.items()}
-
-    def serve(self, exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
+    def _serve(self, exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
         request = exchange.request
         endpoint = self.find(request.method, request.path)
         if endpoint is None:
             return self._nowhere(exchange)
         exchange.operation = endpoint.operation
-        return self.runs[endpoint.place].run(exchange)
+        return self.runs[endpoint.place](exchange)
 
     async def _nowhere(self, exchange: Exchange) -> Response | None:
-        service, path = self.service, exchange.request.path
+        path = exchange.request.path
         if exchange.request.method == DELIVER:
-            return await consume(exchange, self.instance, self.consumers[path], service.spec.subscribe[path].in_progress)
+            return await consume(exchange, exchange.instance, self.consumers[path], self.spec.subscribe[path].in_progress)
         if path == HEALTH:
             exchange.operation = self.health
             return await self.check_health(exchange)
         exchange.operation = self.other
         if not self.runs:
             return OK
-        return NOT_ALLOWED if service.routes.methods_of(path) else NOT_FOUND
+        return NOT_ALLOWED if self.routes.methods_of(path) else NOT_FOUND

@@ -5,8 +5,10 @@
       - call: payments POST /charges
       - choose: [{weight: 9, do: []}, {weight: 1, do: [{fail: {status: 500}}]}]
 
-Each spec becomes a function of the exchange. It returns None if there is nothing to wait for, or something to await, whose
-result is None to go on, an Answer that ends the endpoint there, or the Response of a call: one that failed ends it too.
+Each spec becomes a function of the exchange, one for all instances of a service. It returns None if there is nothing to wait for, or
+something to await, whose result is None to go on, an Answer that ends the endpoint there, or the Response of a call: one that failed
+ends it too. What each instance has of its own for a step (its dice, its client) stands in `instance.own`, at the place that
+`service.each` gives. A large system has a fifth of the objects that way, and memory that a request touches is time there.
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Reque
 from sim.model.messaging import Publisher
 from sim.model.paths import Target, draws_something, parse_target, template
 from sim.model.subjects import Subject
-from sim.sampling import Sampler
 from sim.spec import LateTable, Mistake, OneKey, Spec, invalid, shown
 from sim.units import Noun, Share, Size
 
 if TYPE_CHECKING:
-    from sim.model.instance import Instance
+    from sim.model.client import Client
+    from sim.model.service import Service
+    from sim.streams import Stream
 
 Act = Callable[[Exchange], Awaitable[Response | None] | None]
 
@@ -58,8 +61,8 @@ CallTarget = Annotated[
 class Step(Spec):
     """Base of every step."""
 
-    def build(self, instance: Instance) -> Act:
-        """What *instance* does at this step."""
+    def build(self, service: Service) -> Act:
+        """What an instance of *service* does at this step."""
         raise NotImplementedError
 
     def children(self) -> Iterator[list[Step]]:
@@ -74,22 +77,17 @@ class Step(Spec):
 AnyStep = Annotated[Step, OneKey("step", lambda: STEPS)]
 
 
-def sequence(steps: list[Step], instance: Instance) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
+def key_of_each(service: Service, keys: AnyKeys | None, purpose: str) -> int | None:
+    """The place of what draws the keys for each instance of *service*, from a stream of its own for that *purpose*; None without keys."""
+    return None if keys is None else service.each(lambda instance: keys.drawer(instance.stream(purpose)))
+
+
+def sequence(steps: list[Step], service: Service) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
     """One step after another, until one answers or a call fails."""
-    return Sequence(steps, instance).run
+    acts = tuple(step.build(service) for step in steps)
 
-
-class Sequence:
-    """Steps as one instance does them. These small objects, one for each step and instance, have slots and no closures: there are tens of
-    thousands of them in a large system, and each line of memory that a request touches counts there."""
-
-    __slots__ = ("acts",)
-
-    def __init__(self, steps: list[Step], instance: Instance) -> None:
-        self.acts = tuple(step.build(instance) for step in steps)
-
-    async def run(self, exchange: Exchange) -> Response | None:
-        for act in self.acts:
+    async def run(exchange: Exchange) -> Response | None:
+        for act in acts:
             pending = act(exchange)
             if pending is not None:
                 answer = await pending
@@ -102,6 +100,8 @@ class Sequence:
                         return pass_on(answer)
         return None
 
+    return run
+
 
 class Work(Step):
     """Compute: hold a worker, and CPU where the service has `cpu`, for so long."""
@@ -109,27 +109,19 @@ class Work(Step):
     shorthand: ClassVar[str] = "time"
     time: TimeDistribution
 
-    def build(self, instance: Instance) -> Act:
-        working = _Working(instance, self.time.sampler(instance.stream("work")))
-        return working.with_cpu if instance.cpu is not None else working.without_cpu
+    def build(self, service: Service) -> Act:
+        draw, sleep = service.each(lambda instance: self.time.sampler(instance.stream("work"))), service.world.loop.sleep
 
+        def work(exchange: Exchange) -> Awaitable[None]:
+            instance = exchange.instance
+            return sleep(instance.own[draw]() * instance.slowness)
 
-class _Working:
-    """Work as one instance does it."""
+        def work_on_cpu(exchange: Exchange) -> Awaitable[None]:
+            instance = exchange.instance
+            assert instance.cpu is not None
+            return instance.cpu.work(instance.own[draw]() * instance.slowness)
 
-    __slots__ = ("draw", "instance")
-
-    def __init__(self, instance: Instance, draw: Sampler) -> None:
-        self.instance, self.draw = instance, draw
-
-    def with_cpu(self, exchange: Exchange) -> Awaitable[None]:
-        instance = self.instance
-        assert instance.cpu is not None
-        return instance.cpu.work(self.draw() * instance.slowness)
-
-    def without_cpu(self, exchange: Exchange) -> Awaitable[None]:
-        instance = self.instance
-        return instance.loop.sleep(self.draw() * instance.slowness)
+        return work if service.cores is None else work_on_cpu
 
 
 class Sleep(Step):
@@ -138,10 +130,9 @@ class Sleep(Step):
     shorthand: ClassVar[str] = "time"
     time: TimeDistribution
 
-    def build(self, instance: Instance) -> Act:
-        draw = self.time.sampler(instance.stream("sleep"))
-        alarm = instance.loop.alarm
-        return lambda exchange: alarm(draw())
+    def build(self, service: Service) -> Act:
+        draw, alarm = service.each(lambda instance: self.time.sampler(instance.stream("sleep"))), service.world.loop.alarm
+        return lambda exchange: alarm(exchange.instance.own[draw]())
 
 
 class Call(Step):
@@ -162,35 +153,26 @@ class Call(Step):
     def targets(self) -> Iterator[Target]:
         yield self.to
 
-    def build(self, instance: Instance) -> Act:
-        calling = _Calling(self, instance)
-        return calling.call_if_possible if self.optional else calling.call
+    def build(self, service: Service) -> Act:
+        method, path, size, own_priority = self.to.method, self.to.path, self.size, self.priority
+        way = service.each(lambda instance: instance.client(self.to.node, protocol=self.protocol))
+        draw_path = service.each(lambda instance: template(path, instance.stream(f"path {path}"))) if draws_something(path) else None
+        draw_key = key_of_each(service, self.key, "key")
+        operation = service.world.recorder.operation(self.to.operation)
 
+        def call(exchange: Exchange) -> Coroutine[Any, Any, Response]:
+            own, cause = exchange.instance.own, exchange.request
+            client: Client = own[way]
+            return client.call(Request(
+                method, path if draw_path is None else own[draw_path](), cause.trace, exchange.span, operation, NO_HEADERS, size, None,
+                cause.key if draw_key is None else str(own[draw_key]()), cause.priority if own_priority is None else own_priority))
 
-class _Calling:
-    """A call as one instance makes it."""
+        async def call_if_possible(exchange: Exchange) -> None:
+            response = await call(exchange)
+            if response.degraded or response.status >= 400:
+                exchange.degraded = True
 
-    __slots__ = ("client", "draw_key", "draw_path", "method", "operation", "path", "priority", "size")
-
-    def __init__(self, step: Call, instance: Instance) -> None:
-        self.method, self.size, self.priority = step.to.method, step.size, step.priority
-        self.client = instance.client(step.to.node, protocol=step.protocol)
-        self.path = step.to.path
-        self.draw_path = template(self.path, instance.stream(f"path {self.path}")) if draws_something(self.path) else None
-        self.draw_key = step.key.drawer(instance.stream("key")) if step.key is not None else None
-        self.operation = instance.recorder.operation(step.to.operation)
-
-    def call(self, exchange: Exchange) -> Coroutine[Any, Any, Response]:
-        cause = exchange.request
-        return self.client.call(Request(
-            self.method, self.path if self.draw_path is None else self.draw_path(), cause.trace, exchange.span, self.operation,
-            NO_HEADERS, self.size, None,
-            cause.key if self.draw_key is None else str(self.draw_key()), cause.priority if self.priority is None else self.priority))
-
-    async def call_if_possible(self, exchange: Exchange) -> None:
-        response = await self.call(exchange)
-        if response.degraded or response.status >= 400:
-            exchange.degraded = True
+        return call_if_possible if self.optional else call
 
 
 class Publish(Step):
@@ -207,16 +189,18 @@ class Publish(Step):
         if self.to is not None:
             yield Target(self.to, "POST", f"/{self.subject}")
 
-    def build(self, instance: Instance) -> Act:
-        publisher = Publisher(instance, self.to)
-        subject = template(self.subject, instance.stream(f"subject {self.subject}"))
-        draw_key = self.key.drawer(instance.stream("key")) if self.key is not None else None
-        operation = instance.recorder.operation(f"publish {self.subject}")
+    def build(self, service: Service) -> Act:
+        way = service.each(lambda instance: Publisher(instance, self.to))
+        subject = service.each(lambda instance: template(self.subject, instance.stream(f"subject {self.subject}")))
+        draw_key = key_of_each(service, self.key, "key")
+        operation = service.world.recorder.operation(f"publish {self.subject}")
 
         def publish(exchange: Exchange) -> Coroutine[Any, Any, Response]:
-            key = exchange.request.key if draw_key is None else str(draw_key())
-            return publisher.publish(subject(), trace=exchange.request.trace, parent=exchange.span, operation=operation, key=key,
-                                     size=self.size, confirm=self.confirm)
+            own, cause = exchange.instance.own, exchange.request
+            publisher: Publisher = own[way]
+            return publisher.publish(
+                own[subject](), trace=cause.trace, parent=exchange.span, operation=operation,
+                key=cause.key if draw_key is None else str(own[draw_key]()), size=self.size, confirm=self.confirm)
 
         return publish
 
@@ -242,12 +226,13 @@ class Parallel(Step):
     def children(self) -> Iterator[list[Step]]:
         yield from self.branches
 
-    def build(self, instance: Instance) -> Act:
-        runs = [sequence(branch, instance) for branch in self.branches]
+    def build(self, service: Service) -> Act:
+        runs = [sequence(branch, service) for branch in self.branches]
         needed = self.quorum or len(runs)
         tolerated = len(runs) - needed
 
         async def fork(exchange: Exchange) -> Response | None:
+            instance = exchange.instance
             tasks = [instance.loop.create_task(run(exchange), name=f"{instance.name} branch") for run in runs]
             good = bad = 0
             try:
@@ -286,11 +271,16 @@ class Choose(Step):
     def children(self) -> Iterator[list[Step]]:
         return (way.do for way in self.ways)
 
-    def build(self, instance: Instance) -> Act:
-        runs = [sequence(way.do, instance) for way in self.ways]
+    def build(self, service: Service) -> Act:
+        runs = [sequence(way.do, service) for way in self.ways]
         weights = [way.weight for way in self.ways]
-        dice = instance.stream("choose")
-        return lambda exchange: dice.choices(runs, weights)[0](exchange)
+        dice = service.each(lambda instance: instance.stream("choose"))
+
+        def choose(exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
+            stream: Stream = exchange.instance.own[dice]
+            return stream.choices(runs, weights)[0](exchange)
+
+        return choose
 
 
 class Repeat(Step):
@@ -302,8 +292,8 @@ class Repeat(Step):
     def children(self) -> Iterator[list[Step]]:
         yield self.do
 
-    def build(self, instance: Instance) -> Act:
-        run = sequence(self.do, instance)
+    def build(self, service: Service) -> Act:
+        run = sequence(self.do, service)
 
         async def again(exchange: Exchange) -> Response | None:
             for _ in range(self.times):
@@ -322,13 +312,13 @@ class FailStep(Step):
     share: Share = 1.0
     status: int = Field(default=500, ge=400, le=599)
 
-    def build(self, instance: Instance) -> Act:
-        dice = instance.stream("fail")
+    def build(self, service: Service) -> Act:
+        dice = service.each(lambda instance: instance.stream("fail"))
 
         async def answer() -> Response:
             return Answer(self.status)
 
-        return lambda exchange: answer() if dice.random() < self.share else None
+        return lambda exchange: answer() if exchange.instance.own[dice].random() < self.share else None
 
 
 class Return(Step):
@@ -338,7 +328,7 @@ class Return(Step):
     status: int = Field(default=200, ge=100, le=599)
     size: Size = MESSAGE_SIZE
 
-    def build(self, instance: Instance) -> Act:
+    def build(self, service: Service) -> Act:
         async def answer() -> Response:
             return Answer(self.status, size=self.size)
 
