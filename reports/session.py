@@ -103,12 +103,13 @@ def changed_since(directory: str) -> list[str]:
 def replay(directory: str) -> Replayed:
     """Run what the folder *directory* says again, and compare; of a run that was interrupted, up to where it was, and no further."""
     from reports.differences import first_difference
+    from reports.texts import Words
 
     place = Path(directory)
     about = folder.read_manifest(place)
     ended = folder.interrupted_at(place)
     result = _again(load_scenario(place / "scenario.resolved.yaml"), about["seed"], ended)
-    same = "the same, to the last bit" + (f", up to {ended:.4g} s, where the run was interrupted" if ended is not None else "")
+    same = "the same, to the last bit" + (f", up to {Words().seconds(ended)}, where the run was interrupted" if ended is not None else "")
     if result.digest == about["digest"]:
         return Replayed(True, same)
     if ended is None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 LANGUAGES = ("en", "es")
+LONG = 600.0  # seconds; from here on minutes and hours read better
 
 TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     # outcomes
@@ -19,6 +20,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "offered": ("offered", "ofrecidas"),
     # axes
     "time": ("time (s)", "tiempo (s)"),
+    "time in minutes": ("time (min)", "tiempo (min)"),
+    "time in hours": ("time (h)", "tiempo (h)"),
     "requests per second": ("requests per second", "peticiones por segundo"),
     "attempts per second": ("attempts per second", "intentos por segundo"),
     "messages per second": ("messages/s", "mensajes/s"),
@@ -193,7 +196,16 @@ class Words:
         return self.number(value) if value == int(value) else self.short(value)
 
     def seconds(self, value: float | None) -> str:
-        """A time with the unit that suits it: `430 µs`, `12.5 ms`, `1.2 s`."""
+        """A time with the units that suit it: `430 µs`, `12.5 ms`, `1.2 s`, `12 min 30 s`, `10 h`."""
+        if value is None or not math.isfinite(value) or abs(value) < LONG:
+            return self.in_seconds(value)
+        minutes, seconds = divmod(round(abs(value)), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts = [f"{self.number(number)} {unit}" for number, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if number]
+        return f"{'-' if value < 0 else ''}{' '.join(parts)}"
+
+    def in_seconds(self, value: float | None) -> str:
+        """The same, but long times are in seconds too: for scales of tens and hundreds."""
         if value is None or not math.isfinite(value):
             return "–"
         for limit, unit, factor in ((1e-6, "ns", 1e9), (1e-3, "µs", 1e6), (1.0, "ms", 1e3)):

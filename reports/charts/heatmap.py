@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 ROWS_IN_DECADE = 15
 LEAST = 1e-6  # seconds; what is faster is counted in the lowest row
 FINDING = (
-    "each cell counts the requests begun in {width} s with that latency; {total} in all",
-    "cada celda cuenta las peticiones iniciadas en {width} s con esa latencia; {total} en total",
+    "each cell counts the requests begun in {width} with that latency; {total} in all",
+    "cada celda cuenta las peticiones iniciadas en {width} con esa latencia; {total} en total",
 )
 
 
@@ -44,7 +44,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, workload: str
     seconds_axis(ax.yaxis, look)
     ax.set_ylabel(look.words("latency"))
     scale(ax, look, mesh)
-    width = look.words.short(float(columns[1] - columns[0]))
+    width = look.words.seconds(float(columns[1] - columns[0]))
     found = look.words.pick(FINDING).format(width=width, total=look.words.number(int(cells.sum())))
     heading(ax, look, title(look, "heatmap"), found, lift=shade([ax], look, result))
     signature(ax, look, result)

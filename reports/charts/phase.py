@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.telemetry.codes import SpanKind
 
-from .style import SMALL, Look, NotApplicable, heading, side, signature
+from .style import SMALL, Look, NotApplicable, heading, side, signature, time_ticks
 from .tallies import level, round_width
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, node: str | N
     bar = figure.colorbar(lines, cax=side(ax))
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SMALL, length=3)
-    bar.set_label(look.words("time"), fontsize=SMALL)
+    bar.set_label(time_ticks(bar.ax.yaxis, look, result.duration), fontsize=SMALL)
     heading(ax, look, look.words.pick(TITLE), finding(result, look, times, waiting, retrying))
     signature(ax, look, result)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from reports.texts import Words
+from reports.texts import LONG, Words
 from sim.telemetry.codes import Outcome
 
 from .table import CHARTS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 10.0, 5.625  # inches: 16 to 9
 DPI = 160
 SMALL, NORMAL, LARGE = 10.0, 11.5, 16.0  # points
+TOO_MANY_MINUTES = 9000.0  # seconds
 LONGEST_NAME = 32  # characters of a node, in titles and beside rows
 
 GREEN, SKY, BLUE, VERMILLION, ORANGE, PURPLE, YELLOW, GREY = (
@@ -111,7 +112,7 @@ def heading(ax: Axes, look: Look, title: str, finding: str = "", lift: float = 0
     place: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "baseline", "annotation_clip": False,
     }
-    whole = re.sub(r"(?<=\d) (?=%|[nµm]?s\b)", "\u00a0", finding)  # a number is not parted from its unit
+    whole = re.sub(r"(?<=\d) (?=%|[nµm]?s\b|min\b|h\b)", "\u00a0", finding)  # a number is not parted from its unit
     lines = textwrap.wrap(whole, max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
     if lines:
         ax.annotate("\n".join(lines), (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
@@ -171,9 +172,24 @@ def side(ax: Axes, share: float = 0.02, gap: float = 0.015) -> Axes:
 
 
 def time_axis(ax: Axes, look: Look, result: RunResult, window: tuple[float, float] | None = None) -> None:
-    """The x axis is the run's simulated time in seconds."""
-    ax.set_xlim(*(window or (0.0, result.duration)))
-    ax.set_xlabel(look.words("time"))
+    """The x axis is the run's simulated time in seconds, written in minutes or hours where it is long."""
+    first, last = window or (0.0, result.duration)
+    ax.set_xlim(first, last)
+    ax.set_xlabel(time_ticks(ax.xaxis, look, last - first))
+
+
+def time_ticks(axis: Any, look: Look, length: float) -> str:
+    """Give *axis*, which is *length* seconds long, ticks at whole minutes or hours if it is a long one; return what it is called."""
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
+
+    if length < LONG:
+        return look.words("time")
+    unit, steps, name = (60, (1, 2, 5, 10, 15, 20), "time in minutes") if length < TOO_MANY_MINUTES else (
+        3600, (0.5, 1, 2, 3, 4, 6, 12, 24, 48, 96), "time in hours")
+    step = next((step for step in steps if 12 * step * unit >= length), steps[-1] * math.ceil(length / (12 * steps[-1] * unit)))
+    axis.set_major_locator(MultipleLocator(step * unit))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}".replace(".", look.words.decimal_mark)))
+    return look.words(name)
 
 
 def seconds_axis(axis: Any, look: Look) -> None:
@@ -186,7 +202,7 @@ def seconds_axis(axis: Any, look: Look) -> None:
         axis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
     else:
         axis.set_major_locator(LogLocator(base=10, subs=(1.0,) if decades > 2.5 else (1.0, 2.0, 5.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: look.words.seconds(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: look.words.in_seconds(value)))
     axis.set_minor_locator(NullLocator())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reports.export.answered import answered
-from reports.texts import Words
+from reports.texts import LONG, Words
 from sim.telemetry.codes import Outcome
 
 from .texts import Texts
@@ -81,7 +81,7 @@ def _check(entry: Mapping[str, Any], words: Words) -> Check:
 
 
 def _at(words: Words, seconds: float) -> str:
-    return f"{words.number(seconds, 0 if seconds == round(seconds) else 1)} s"
+    return words.seconds(seconds) if seconds >= LONG else f"{words.number(seconds, 0 if seconds == round(seconds) else 1)} s"
 
 
 def seen_by_users(result: RunResult, words: Words) -> list[Seen]:

@@ -194,6 +194,7 @@ def test_numbers_and_times_follow_the_language():
     assert spanish.number(1234) == "1234"
     assert [english.seconds(t) for t in (0.00043, 0.0125, 1.25, 0.0)] == ["430 µs", "12.5 ms", "1.25 s", "0 s"]
     assert [english.percent(share) for share in (1.0, 0.99999, 0.00001, 0.0)] == ["100 %", "99.9 %", "0.1 %", "0 %"]
+    assert [english.seconds(t) for t in (599.0, 600.0, 750.4, 10_805.0, 36_000.0)] == ["599 s", "10 min", "12 min 30 s", "3 h 5 s", "10 h"]
     assert english.seconds(None) == "–"
     measured = {"success_ratio": 0.995, "latency.p99": 0.4, "recovery_time": 7.0, "goodput": 190.0, "queue": 3.25, "queue.max": 64.0}
     assert [english.measure(name, value) for name, value in measured.items()] == ["99.5 %", "400 ms", "7 s", "190/s", "3.25", "64"]
@@ -273,3 +274,18 @@ def test_one_request_and_long_names_are_drawn_without_a_complaint():
         figure(run_of([request(1, 1.0, 0.1)]), "spectrum").canvas.draw()
     assert shortened("a-" + "long-" * 12 + "name-07", 20) == "a-long-lon…g-name-07"
     assert [shortened("orders", room) for room in (6, 4, 1, 0)] == ["orders", "or…s", "o…", "o…"]
+
+
+@pytest.mark.parametrize(("seconds", "label", "ticks"), [
+    (60.0, "time (s)", ["0", "20", "40", "60"]),
+    (1800.0, "time (min)", ["0", "5", "10", "15", "20", "25", "30"]),
+    (36_000.0, "time (h)", [str(hour) for hour in range(11)]),
+    (10_800.0, "time (h)", ["0", "0.5", "1", "1.5", "2", "2.5", "3"]),
+])
+def test_the_axis_of_a_long_run_is_in_minutes_or_hours(seconds, label, ticks):
+    """Its ticks stand at round numbers of those."""
+    made = figure(run_of([request(1, seconds / 2, 0.1)], duration=seconds), "outcomes")
+    axis = made.axes[0].xaxis
+    assert axis.get_label_text() == label
+    shown = [tick.label1.get_text() for tick in axis.get_major_ticks()]
+    assert set(ticks) <= set(shown)

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from reports.page.moments import time_of
 from reports.page.sentences import plain
 from reports.page.steadiness import Lost, worth_telling
 from reports.page.story import story
@@ -108,3 +109,10 @@ def test_a_loss_that_reads_like_the_bound_is_not_told():
     asked = SteadyState(measure="success_ratio", of="shoppers", at_least="99%")
     found = [Lost(asked, "at_least", 0.99, 1.0, 20.0, worst) for worst in (0.98999, 0.95)]
     assert worth_telling(found, Words()) == found[1:]
+
+
+def test_times_of_a_long_run_are_told_in_hours():
+    """Nobody counts 36,000 seconds; the first ten minutes are told as in a short run."""
+    text = dict(told(run_of([request(1, 1.0, 0.1)], duration=36_000.0, faults=[fault(start=10_800.0, until=14_400.0)])))
+    assert text[14_400.0] == "The fault slow is over after 1 h."
+    assert [time_of(at, Words("es"), 36_000.0) for at in (61.25, 10_805.2)] == ["61,2 s", "3 h 5 s"]

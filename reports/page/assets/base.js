@@ -48,8 +48,15 @@ function milliseconds(value) {
   return value >= 0.9995 || value === 0 ? `${short(value)} ms` : `${short(value * 1000)} µs`;
 }
 
+const LONG = 600;  // seconds; from here on minutes and hours read better, as in reports/texts.py
+
 function seconds(value) {
-  return `${number(value, DATA.duration >= 20 ? 1 : 2)} s`;
+  return value < LONG ? `${number(value, DATA.duration >= 20 ? 1 : 2)} s` : clock(value);
+}
+
+function clock(value) {
+  const whole = Math.round(value), parts = [[Math.floor(whole / 3600), "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
+  return parts.filter(([many]) => many).map(([many, unit]) => `${number(many)} ${unit}`).join(" ");
 }
 
 // Colours live in the style sheet; canvas wants them as they are now, light or dark.

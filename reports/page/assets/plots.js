@@ -9,6 +9,13 @@ function stacked(rows) {
   return rows.map((row) => row.map((value, index) => total[index] += value || 0));
 }
 
+const STEPS = [0.001, 0.01, 0.1].flatMap((ten) => [ten, 2 * ten, 5 * ten])  // seconds between two ticks of time
+  .concat([1, 2, 5, 10, 20, 30], [1, 2, 5, 10, 15, 20, 30].map((minutes) => 60 * minutes), [1, 2, 3, 4, 6, 12, 24, 48, 96, 240, 480].map((hours) => 3600 * hours));
+
+function tick(at) {
+  return at && DATA.duration >= LONG && at % 60 === 0 ? clock(at) : `${number(at, at % 1 ? 1 : 0)} s`;
+}
+
 function axisLook() {
   return {stroke: () => colour("--muted"), grid: {stroke: () => colour("--grid"), width: 1}, ticks: {stroke: () => colour("--grid"), width: 1, size: 4},
     font: "12px system-ui, sans-serif"};
@@ -21,7 +28,7 @@ function timePlot(place, {height, series, data, bands = [], axis = {}, scale = {
     padding: [8, 22, 0, 0],
     scales: {x: {time: false, range: () => [time.from, time.until]}, y: {range: (u, low, high) => [0, (high || 1) * 1.12], ...scale}},
     axes: [
-      {...axisLook(), size: 30, space: 60, values: (u, splits) => splits.map((at) => `${number(at, at % 1 ? 1 : 0)} s`)},
+      {...axisLook(), size: 30, space: 60, incrs: STEPS, values: (u, splits) => splits.map(tick)},
       {...axisLook(), size: AXIS, space: 34, values: (u, splits) => splits.map(short), ...axis},
     ],
     series: [
