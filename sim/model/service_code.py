@@ -6,6 +6,7 @@ import inspect
 import re
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sim.errors import CallError, StatusError
@@ -44,7 +45,23 @@ def check_service_class(reference: str) -> str:
         raise invalid(Mistake((), f"{reference!r} is {what}, and no service", cure))
     if not list(routes_of(found)) and not list(subscriptions_of(found)):
         raise invalid(Mistake((), f"{reference!r} serves nothing", 'mark its handlers: `@route("GET", "/things")`'))
+    for attribute in called_by_us(found):
+        method = inspect.getattr_static(found, attribute)
+        written = inspect.unwrap(method)
+        if isinstance(written, FunctionType) and not any(map(inspect.iscoroutinefunction, (method, written))):
+            code = written.__code__
+            raise invalid(Mistake((), f"{found.__name__}.{attribute} is no coroutine function ({code.co_filename}:{code.co_firstlineno})",
+                                  f"write `async def {attribute}(...)`"))
     return reference
+
+
+def called_by_us(cls: type[Service]) -> Iterator[str]:
+    """The names of its methods that are awaited for the user: handlers, checks of health, start and stop."""
+    marks = (ROUTES, SUBSCRIPTIONS, CHECKS)
+    attributes = dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base))
+    for attribute in attributes:
+        if attribute in ("start", "stop") or any(hasattr(inspect.getattr_static(cls, attribute), mark) for mark in marks):
+            yield attribute
 
 
 class CodeRoute(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
 from sim import Request, Response, Service, health_check, route
@@ -224,6 +225,48 @@ class Silent(Service):
 
 class Nothing(Service):
     """Has no handler at all."""
+
+
+class Hasty(Service):
+    """Has forgotten the word `async`."""
+
+    @route("GET", "/")
+    def get(self, request: Request) -> Response:  # type: ignore[type-var]
+        return Response(200)
+
+
+def elsewhere(function: Any) -> Any:
+    """A decorator that makes a coroutine function of a plain one."""
+
+    @wraps(function)
+    async def run(*args: Any) -> Any:
+        return function(*args)
+
+    return run
+
+
+def watched(function: Any) -> Any:
+    """A decorator that is a plain function itself."""
+
+    @wraps(function)
+    def run(*args: Any) -> Any:
+        return function(*args)
+
+    return run
+
+
+class Decorated(Service):
+    """Its handlers are coroutine functions with something around them."""
+
+    @route("GET", "/plain")
+    @elsewhere
+    def plain(self, request: Request) -> Any:
+        return "plain"
+
+    @route("GET", "/watched")
+    @watched
+    async def watched(self, request: Request) -> Any:
+        return "watched"
 
 
 class Stranger:

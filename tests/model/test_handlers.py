@@ -40,6 +40,12 @@ def test_what_is_not_there_is_404_and_the_wrong_method_405(loop, method, path, s
     assert both(loop).send("echo", method, path).status == status
 
 
+def test_a_handler_may_be_decorated(loop):
+    """By what makes a coroutine function of a plain one, and by what only hands on."""
+    small = both(loop, decorated="Decorated")
+    assert [small.send("decorated", "GET", path).json for path in ("/plain", "/watched")] == ["plain", "watched"]
+
+
 # errors
 
 def test_an_error_of_a_handler_is_a_500_with_its_event_and_the_run_goes_on(loop):
@@ -312,6 +318,7 @@ def test_a_check_that_does_not_answer_is_unhealthy_after_its_time(loop):
     ("tests.model.sample_services:Stranger", "is the class Stranger, and no service", "class Name(Service)"),
     ("tests.model.sample_services:WHOSE", "is a ContextVar, and no service", "class Name(Service)"),
     ("tests.model.sample_services:Nothing", "serves nothing", "@route"),
+    ("tests.model.sample_services:Hasty", "Hasty.get is no coroutine function (", "write `async def get(...)`"),
     ("tests.model.broken_service:Broken", "cannot be imported: ZeroDivisionError", "broken_service.py:4"),
     ("tests.model.needy_service:Needy", "needs the module 'not_installed_anywhere'", "needy_service.py:3"),
 ])
