@@ -24,10 +24,11 @@ from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from sim.distributions import TimeDistribution
-from sim.errors import CallError
+from sim.errors import CallError, InvalidInput
+from sim.mistakes import mistakes
 from sim.model import event_store
 from sim.model.database import Database
 from sim.model.event_store import Change, Event, Recorded
@@ -69,6 +70,7 @@ class Service:
     _clients: dict[str, Client]
     _publishers: dict[str | None, Publisher]
     _caches: dict[str, CacheClient]
+    _samplers: dict[str, Sampler]  # of times of work, by their words
     _alive: bool = True
 
     @classmethod
@@ -81,6 +83,7 @@ class Service:
         service._clients = {}
         service._publishers = {}
         service._caches = {}
+        service._samplers = {}
         service.log = Log(instance)
         service.__init__()  # type: ignore[misc]
         return service
@@ -151,18 +154,36 @@ class Service:
         return self._instance.world.streams[f"{self._instance.name} code"]
 
     def times(self, distribution: Any) -> Sampler:
-        """A function that draws seconds from a distribution as YAML has it: `{"exponential": "4ms"}`, `{"lognormal": {...}}`, `"5ms"`."""
-        spec: TimeDistribution = TypeAdapter(TimeDistribution).validate_python(distribution)
+        """A function that draws seconds from a distribution as YAML has it: `{"exponential": "4ms"}`, `{"lognormal": {...}}`, `"5ms"`.
+
+        Raise InvalidInput where there is no such distribution.
+        """
+        try:
+            spec: TimeDistribution = TypeAdapter(TimeDistribution).validate_python(distribution)
+        except ValidationError as error:
+            raise InvalidInput("; ".join(f"{wrong.what}: {wrong.cure}" for wrong in mistakes(error))) from None
         return spec.sampler(self._instance.stream("times"))
 
     # work and calls
 
-    def work(self, seconds: float) -> Awaitable[None]:
-        """Compute for so long: CPU time where the service has `cpu`, and longer where the instance is slow."""
+    def work(self, time: float | str | Mapping[str, Any]) -> Awaitable[None]:
+        """Compute for so long: CPU time where the service has `cpu`, and longer where the instance is slow.
+
+        *time* is in seconds, or drawn from what `times` takes: `"20ms"`, `{"exponential": "4ms"}`.
+        """
         instance = self._instance
         self._check_alive()
-        seconds *= instance.slowness
+        try:
+            seconds: float = time * instance.slowness  # type: ignore[operator]
+        except TypeError:  # said in words
+            seconds = self._drawn(time) * instance.slowness
         return instance.cpu.work(seconds) if instance.cpu is not None else instance.loop.sleep(seconds)
+
+    def _drawn(self, distribution: Any) -> float:
+        words = repr(distribution)
+        if words not in self._samplers:
+            self._samplers[words] = self.times(distribution)
+        return self._samplers[words]()
 
     async def call(self, callee: str, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] = NO_HEADERS,
                    key: str | None = None, size: int = MESSAGE_SIZE, priority: int | None = None, optional: bool = False) -> Response:

@@ -68,6 +68,11 @@ class Echo(Service):
     async def odd(self, request: Request) -> Response:
         return Response(200, json={"set": {1, 2}})
 
+    @route("POST", "/work")
+    async def work_so_long(self, request: Request) -> Response:
+        await self.work(request.json)
+        return Response(200)
+
     @route("GET", "/slow")
     async def slow(self, request: Request) -> Response:
         await self.work(1.0)

@@ -156,6 +156,30 @@ def test_the_deadline_of_the_caller_is_known_to_the_handler(loop):
     assert small.send("echo", "GET", "/deadline").json == math.inf
 
 
+def test_work_is_told_in_seconds_or_in_the_words_of_a_scenario(loop):
+    """`0.02`, `"20ms"` and a distribution, which goes on drawing where it stood."""
+    small = both(loop)
+
+    def took(time):
+        began = loop.time()
+        assert small.send("echo", "POST", "/work", json=time).status == 200
+        return loop.time() - began - 0.002
+
+    assert [took(0.02), took("20ms"), took({"constant": "20ms"})] == pytest.approx([0.02] * 3)
+    assert len({took({"exponential": "20ms"}) for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize(("time", "error"), [
+    ("20", "InvalidInput: '20' is no duration: "), ({"exponental": "2ms"}, "did you mean 'exponential'?"),
+    (None, "should be a duration, not nothing"),
+])
+def test_work_that_is_no_time_is_an_error_that_says_what_is(loop, time, error):
+    """In the event of the handler's error."""
+    small = both(loop)
+    assert small.send("echo", "POST", "/work", json=time).status == 500
+    assert error in small.events("handler.error")[0]["error"]
+
+
 # data
 
 def test_data_in_the_database_outlives_the_process_and_memory_does_not(loop):
