@@ -24,6 +24,7 @@ FIGURES: dict[str, tuple[str, str]] = {  # key in the summary: English, Spanish;
     "deadlocks": ("deadlocks", "interbloqueos"),
     "stale_reads": ("stale reads", "lecturas obsoletas"),
     "own_writes_missed": ("own writes missed", "escrituras propias no vistas"),
+    "session_timeouts": ("waited too long for own writes", "esperaron demasiado sus propias escrituras"),
     "lost_writes": ("lost writes", "escrituras perdidas"),
     "lost_updates": ("lost updates", "actualizaciones perdidas"),
     "refused_writes": ("refused writes", "escrituras rechazadas"),

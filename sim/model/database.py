@@ -375,13 +375,14 @@ class Database(Node):
         """Since the warm-up; waits, in seconds, are those that began after it and have ended. *pool_waits* and *pool_timeouts* are of the
         pools of callers; who waits for one of the database's own connections is in its queue, as with any service.
 
-        A *stale* read missed a write that was there before it; an *own* one a write of the same caller. *lost_writes* were answered, and
-        are gone. *lost_updates*: a transaction wrote over what it had read, and somebody else had written meanwhile.
+        A *stale* read missed a write that was there before it; an *own* one a write of the same caller; after
+        a *session_timeout* the primary was asked. *lost_writes* were answered, and are gone. *lost_updates*: a transaction wrote over
+        what it had read, and somebody else had written meanwhile.
         """
         counts = self._counted()
         names = ("reads", "writes", "errors", "transactions", "commits", "rollbacks", "pool_waits", "pool_timeouts", "lock_waits",
-                 "lock_timeouts", "deadlocks", "stale_reads", "own_writes_missed", "lost_writes", "lost_updates", "refused_writes",
-                 "failovers", "version_conflicts")
+                 "lock_timeouts", "deadlocks", "stale_reads", "own_writes_missed", "session_timeouts", "lost_writes",
+                 "lost_updates", "refused_writes", "failovers", "version_conflicts")
         return {
             **{name: counts[name] - self._before[name] for name in names},
             "lock_wait_s": _wait(self._lock_waits()), "pool_wait_s": _wait(self._pool_waits()),

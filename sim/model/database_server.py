@@ -172,6 +172,7 @@ class DatabaseServer(Instance):
         if self.locks.blockers and (refusal := await self._lock(exchange, exchange.request.key, writes=False)) is not None:
             return refusal
         if type(body) is Ask and body.waits and body.own > self.copy.applied and not await self._has_caught_up(body.own):
+            node.counts["session_timeouts"] += 1
             explain(self.recorder, exchange.span, f"it had not got what its caller has written within {node.spec.session_wait:g} s")
             return Response(200, BEHIND)
         await self._work(body)

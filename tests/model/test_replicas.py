@@ -65,6 +65,43 @@ def test_a_session_waits_for_its_own_writes_and_a_strong_read_goes_to_the_primar
     assert latency(session) == pytest.approx(0.2 + 0.002, abs=0.002) and latency(strong) == pytest.approx(0.002, abs=0.001)
 
 
+@pytest.mark.parametrize("write", [
+    "{query: {database: db, transaction: [{query: {database: db, statement: write, key: a}}]}}", "{append: {to: db, stream: a}}",
+    "{append: {to: db, stream: a, expect_version: false}}"])
+@pytest.mark.parametrize("key", [", key: a", ""])
+def test_a_session_reads_what_it_has_written_in_a_transaction_or_appended(write, key):
+    """Those are writes of its own as any other: the read waits for them, whether it names the row or not."""
+    def missed(consistency):
+        read = f"{{query: {{database: db, consistency: {consistency}{key}}}}}"
+        result = simulate(shop({"POST /": f"[{write}, {read}]"}, LAGGING % "", rate=1, duration=100))
+        return result, db(result)["own_writes_missed"] / statuses(result)["200"]
+
+    session, eventual = missed("session"), missed("eventual")
+    assert (session[1], eventual[1]) == (0, 1)
+    assert latency(session[0]) == pytest.approx(0.2 + 0.002, abs=0.003) and latency(eventual[0]) < 0.01
+
+
+def test_an_append_makes_reads_of_its_stream_stale():
+    """The row of an event stream is the stream."""
+    result = simulate(shop({"POST /": "[{append: {to: db, stream: a, expect_version: false}}, {query: {database: db, key: a}}]",
+                            "POST /b": "[{append: {to: db, stream: b, expect_version: false}}, {query: {database: db, key: c}}]"},
+                           LAGGING % "", rate=0.2, duration=500))
+    assert db(result)["stale_reads"] == statuses(result, "POST /")["200"]
+
+
+@pytest.mark.parametrize(("more", "waited"), [("", 10), (", session_wait: 500ms", 0.5)])
+def test_a_session_does_not_wait_for_ever_for_a_replica_that_is_cut_off(more, waited):
+    """A session's read that its replica is not far enough for goes to the primary after a while, and its connections are free again."""
+    cut = "{kind: network.partition, target: {from: {instance: db-0}, to: {instance: db-1}}, schedule: {at: 10s, for: 60s}}"
+    steps = f"[{on('a')[1:-1]}, {on('a', 'statement: read, consistency: session')[1:-1]}]"
+    result = simulate(shop({"POST /": steps}, LAGGING % more, rate=1, duration=60, faults=cut))
+    during = result.requests[(result.requests.intended > 10) & (result.requests.intended < 60 - waited)]
+    assert (during.outcome == 0).all() and during.latency.min() == pytest.approx(waited + 0.002, abs=0.003)
+    assert during.latency.max() == pytest.approx(waited + 0.003, abs=0.003) and db(result)["own_writes_missed"] == 0
+    told = [attributes["error.message"] for attributes in result.attributes.values()]
+    assert db(result)["session_timeouts"] == len(told) >= len(during) and set(told) == {f"it had not got what its caller has written within {waited:g} s"}
+
+
 KILL = "{kind: instance.kill, target: {instance: db-0}, schedule: {at: 30s}, restart_after: 100s}"
 
 
