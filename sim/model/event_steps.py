@@ -53,6 +53,8 @@ class Append(Step):
     snapshot_every: int | None = Field(default=None, ge=1)
 
     def targets(self) -> Iterator[Target]:
+        if self.expect_version:
+            yield Target(self.to, "POST", "/read")
         yield Target(self.to, "POST", "/write")
 
     def build(self, service: Service) -> Act:
@@ -118,6 +120,7 @@ class Project(Step):
     each: Duration = 0.0
 
     def targets(self) -> Iterator[Target]:
+        yield Target(self.from_, "POST", "/read")
         yield Target(self.from_, "POST", "/write")
 
     def build(self, service: Service) -> Act:

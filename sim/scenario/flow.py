@@ -18,7 +18,7 @@ from sim.scenario.scenario import Scenario
 from sim.workload.workload import WorkloadSpec
 
 from .calls import OWN_HEALTH, Directory, Operation, runs
-from .times import own_time, query_time, steps_of, steps_time
+from .times import own_time, query_time, steps_of, steps_time, sure_calls
 
 BEYOND_RECKONING = 1e15  # calls
 NEGLIGIBLE = 1e-6
@@ -82,7 +82,7 @@ class Flow:
                 yield from self._step_calls(step, times, place)
 
     def _step_calls(self, step: Step, times: float, loc: Loc) -> Iterator[CallSite]:
-        for target in list(step.targets())[:1]:  # of a look-up's two, the second stores what it missed
+        for target in sure_calls(step):
             yield from self._site(target, times, loc, query_time(step))
 
     def _site(self, target: Target, times: float, loc: Loc, holds: float | None = None) -> Iterator[CallSite]:

@@ -6,10 +6,12 @@ Kinds are told apart by their words, so that none is loaded that no file names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from sim.mistakes import Loc
 from sim.model.node import NodeSpec
+from sim.model.paths import Target
 from sim.model.queries import Query
 from sim.model.steps import Choose, Parallel, Sleep, Step, Work
 
@@ -34,6 +36,11 @@ _OWN_TIMES: Mapping[str, Callable[[Any], float]] = {
 def query_time(step: Step) -> float | None:
     """How long a query takes that says so itself."""
     return step.time.expectation() if isinstance(step, Query) and step.time is not None else None
+
+
+def sure_calls(step: Step) -> Iterator[Target]:
+    """The calls that a step makes each time: of a look-up's two, the second stores what it missed."""
+    return islice(step.targets(), 1 if word_of(step) == "cache" else None)
 
 
 def steps_time(steps: list[Step], call_time: Callable[[Step], float]) -> float:

@@ -43,6 +43,29 @@ def test_loads_and_utilisation_are_those_of_a_run(reckoned):
     assert waited == pytest.approx(reckoned["back"].wait, rel=0.35)  # service is the sum of two exponentials, the formula has one
 
 
+def test_steps_of_event_sourcing_make_two_statements():
+    """To append at an expected version, or to let a projection catch up, is to read and to write; appended unread it is to write."""
+    text = """
+name: events
+duration: 200s
+network: {default: {latency: 0ms}}
+services:
+  shop:
+    endpoints:
+      POST /: [{append: {to: db, stream: {uniform: 100000}}}]
+      POST /unread: [{append: {to: db, stream: {uniform: 100000}, expect_version: false}}]
+      POST /views: [{project: {name: views, from: db, batch: 1000}}]
+  db: {kind: database, connections: 2, query: {exponential: 10ms}}
+workloads:
+  users: {rate: 60/s, to: shop, mix: [{send: POST /, weight: 4}, {send: POST /unread}, {send: POST /views}]}
+"""
+    reckoned = {load.name: load for load in reckon(loads(text)).services}
+    measured = run(loads(text), seed=1).summary["services"]
+    assert reckoned["db"].rate == pytest.approx(2 * 40 + 10 + 2 * 10)
+    assert measured["db"]["requests"] / 200 == pytest.approx(reckoned["db"].rate, rel=0.03)
+    assert measured["db"]["utilisation"] == pytest.approx(reckoned["db"].utilisation, rel=0.05)
+
+
 def test_the_first_bottleneck_and_how_much_the_load_may_grow():
     """back has four workers, 2.5 of which are busy: it saturates at 1.6 times the load."""
     reckoning = reckon(loads(CHAIN))
