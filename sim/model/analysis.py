@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from sim.mistakes import Mistake, invalid
 from sim.spec import Spec
-from sim.units import PositiveDuration, Share
+from sim.units import PositiveDuration, Share, format_duration
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
@@ -92,5 +92,5 @@ class Analysis:
             return f"{100 * errors:.3g} % of {requests} requests failed"
         slowest = sorted(self._latencies)[int(0.99 * (len(self._latencies) - 1))] if self._latencies else 0.0
         if spec.p99 is not None and slowest > spec.p99:
-            return f"p99 was {1000 * slowest:.3g} ms"
+            return f"p99 was {format_duration(float(f'{slowest:.3g}'))}"
         return None

@@ -94,7 +94,7 @@ def test_an_analysis_takes_a_bad_version_back(strategy, most):
 def test_an_analysis_takes_a_slow_version_back():
     """By its 99th percentile; no request has failed."""
     result = deployed("{canary: {steps: [10%, 50%], interval: 20s}}", "{name: v2, speed: 0.05}", more=", analysis: {p99: 100ms}")
-    assert set(statuses(result)) == {"200"} and "p99 was 200 ms" in events(result, "deployment.rolling_back")[0]["reason"]
+    assert set(statuses(result)) == {"200"} and "p99 was 200ms" in events(result, "deployment.rolling_back")[0]["reason"]
     assert latency(result, figure="p50") < 0.02
 
 
