@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 THINNEST, THICKEST = 1.2, 8.0  # points
 SHORTEST = 58.0  # points between two layers, so that a label fits on the arrow
+CRAMPED = 25.0  # points; rather than that the layers are folded into rows
+TURN = 24.0  # points beside the rows, for arrows from the end of one to the next
 LABELS = ((20, SMALL - 1), (40, SMALL - 2.5))  # up to so many edges: points
 MOST_LABELS = 60
 GROWTH = 1.2  # the layout leaves the graph more room than it has at first
@@ -97,6 +99,18 @@ class Columns:
     halves: list[float]  # half the width of the boxes
     size: float  # of the names
     split: bool  # names are broken after hyphens
+    gap: float  # between two layers
+
+
+def in_rows(plan: Layout, points: float) -> tuple[Layout, Columns]:
+    """*plan* in as few rows as leave room for arrows, and where its columns stand within *points*: one row, unless that is cramped."""
+    for rows in range(1, max(plan.layers, 2)):
+        made, least = (plan, CRAMPED) if rows == 1 else (plan.folded(rows), SHORTEST)
+        layers = [[name for name, (x, _) in made.nodes.items() if x == layer] for layer in range(made.layers)]
+        placed = columns(layers, points if rows == 1 else points - 2 * TURN)
+        if placed.gap >= least or made.layers <= 3:
+            break
+    return made, placed
 
 
 def columns(names: Sequence[Sequence[str]], points: float) -> Columns:
@@ -110,7 +124,7 @@ def columns(names: Sequence[Sequence[str]], points: float) -> Columns:
     for half in halves:
         centres.append(at + half)
         at += 2 * half + gap
-    return Columns(centres, halves, size, split)
+    return Columns(centres, halves, size, split, gap)
 
 
 def broken(name: str, split: bool) -> str:
@@ -131,14 +145,14 @@ class _Canvas:
     """Boxes, arrows and labels in the axes' data: x counts points, y counts boxes from the top."""
 
     def __init__(self, ax: Axes, look: Look, plan: Layout, result: RunResult) -> None:
+        points = GROWTH * points_wide(ax)
+        plan, self.columns = in_rows(plan, points)
         self.ax, self.look, self.plan, self.result = ax, look, plan, result
         heights = [y for route in plan.routes.values() for _, y in route] + [y for _, y in plan.nodes.values()]
         ax.set_ylim(max(max(heights), 1.0) + 0.45, min(min(heights), -1.0) - 0.45)
-        points = GROWTH * points_wide(ax)
         self.up = points * HEIGHT / WIDTH * 0.8 / abs(ax.get_ylim()[0] - ax.get_ylim()[1])  # points for 1 of y
-        layers = [[name for name, (x, _) in plan.nodes.items() if x == layer] for layer in range(plan.layers)]
-        self.columns = columns(layers, points)
-        ax.set_xlim(-2, points + 2)
+        beside = 2 if plan.rows == 1 else TURN
+        ax.set_xlim(-beside, points + 4 - beside)
         self.taken: list[tuple[float, float, float, float]] = []
 
     def kind(self, name: str) -> str:
@@ -153,10 +167,11 @@ class _Canvas:
         from matplotlib.patches import FancyBboxPatch
 
         theme = self.look.theme
+        style = f"round,pad=0,rounding_size={min(5.0, 0.45 * BOX * self.up):.2f}"
         for name, point in self.plan.nodes.items():
             (x, y), half = self.at(point), self.columns.halves[int(point[0])]
             fill = theme.grid if self.kind(name) in ("service", "gateway") else theme.paper
-            self.ax.add_patch(FancyBboxPatch((x - half, y - BOX / 2), 2 * half, BOX, boxstyle="round,pad=0,rounding_size=5", fc=fill,
+            self.ax.add_patch(FancyBboxPatch((x - half, y - BOX / 2), 2 * half, BOX, boxstyle=style, fc=fill,
                                              ec=theme.muted, lw=1.0, zorder=3, mutation_aspect=1 / self.up))
             kind = self.kind(name)
             text, size = max((self.fitted(broken(name, split), half) for split in (False, True)), key=lambda fit: fit[1])
@@ -182,8 +197,8 @@ class _Canvas:
 
         points = self.route(edge)
         vertices, codes = [points[0]], [Path.MOVETO]
-        for (x0, y0), (x1, y1) in pairwise(points):
-            middle = (x0 + x1) / 2
+        for (x0, y0), (x1, y1), out in self._stretches(edge):
+            middle = (x0 + x1) / 2 + out
             vertices += [(middle, y0), (middle, y1), (x1, y1)]
             codes += [Path.CURVE4] * 3
         colour = error_colours(self.look)(edge.error_share)
@@ -195,11 +210,29 @@ class _Canvas:
         route = self.plan.routes[edge.source, edge.target]
         points = [self.at(point) for point in route]
         (x0, y0), (x1, y1) = points[0], points[-1]
-        sign = 1 if x1 >= x0 else -1
+        onward, came = (self._side(route[one], route[other]) for one, other in ((0, 1), (-2, -1)))
+        if self._turns(route[-2], route[-1]):
+            came = -came
         halves = self.columns.halves
-        points[0] = (x0 + sign * halves[int(route[0][0])], y0 + self._port(edge.source, edge.target, 0))
-        points[-1] = (x1 - sign * (halves[int(route[-1][0])] + 2), y1 + self._port(edge.target, edge.source, -1))
+        points[0] = (x0 + onward * halves[int(route[0][0])], y0 + self._port(edge.source, edge.target, 0))
+        points[-1] = (x1 - came * (halves[int(route[-1][0])] + 2), y1 + self._port(edge.target, edge.source, -1))
         return points
+
+    def _stretches(self, edge: Edge) -> list[tuple[tuple[float, float], tuple[float, float], float]]:
+        """From where to where, and how far out of its way each stretch of the edge bends."""
+        route = pairwise(self.plan.routes[edge.source, edge.target])
+        return [(*ends, self._side(*planned) * TURN if self._turns(*planned) else 0.0)
+                for ends, planned in zip(pairwise(self.route(edge)), route, strict=True)]
+
+    def _turns(self, one: tuple[float, float], other: tuple[float, float]) -> bool:
+        """Whether an edge between these places of the plan goes round the end of a row."""
+        return self.plan.rows > 1 and one[0] == other[0]
+
+    def _side(self, one: tuple[float, float], other: tuple[float, float]) -> int:
+        """Towards the right (1) or the left (-1); at the end of a row, outwards."""
+        if self._turns(one, other):
+            return 1 if one[0] else -1
+        return 1 if other[0] >= one[0] else -1
 
     def _port(self, name: str, other: str, end: int) -> float:
         """How far from a box's middle an edge begins (*end* 0) or arrives (-1): edges in the order of their next points do not cross."""
@@ -229,14 +262,14 @@ class _Canvas:
 
     def along(self, edge: Edge, share: float) -> tuple[float, float]:
         """The point at *share* of the way, on the drawn curve."""
-        points = self.route(edge)
-        position = share * (len(points) - 1)
-        index = min(int(position), len(points) - 2)
+        stretches = self._stretches(edge)
+        position = share * len(stretches)
+        index = min(int(position), len(stretches) - 1)
         t = position - index
-        (x0, y0), (x1, y1) = points[index], points[index + 1]
+        (x0, y0), (x1, y1), out = stretches[index]
         ease = t * t * (3 - 2 * t)  # the height of a cubic with level ends
         across = 1.5 * t * (1 - t) ** 2 + 1.5 * t * t * (1 - t) + t**3
-        return x0 + (x1 - x0) * across, y0 + (y1 - y0) * ease
+        return x0 + (x1 - x0) * across + 3 * out * t * (1 - t), y0 + (y1 - y0) * ease
 
 
 def text_of(edge: Edge, look: Look) -> str:

@@ -6,6 +6,7 @@ longest way from a caller, a bend for each layer that an edge passes, order by t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,11 +21,30 @@ class Layout:
 
     nodes: dict[str, tuple[float, float]]
     routes: dict[tuple[str, str], list[tuple[float, float]]]
+    rows: int = 1  # of layers, if they are folded
 
     @property
     def layers(self) -> int:
         """How many columns of boxes there are."""
         return 1 + int(max(x for x, _ in self.nodes.values()))
+
+    def folded(self, rows: int) -> Layout:
+        """The same in that many rows below each other, which run to and fro; then x is the column."""
+        columns = math.ceil(self.layers / rows)
+        heights: list[list[float]] = [[] for _ in range(rows)]
+        for x, y in [*self.nodes.values(), *(point for route in self.routes.values() for point in route)]:
+            heights[int(x) // columns].append(y)
+        lifts, lowest = [], 0.0
+        for some in heights:
+            lifts.append(lowest - min(some, default=0.0))
+            lowest = lifts[-1] + max(some, default=0.0) + 1.0
+
+        def place(point: tuple[float, float]) -> tuple[float, float]:
+            row, column = divmod(int(point[0]), columns)
+            return float(column if row % 2 == 0 else columns - 1 - column), point[1] + lifts[row]
+
+        return Layout({name: place(point) for name, point in self.nodes.items()},
+                      {edge: [place(point) for point in route] for edge, route in self.routes.items()}, rows)
 
 
 def layout(edges: Mapping[tuple[str, str], float], first: Collection[str] = ()) -> Layout:

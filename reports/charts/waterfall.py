@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 34
 NAMES_SHARE = 0.3  # of the width
+INDENT, INDENTED = 9.0, 0.45  # points for each level, and the share of the names' room that they take at most
 FINDING = ("request {id}: {latency}; on the critical path: {parts}", "petición {id}: {latency}; en la ruta crítica: {parts}")
 AXIS = ("time since the request began", "tiempo desde el inicio")
 KEY = (("in a service", "en un servicio"), ("waiting for a worker", "esperando turno"), ("call", "llamada"), ("failed", "fallida"),
@@ -42,9 +43,11 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, trace: int | 
     chart.set_ylim(len(nodes) - 0.4, -0.6)
     chart.set_xlim(0, 1000 * max(node.end - zero for node in every))
     size = min(SMALL, 250 / len(nodes))
+    wide = NAMES_SHARE * points_wide(ax)
+    step = min(INDENT, INDENTED * wide / max(1, *(node.depth for node in nodes)))
     for row, node in enumerate(nodes):
         _bar(chart, look, row, node, zero)
-        _name(ax, chart, node, row, size)
+        _name(ax, chart, node, row, size, step * node.depth, wide)
     rows = {node.id: row for row, node in enumerate(nodes)}
     for segment in path:
         if segment.span in rows:
@@ -57,11 +60,9 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, trace: int | 
     signature(chart, look, result)
 
 
-def _name(ax: Axes, chart: Axes, node: Node, row: int, size: float) -> None:
-    """The span's name in the column at the left, indented by its depth and cut to the room there."""
-    indent = 9 * node.depth
-    room = int((NAMES_SHARE * points_wide(ax) - indent) / (0.58 * size))
-    text = shortened(node.label, room)
+def _name(ax: Axes, chart: Axes, node: Node, row: int, size: float, indent: float, wide: float) -> None:
+    """The span's name in the column at the left, *wide* points, after *indent* and cut to the room there."""
+    text = shortened(node.label, int((wide - indent) / (0.58 * size)))
     share = 1 - (row + 0.6) / (chart.get_ylim()[0] + 0.6)
     ax.annotate(text, (0, share), (indent, 0), xycoords="axes fraction", textcoords="offset points", ha="left", va="center", fontsize=size)
 

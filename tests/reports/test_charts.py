@@ -15,7 +15,7 @@ from reports import charts
 from reports.charts import CHARTS, OF_A_RUN, figure, render
 from reports.charts.edges import edges
 from reports.charts.faults import bar, pack
-from reports.charts.graph import broken, columns, text_of
+from reports.charts.graph import broken, columns, in_rows, text_of
 from reports.charts.heatmap import counts
 from reports.charts.layered import layout
 from reports.charts.percentiles import over_time
@@ -200,6 +200,19 @@ def test_numbers_and_times_follow_the_language():
     assert [english.measure(name, value) for name, value in measured.items()] == ["99.5 %", "400 ms", "7 s", "190/s", "3.25", "64"]
     assert spanish.measure("error_share", 0.0125) == "1,25 %"
     assert Look().words.lang == "en"
+
+
+def test_a_long_chain_runs_to_and_fro_in_rows():
+    """Thirty services one after the other: six in a row, arrows as long as their labels, and each row below the one before."""
+    names = [f"service-{number:02d}" for number in range(30)]
+    made, placed = in_rows(layout(dict.fromkeys(pairwise(names), 1)), 660.0)
+    assert made.rows > 1 and placed.gap >= 58
+    per_row = made.layers
+    assert [made.nodes[name][0] for name in names[: 2 * per_row]] == [*range(per_row), *reversed(range(per_row))]
+    rows = [{made.nodes[name][1] for name in names[start : start + per_row]} for start in range(0, 30, per_row)]
+    assert rows == [{float(number)} for number in range(len(rows))]
+    short, _ = in_rows(layout(dict.fromkeys(pairwise(names[:6]), 1)), 660.0)
+    assert short.rows == 1
 
 
 def test_names_are_broken_and_shrunk_until_arrows_are_long_enough_for_their_labels():

@@ -89,3 +89,11 @@ def test_bars_are_as_long_as_their_spans(checkout):
     chart = figure(checkout, "waterfall", trace=1).axes[0].child_axes[0]
     widths = sorted(round(patch.get_width(), 6) for patch in chart.patches)
     assert widths == pytest.approx(sorted([100, 90, 5, 80, 76, 60, 30, 179, 20, 16]))
+
+
+def test_names_of_a_deep_trace_have_room():
+    """Thirty calls within each other: the deepest is indented by half of the names' room at most, and told in full."""
+    spans = [client(i, i - 1, "gateway", "orders", 0.01 * i, 1.0 - 0.01 * i) for i in range(1, 31)]
+    made = figure(run_of([request(1, 0.0, 1.0)], spans), "waterfall")
+    names = [text.get_text() for text in made.axes[0].texts if "→" in text.get_text()]
+    assert len(names) == 30 and not any("…" in name for name in names)
