@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
 
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.node import NodeSpec
@@ -17,10 +16,8 @@ from sim.spec import word_in
 from sim.units import format_duration
 
 from .calls import EVENT_STEPS, Directory, Operation, references, runs
+from .in_vain import in_vain
 from .walk import word_of, written
-
-if TYPE_CHECKING:
-    from sim.model.database import DatabaseSpec
 
 EVEN = ("random", "round_robin")  # balancers that look at no weight
 AT = ("at", "start_after")  # fields that say when something begins
@@ -41,7 +38,7 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
     yield from _one_stream(scenario)
     nodes = scenario.nodes()
     for name, spec in nodes.items():
-        yield from _nobody_to_copy(name, spec)
+        yield from in_vain(name, spec, nodes)
         mesh = spec.mesh
         if mesh is None and not spec.weights:
             continue
@@ -75,16 +72,6 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
         if tls is not None and not tls.rotate and tls.valid_for - tls.age < scenario.duration:
             yield Mistake(("services", name, "mesh", "mtls"), "the certificates expire within the run, and nobody renews them",
                           "unless that is the point: `rotate: true`", at_key=True)
-
-
-def _nobody_to_copy(name: str, spec: NodeSpec) -> Iterator[Mistake]:
-    """What a database says of replicas that it does not have."""
-    if spec.word != "database" or (database := cast("DatabaseSpec", spec)).replicas:
-        return
-    for key, says_something in (("replica_lag", database.replica_lag.expectation() > 0), ("reads", database.reads != "replicas")):
-        if says_something:
-            yield Mistake(("services", name, key), f"`{key}` is of replicas, and {name!r} has none", "add `replicas: 1`, or remove it",
-                          at_key=True)
 
 
 def _one_stream(scenario: Scenario) -> Iterator[Mistake]:

@@ -80,8 +80,12 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("{query: orders-db}]\n      GET /users", "{query: order-cache}]\n      GET /users", "order-cache}", "is a cache, not a database",
      "write `cache: ...`"),
     ("replicas: 1, replica_lag: 50ms, failover: 5s", "replica_lag: 50ms", "replica_lag", "`replica_lag` is of replicas", "add `replicas: 1`"),
-    ("replicas: 1, replica_lag: 50ms, failover: 5s", "reads: any", "reads", "`reads` is of replicas, and 'orders-db' has none",
+    ("replicas: 1, replica_lag: 50ms, failover: 5s", "reads: any", "reads", "`reads` is of replicas, and this database has none",
      "add `replicas: 1`"),
+    ("replicas: 1, replica_lag: 50ms, failover: 5s", "session_wait: 1s", "session_wait", "`session_wait` is of replicas", "add `replicas: 1`"),
+    ("stream: {zipf: 10}, retries", "stream: {zipf: 10}, expect_version: false, retries", "retries", "is of an append that reads the stream first",
+     "remove it"),
+    ("ttl: 1m, eviction", "jitter: 10%, eviction", "jitter", "these live until they are pushed out", "add `ttl: 1m`"),
     ("{query: {database: orders-db, statement: write, key: {zipf: 100}}}", "{append: {to: orders-db, stream: a}}", "append: {to",
      "no part of the one of 'orders-db'", "write it before or after that"),
     ("{query: {database: orders-db, statement: write, key: {zipf: 100}}}", "{parallel: [[{project: {name: p, from: orders-db}}]]}",
@@ -93,6 +97,7 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("subject: order.created", "subject: order.*", "order.*, to", "nothing is published as 'order.*'", "name one subject"),
     ("ack_wait: 30s", "ack_timeout: 30s", "ack_timeout", "unknown key 'ack_timeout'", "did you mean 'ack_wait'?"),
     ("delivery: at_least_once", "delivery: at_most_once", "max_deliver", "`max_deliver` is of streams", "write `delivery: at_least_once`"),
+    ("max_deliver: 5", "discard: new", "discard", "`discard` is of a stream that is full", "add `max_messages: 10000`"),
     ("group: audit", "group: audit, everyone: true", "group", "`everyone` and `group` exclude each other", "leave one of them out"),
     # mesh
     ("allow: [orders]", "allow: [order]", "order]", "there is no service or workload 'order'", "did you mean 'orders'?"),
@@ -125,6 +130,14 @@ def test_a_mistake_is_told_with_place_and_cure(tmp_path, old, new, at, what, cur
     problems = check(text.replace(old, new, 1), tmp_path)
     told = [problem for problem in problems if problem.source_line[problem.col - 1 :].startswith(at)]
     assert any(what in problem.what and cure in problem.cure for problem in told), "\n".join(map(str, problems))
+
+
+def test_a_session_needs_replicas(tmp_path):
+    """Without them every read has what was written, however it is asked for."""
+    text = SOUND.replace("GET /orders: [{query: orders-db}]", "GET /orders: [{query: {database: orders-db, consistency: session}}]")
+    assert check(text, tmp_path) == []
+    alone = check(text.replace("replicas: 1, replica_lag: 50ms, failover: 5s", "query: 1ms"), tmp_path)
+    assert [(problem.what, problem.warning) for problem in alone] == [("`consistency` is of replicas, and 'orders-db' has none", True)]
 
 
 def test_a_link_may_lead_to_the_registry(tmp_path):
