@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 34
 NAMES_SHARE = 0.3  # of the width
-INDENT, INDENTED = 9.0, 0.45  # points for each level, and the share of the names' room that they take at most
+INDENT, INDENTED = 9.0, 0.4  # points for each level, and the share of the names' room that they take at most
 FINDING = ("request {id}: {latency}; on the critical path: {parts}", "petición {id}: {latency}; en la ruta crítica: {parts}")
 AXIS = ("time since the request began", "tiempo desde el inicio")
 KEY = (("in a service", "en un servicio"), ("waiting for a worker", "esperando turno"), ("call", "llamada"), ("failed", "fallida"),
