@@ -18,7 +18,7 @@ class Dice(Service):
 
     @route("GET", "/")
     async def throw(self, request: Request) -> Response:
-        await self.work(random.random() / 100 + uuid.uuid4().int % 1000 / 1e5)
+        await self.work(random.random() / 100 + random.Random().random() / 100 + uuid.uuid4().int % 1000 / 1e5)
         return Response(200)
 
 
