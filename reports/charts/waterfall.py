@@ -43,7 +43,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, trace: int | 
     chart.set_ylim(len(nodes) - 0.4, -0.6)
     chart.set_xlim(0, 1000 * max(node.end - zero for node in every))
     size = min(SMALL, 250 / len(nodes))
-    wide = NAMES_SHARE * points_wide(ax)
+    wide = 1.2 * NAMES_SHARE * points_wide(ax)  # the layout leaves more room than there is at first
     step = min(INDENT, INDENTED * wide / max(1, *(node.depth for node in nodes)))
     for row, node in enumerate(nodes):
         _bar(chart, look, row, node, zero)
