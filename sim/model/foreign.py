@@ -1,6 +1,7 @@
 """What a user's code may have brought along, taught where it is after the code was loaded.
 
-httpx calls over the simulated network, OpenTelemetry reports its spans, and what would leave the simulation by a way of its own is refused.
+httpx calls over the simulated network, OpenTelemetry reports its spans, asyncio shows the tasks of one process alone, and what would leave
+the simulation by a way of its own is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from sim.model.httpx_transport import carry_httpx
 from sim.model.messages import Exchange
 from sim.model.otel import report_opentelemetry
+from sim.model.whose import confine_all_tasks
 
 _MARK = "_mesocosm_refused"
 STATUSES = range(100, 1000)  # what fits the three digits of HTTP
@@ -50,6 +52,7 @@ def check_status(status: object) -> None:
 
 def settle_in() -> None:
     """Look at what is loaded by now; what was settled before stays as it is."""
+    confine_all_tasks()
     carry_httpx()
     report_opentelemetry()
     refuse_grpc()

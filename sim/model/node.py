@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -181,6 +182,7 @@ class Node:
             self.instances.remove(instance)
             self.retired.append(instance)
             self.workforce.change(-self.workers, self.world.loop.time())
+            self.changed()
 
     def adopt(self, client: Client) -> None:
         """A caller has got its way here."""
@@ -205,6 +207,10 @@ class Node:
     def handler(self, instance: Instance) -> Handler:
         """What an instance does with a request."""
         raise NotImplementedError
+
+    def handler_tasks(self, instance: Instance) -> list[Task[None]]:
+        """The tasks in which the user's own handlers serve requests at *instance*, in the order in which they began."""
+        return []
 
     def operation_of(self, request: Request) -> int:
         """The name index under which a request is recorded here: that of its endpoint, or else the one that its caller has for it."""

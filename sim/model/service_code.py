@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from asyncio import CancelledError
+from asyncio import CancelledError, Task
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -178,6 +178,9 @@ class CodeService(Node):
             instance.set_accepting(True)
 
     # requests
+
+    def handler_tasks(self, instance: Instance) -> list[Task[None]]:
+        return [exchange.task for exchange in instance.serving]
 
     def handler(self, instance: Instance) -> Handler:
         process = self.processes[instance] = self.service_class.on(instance, instance.config, self.meters)

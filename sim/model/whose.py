@@ -6,8 +6,11 @@ of the run; real asyncio would log it and go on. What our own code starts while 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from asyncio import Task
+from collections.abc import Iterable, Iterator, Set
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from sim.model.place import PLACE, Place
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _MODEL = os.path.dirname(__file__)
 _OURS = os.path.dirname(_MODEL) + os.sep
+_MARK = "_mesocosm_confined"
 _OFFERED = frozenset(os.path.join(_MODEL, name) for name in ("asgi.py", "handlers.py", "store_client.py"))  # what user code itself calls
 
 
@@ -40,3 +44,35 @@ def end_tasks(instance: Instance) -> None:
     """Its process is gone, and they with it."""
     for task in tasks_of(instance):
         task.cancel()
+
+
+def confine_all_tasks() -> None:
+    """Let `asyncio.all_tasks` show to a process its own tasks, and not those of the whole system: many cancel them all when they end."""
+    original = asyncio.all_tasks
+    if hasattr(original, _MARK):
+        return
+
+    @wraps(original)
+    def all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> set[Task[Any]]:
+        place = PLACE.get(None)
+        if place is None or not place.instance.node.runs_user_code or asyncio._get_running_loop() is not place.instance.loop:
+            return original(loop)
+        instance = place.instance
+        return _InTurn([*instance.node.handler_tasks(instance), *tasks_of(instance)])
+
+    setattr(all_tasks, _MARK, True)
+    asyncio.all_tasks = asyncio.tasks.all_tasks = all_tasks
+
+
+class _InTurn(set[Task[Any]]):
+    """Tasks that are gone through in the order in which they were given: that of a plain set would be one of addresses."""
+
+    def __init__(self, tasks: Iterable[Task[Any]]) -> None:
+        super().__init__(tasks := list(tasks))
+        self._places = {task: place for place, task in enumerate(tasks)}
+
+    def __iter__(self) -> Iterator[Task[Any]]:
+        return iter(sorted(super().__iter__(), key=lambda task: self._places.get(task, len(self._places))))
+
+    def __sub__(self, others: Set[Any]) -> _InTurn:
+        return _InTurn(task for task in self if task not in others)

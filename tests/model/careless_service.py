@@ -60,4 +60,12 @@ class Careless(Service):
 
     @route("GET", "/tasks")
     async def tasks(self, request: Request) -> Any:
-        return [task.get_name() for task in asyncio.all_tasks()]
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        return [len(asyncio.all_tasks()), [task.get_name() for task in others]]
+
+    @route("DELETE", "/tasks")
+    async def end(self, request: Request) -> Any:
+        for task in asyncio.all_tasks():
+            if task is not asyncio.current_task():
+                task.cancel()
+        return None

@@ -72,6 +72,31 @@ def test_what_a_killed_process_has_started_ends_with_it(loop):
     assert (len(one.ticks), len(other.ticks)) == (2, 4)
 
 
+def test_a_process_sees_its_own_tasks_alone(loop):
+    """In the order of their start: six that tick, under the names that asyncio gives; ten of another process are not among them."""
+    small = SmallWorld(loop, {"one": CARELESS, "other": CARELESS})
+    for name, number in (("other", 5), ("one", 6), ("other", 5)):
+        for _ in range(number):
+            small.send(name, "POST", "/ticks")
+    number, names = small.send("one", "GET", "/tasks").json
+    assert number == 7 and [name.partition("-")[0] for name in names] == ["Task"] * 6
+    assert names == sorted(names, key=lambda name: int(name.partition("-")[2]))
+
+
+def test_a_process_that_cancels_all_tasks_ends_its_own(loop):
+    """As many do when they stop: its handlers and what they started, and nothing of the rest of the system."""
+    small = SmallWorld(loop, {"one": CARELESS, "other": CARELESS})
+    for name in ("one", "other"):
+        small.send(name, "POST", "/ticks")
+    waiting = loop.create_task(small.sending("one", "POST", "/awaited"))
+    elsewhere = loop.create_task(small.sending("other", "POST", "/awaited"))
+    loop.run_until(1.5)
+    assert small.send("one", "DELETE", "/tasks").status == 200
+    loop.run_until(5.5)
+    assert (len(small.process("one").ticks), len(small.process("other").ticks)) == (1, 5)
+    assert (waiting.result().status, elsewhere.result().status) == (500, 200)
+
+
 def test_a_handler_that_sleeps_without_asyncio_is_told_so():
     """A 500 at once, in no real time, and the event names the cure."""
     result = ran({"api": CARELESS}, {"users": at("1s", send="GET /asleep")}, duration="10s")
