@@ -3,6 +3,8 @@
     request ──idle connection──▶ used ──answered──▶ idle ──keep_alive over──▶ closed
        ├──room for another──▶ opened ──▶ used ──given up, or broken──▶ closed: nobody can tell where the next answer begins
        └──max_connections are in use──▶ waits for one ──pool_timeout──▶ PoolTimeout
+
+An instance that was told to end takes no new connections, and serves what comes over those that it has, once: `Connection: close`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from sim.errors import CallError, StatusError
-from sim.model.messages import Request, Response
+from sim.model.messages import Exchange, Request, Response
+from sim.model.network import LOST
 from sim.model.pool import PoolTimeout
 from sim.model.transport import Transport
 from sim.resilience.policy import Policy
@@ -78,6 +81,7 @@ class HttpTransport(Transport, Policy):
         self._name = f"{client.edge.name}.pool"
         self.pools: dict[Instance, Pool] = {}
         client.node.watchers.append(self._instances_changed)
+        client.carry = self._carry
         client.surround(partial(self.send))  # as a pipeline composes its policies
 
     def _instances_changed(self) -> None:
@@ -110,7 +114,11 @@ class HttpTransport(Transport, Policy):
             reusable = True
             raise
         finally:
-            pool.give_back(self.env._now, generation, reusable)
+            pool.give_back(self.env._now, generation, reusable and not instance.terminating)
+
+    def _carry(self, exchange: Exchange, delay: float) -> None:
+        if delay != LOST:
+            self.loop.post(delay, _arrive, exchange)
 
     async def _connection(self, pool: Pool, instance: Instance, request: Request) -> None:
         """Have a connection: an idle one, a new one, or one that somebody gives back."""
@@ -143,3 +151,12 @@ class HttpTransport(Transport, Policy):
         client.recorder.event("pool.timeout", edge=client.edge.name, caller=client.source.name, waited=self.spec.pool_timeout,
                               size=self.spec.max_connections, instance=instance.name)
         raise PoolTimeout(self, f"no free connection to {instance.name} within {self.spec.pool_timeout:g} s")
+
+
+def _arrive(exchange: Exchange) -> None:
+    """A request has come over a connection that was there."""
+    instance = exchange.instance
+    if instance.terminating:
+        instance.take(exchange)
+    else:
+        instance.arrive(exchange)

@@ -141,6 +141,26 @@ def test_a_rule_of_the_link_speaks_during_the_handshake_too():
         assert reason_of(lab, lab.client("back", connection={})) is Reason.RESET
 
 
+def test_what_is_on_its_way_over_http_when_an_instance_is_told_to_end_is_served():
+    """Requests every 5 ms over a link of 10 ms, and one of two instances ends: nothing fails, none of its connections is used again, and
+    there is no new one."""
+    services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+    with platform(services) as lab:
+        client, leaver = lab.client("back", connection={}), lab.instance("back-0")
+        calls = []
+        for step in range(60):
+            calls.append(lab.loop.create_task(lab.call(client)))
+            if step == 40:
+                leaver.set_terminating(True)
+            lab.run(0.005)
+        lab.run(0.2)
+        assert [call.result().status for call in calls] == [200] * 60
+        idle = list(client.transport.pools[leaver].idle)
+        client.see_through(SimpleNamespace(reachable=(leaver,)))
+        answers = [lab.ask(client).status for _ in range(len(idle) + 1)]
+        assert answers == [200] * len(idle) + [502]
+
+
 # grpc: what connects
 
 def test_all_requests_share_one_connection_for_each_instance():
