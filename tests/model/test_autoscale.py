@@ -134,3 +134,12 @@ faults:
 
     assert share(0, 20) == pytest.approx(0.5, abs=0.01)
     assert share(31, 35) < 0.15 and share(58, 62) == pytest.approx(0.5 / 1.5, abs=0.04) and share(95, 120) == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_watches_a_service_hears_of_an_instance_that_has_left():
+    """The last event after a scale-down counts those that are there, and so do the members of a queue group."""
+    mailer = "mailer: {workers: 4, instances: 2, subscribe: {order.*: [{work: 10ms}]}, autoscale: {utilisation: 60%, max: 2, cooldown_down: 10s}}"
+    result = simulate(shop({"POST /": "[{publish: order.created}]"}, mailer + "\n  events: {kind: broker}", rate=1))
+    last = [event for event in events(result, "instances") if event["node"] == "mailer"][-1]
+    assert (last["reachable"], last["of"]) == (1, 1)
+    assert result.summary["brokers"]["events"]["groups"]["mailer"]["members"] == 1
