@@ -126,7 +126,7 @@ class AsgiService(Node):
 
     def handler(self, instance: Instance) -> Handler:
         assert self.spec.asgi is not None
-        process = self.processes[instance] = Process(instance, load(self.spec.asgi))
+        process = self.processes[instance] = Process(instance, instance.begin(load, self.spec.asgi))
         settle_in()
         work = self.spec.work.sampler(instance.stream("work")) if self.spec.work is not None else None
 

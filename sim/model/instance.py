@@ -12,11 +12,11 @@ length of the pause, and answers leave after it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Sequence
-from contextvars import Context
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
 from functools import partial
 from math import inf, prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sim.errors import ConnectionReset
 from sim.model.client import Client, UseSpec, plain_use
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sim.model.versions import VersionSpec
     from sim.model.world import World
 
+T = TypeVar("T")
 RESET = int(Reason.RESET)
 CRASH_WAIT, LONGEST_CRASH_WAIT = 10.0, 300.0  # seconds until a process that has crashed is started again, doubling: Kubernetes' back-off
 
@@ -100,6 +101,12 @@ class Instance(Station):
         client = self.world.client(self.node.name, self, callee, use)
         self.clients.append(client)
         return client
+
+    def begin(self, act: Callable[..., T], *args: Any) -> T:
+        """A new process, whose first code is *act*: what it sets in context variables is seen by all its code, and by nobody else's."""
+        self._context = copy_context()
+        self._context.run(PLACE.set, Place(self, None, 0, 0))
+        return self._context.run(act, *args)
 
     def context(self) -> Context:
         """For a task that belongs to this instance and to no request."""

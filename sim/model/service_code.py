@@ -6,6 +6,7 @@ import inspect
 import re
 from asyncio import CancelledError, Task
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import copy_context
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,7 +122,7 @@ class CodeService(Node):
         self.processes: dict[Instance, Service] = {}
         self.endpoints: list[Endpoint] = []
         self.meters: dict[tuple[str, str], Meter] = {}
-        self.service_class: type[Service] = load(spec.code)
+        self.service_class: type[Service] = copy_context().run(load, spec.code)
         settle_in()
         for found in routes_of(self.service_class):
             operation = world.recorder.operation(f"{found.method} {found.path}")
@@ -183,7 +184,7 @@ class CodeService(Node):
         return [exchange.task for exchange in instance.serving]
 
     def handler(self, instance: Instance) -> Handler:
-        process = self.processes[instance] = self.service_class.on(instance, instance.config, self.meters)
+        process = self.processes[instance] = instance.begin(self.service_class.on, instance, instance.config, self.meters)
         acts: dict[str, Act] = {endpoint.attribute: getattr(process, endpoint.attribute) for endpoint in self.endpoints}
         acts[""] = lambda request: health(process)
         acts.update({attribute: getattr(process, attribute) for _, _, attribute in subscriptions_of(self.service_class)})

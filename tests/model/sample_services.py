@@ -79,6 +79,18 @@ class Echo(Service):
         return Response(200)
 
 
+class Named(Service):
+    """Notes in a context variable who it is, as those do who bind it to all their log lines."""
+
+    def __init__(self) -> None:
+        self.found = WHOSE.get()
+        WHOSE.set(f"of {self.instance_name}")
+
+    @route("GET", "/")
+    async def names(self, request: Request) -> Any:
+        return [self.found, WHOSE.get()]
+
+
 class Caller(Service):
     """Calls echo."""
 

@@ -140,6 +140,17 @@ def test_each_request_has_its_own_context_variables(loop):
     assert [answer.json for answer in loop.run_until_complete(two())] == [["nobody's", "a"], ["nobody's", "b"]]
 
 
+def test_what_a_process_sets_at_its_start_all_its_requests_see_and_no_other_process(loop):
+    """Two replicas, and one of them again after a kill: each finds nothing, and is seen by its own."""
+    small = SmallWorld(loop, {"named": {"code": "tests.model.sample_services:Named", "instances": 2}})
+    assert [small.send("named", "GET", "/").json for _ in range(2)] == [["nobody's", "of named-0"], ["nobody's", "of named-1"]]
+    instance = small.world.node("named").instances[0]
+    instance.kill()
+    instance.start()
+    loop.run_until(1)
+    assert small.process("named").found == "nobody's"
+
+
 def test_each_service_and_each_run_has_its_own_copy_of_the_module():
     """A list that the module keeps is not shared by services, and is empty again in the next run."""
     for _ in range(2):
