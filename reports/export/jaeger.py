@@ -104,7 +104,9 @@ class _Writer:
 
 
 def _tags(described: Description) -> dict[str, Any]:
-    failed = {"error": True, "otel.status_code": "ERROR", "otel.status_description": described.error} if described.error else {}
+    failed = {"error": True, "otel.status_code": "ERROR"} if described.error else {}
+    if described.reason:
+        failed["otel.status_description"] = described.reason
     return {"span.kind": KINDS[described.kind], **failed, **described.attributes}
 
 

@@ -18,7 +18,7 @@ from sim.telemetry.codes import Outcome, SpanKind, status_text
 from .addresses import address
 from .ids import Ids
 from .jsontext import dumps, quote
-from .semantics import split_operation
+from .semantics import split_operation, version_of
 from .time import rfc3339
 from .traces import CHUNK, Traces
 
@@ -110,10 +110,12 @@ class _AccessLog:
         names, description = self.traces.result.names, self.traces.result.description
         caller, (method, path) = names.nodes[peer], split_operation(names.operations[operation])
         workload = names.node_kinds[peer] == "workload"
+        version, of_caller = (version_of(description, names.nodes[one], names.instances[which])
+                              for one, which in ((node, instance), (peer, caller_instance)))
         about: dict[str, Any] = {
-            "service": names.nodes[node], "instance": names.instances[instance], "version": version_of(description, names.nodes[node]),
+            "service": names.nodes[node], "instance": names.instances[instance], "version": version,
             "env": ENV, "logger": ACCESS, "method": method or None, "path": path, "remote_ip": address(caller_instance, workload),
-            "user_agent": f"mesocosm-workload/{caller}" if workload else f"{caller}/{version_of(description, caller)}",
+            "user_agent": f"mesocosm-workload/{caller}" if workload else f"{caller}/{of_caller}",
         }
         failed = status >= 400 or status < 0 or outcome in (Outcome.FAILED, Outcome.REJECTED)
         level = "info" if not failed else "warn" if 400 <= status < 500 else "error"
@@ -133,10 +135,6 @@ def members(values: Mapping[str, Any]) -> str:
     return ",".join([f"{quote(key)}:{dumps(value)}" for key, value in values.items()])
 
 
-def version_of(description: Mapping[str, Mapping[str, Any]], node: str) -> str:
-    """The version that *node* was deployed with; services that say nothing about it are 1.0.0."""
-    return str(description.get(node, {}).get("version") or "1.0.0")
-
 
 def _instances_of_parents(rows: Any, which: Any) -> Any:
     """For each of the spans *which*, the instance of the span that called it; 0 where there is none."""
@@ -153,10 +151,10 @@ def _app_lines(result: RunResult, ids: Ids, rename: Rename) -> Iterator[tuple[fl
     for entry in sorted(result.logs, key=lambda entry: float(entry["at"])):
         own = dict(entry)
         at, trace, span = float(own.pop("at")), own.pop("trace", 0), own.pop("span", 0)
-        service = str(own.pop("service", ""))
+        service, instance = str(own.pop("service", "")), str(own.pop("instance", ""))
         line: dict[str, Any] = {
             "time": rfc3339(at), "level": own.pop("level", "info"), "message": own.pop("message", ""), "service": service,
-            "instance": own.pop("instance", ""), "version": version_of(result.description, service), "env": ENV, "logger": APP,
+            "instance": instance, "version": version_of(result.description, service, instance), "env": ENV, "logger": APP,
         }
         if trace:
             line["trace_id"] = ids.trace(trace)

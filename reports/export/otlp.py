@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sim.telemetry.codes import SpanKind
 
 from .jsontext import dumps, plain, quote
-from .semantics import Description, Semantics, split_exception
+from .semantics import Description, Semantics, split_exception, version_of
 from .traces import Traces
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class _SpanTexts:
 
 
 def _status(described: Description) -> str:
-    return f'{{"code":2,"message":{quote(described.error)}}}' if described.error else "{}"
+    if not described.error:
+        return "{}"
+    return f'{{"code":2,"message":{quote(described.reason)}}}' if described.reason else '{"code":2}'
 
 
 def resources(result: RunResult) -> Callable[[Description], str]:
@@ -92,9 +94,8 @@ def resources(result: RunResult) -> Callable[[Description], str]:
         about = {"service.name": described.service, "service.namespace": result.name}
         if described.instance:
             about["service.instance.id"] = described.instance
-        version = result.description.get(described.service, {}).get("version")
-        if version is not None:
-            about["service.version"] = str(version)
+        if not described.workload:
+            about["service.version"] = version_of(result.description, described.service, described.instance)
         about["deployment.environment.name"] = "simulation"
         return f'{{"attributes":[{",".join(attribute(name, value) for name, value in about.items())}]}}'
 

@@ -55,6 +55,11 @@ class Description:
     error: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def reason(self) -> str:
+        """Why it failed, where no status code among the attributes says so: the conventions want it told once."""
+        return "" if self.error.isdecimal() else self.error
+
 
 def split_operation(operation: str) -> tuple[str, str]:
     """`POST /orders`, or a gateway's `GET|POST /api/*`, as method and route; anything else has no method."""
@@ -71,6 +76,11 @@ def split_exception(attributes: Mapping[str, Any]) -> tuple[Mapping[str, Any], M
     """What service code set on a span, without and with what it recorded of an exception: that is an event of the span."""
     exception = {name: value for name, value in attributes.items() if name.startswith("exception.")}
     return ({name: value for name, value in attributes.items() if name not in exception} if exception else attributes), exception
+
+
+def version_of(description: Mapping[str, Mapping[str, Any]], node: str, instance: str) -> str:
+    """The version that *instance* was deployed with; services that say nothing about it are 1.0.0."""
+    return str(description.get(node, {}).get("versions", {}).get(instance) or "1.0.0")
 
 
 class Semantics:

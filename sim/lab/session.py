@@ -83,10 +83,12 @@ class Session:
 
 
 def describe(world: World) -> dict[str, dict[str, Any]]:
-    """Of each node what charts need to know: kind, instances, capacity; and since when (seconds) it has what it has not answered."""
+    """Of each node what reports need to know: kind, instances and their versions, capacity; and since when (seconds) it has what it has
+    not answered."""
     return {
         name: {"kind": node.spec.word, "instances": [instance.name for instance in node.ever], "workers": node.workers,
                "queue_limit": node.queue_limit, "zones": sorted({instance.zone for instance in node.ever if instance.zone}),
+               "versions": {instance.name: instance.version for instance in node.ever if instance.version},
                "open": sorted(arrived for instance in node.ever for arrived in instance.taken())}
         for name, node in world.nodes.items()
     }

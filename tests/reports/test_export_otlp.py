@@ -80,6 +80,8 @@ def test_kinds_and_status(spans):
     assert [kinds[number].removeprefix("SPAN_KIND_") for number in (2, 3, 12, 13)] == ["SERVER", "CLIENT", "INTERNAL", "CLIENT"]
     status = spans[13][1].status
     assert (status.code, status.message) == (trace_pb2.Status.STATUS_CODE_ERROR, "timeout")
+    refused = spans[21][1].status
+    assert (refused.code, refused.message) == (trace_pb2.Status.STATUS_CODE_ERROR, "")  # http.response.status_code says it: 503
     assert spans[10][1].status.code == trace_pb2.Status.STATUS_CODE_UNSET
 
 
@@ -148,3 +150,11 @@ def test_a_run_without_spans_gives_no_line():
     """An empty file is a valid file of JSON lines."""
     empty = shop()
     assert list(otlp.lines(everything(type(empty)(**{**vars(empty), "spans": empty.spans[:0]})))) == []
+
+
+def test_the_resource_tells_the_version_of_the_instance():
+    """Of one that was deployed with a version, that; else 1.0.0, as the logs have it."""
+    run = shop(description={"orders": {"versions": {"orders-0": "v2"}}})
+    found = {resource.get("service.instance.id", resource["service.name"]): resource.get("service.version")
+             for resource, _ in parsed(otlp.lines(everything(run)))}
+    assert (found["orders-0"], found["gateway-0"], found["shoppers"]) == ("v2", "1.0.0", None)
