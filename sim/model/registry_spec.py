@@ -24,7 +24,7 @@ class RegistrySpec(NodeSpec):
 
     A caller that cannot reach the registry keeps what it knows for *stale_if_error* (for ever, if that is not given). A change is seen
     by callers after the *propagation*. An instance that has been critical for *deregister_critical_after* is struck off, as soon as the
-    next look (every *reap_interval*) finds that.
+    next look (every *reap_interval*) finds that; it is back when it registers anew: with its next heartbeat, or as it starts again.
     """
 
     word: ClassVar[str] = "registry"

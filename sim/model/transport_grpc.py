@@ -9,6 +9,7 @@
 A pinned caller has one connection, to an instance that a balancer of connections chose: all its requests go there, however many
 instances there are. An instance that cannot be reached is left out for a while, twice as long each time or so (gRPC's connection backoff);
 a call that finds it so, or that waits for a stream when its connection closes, was not sent: it goes to another one, while there is one.
+Once it has failed it is tried again beside the calls, which do not wait for it where they have a connection to another.
 A server ends its work at the deadline that it was told, whether or not it hears that the caller has left.
 Sources: grpc/doc/keepalive.md, connection-backoff.md; proposals A6 (transparent retries), A9 (max_age).
 """
@@ -134,6 +135,10 @@ class GrpcTransport(Transport):
             except CallError as error:
                 self.client.not_sent(request, instance, start, why or error)
                 raise why or error from None
+            if instance in self._failures and self._has_another(instance):  # it is tried again beside the calls
+                self._begin(instance)
+                unreachable.append(instance.name)
+                continue
             try:
                 connection = await self._stream_to(instance)
             except CallError as error:
@@ -234,13 +239,20 @@ class GrpcTransport(Transport):
                 connection.free()
             raise
 
+    def _has_another(self, instance: Instance) -> bool:
+        """There is a connection to one of those that a call may go to beside *instance*."""
+        return any(host is not instance and host in self.connections for host in self.client.discovered.reachable)
+
     async def _opened(self, instance: Instance) -> Connection:
-        """A new connection: one for all who want it now."""
+        return await asyncio.shield(self._begin(instance))
+
+    def _begin(self, instance: Instance) -> Task[Connection]:
+        """Open a connection: one for all who want it now."""
         task = self._opening.get(instance)
         if task is None:
             task = self._opening[instance] = self.loop.create_task(self._open(instance), name=f"{self.client.edge.name} connect")
             task.add_done_callback(lambda done: None if done.cancelled() else done.exception())  # whoever wanted it may have left
-        return await asyncio.shield(task)
+        return task
 
     async def _open(self, instance: Instance) -> Connection:
         assert self.connection is not None, "free connections are not opened"
