@@ -157,4 +157,4 @@ def test_the_resource_tells_the_version_of_the_instance():
     run = shop(description={"orders": {"versions": {"orders-0": "v2"}}})
     found = {resource.get("service.instance.id", resource["service.name"]): resource.get("service.version")
              for resource, _ in parsed(otlp.lines(everything(run)))}
-    assert (found["orders-0"], found["gateway-0"], found["shoppers"]) == ("v2", "1.0.0", None)
+    assert (found["orders-0"], found["payments-0"], found["shoppers"]) == ("v2", "1.0.0", None)
