@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar, Literal
@@ -13,6 +14,8 @@ from sim.faults.injection import Injection
 from sim.faults.system import System
 from sim.spec import Mistake, Spec
 
+MOST_SURGE = 1_000_000.0  # times; what all surges together can make of a load
+
 
 class WorkloadTarget(Spec):
     """One workload, by name; without a name all of them."""
@@ -21,7 +24,9 @@ class WorkloadTarget(Spec):
 
 
 class LoadSurge(Fault):
-    """Rates, or numbers of users, are multiplied by *factor*. Several surges at once multiply each other.
+    """Rates, or numbers of users, are multiplied by *factor*. Several surges at once multiply each other, to a million times at most.
+
+    A scenario whose surges make more requests of its load than a run may have is refused.
 
     `{kind: load.surge, target: {workload: shoppers}, schedule: {at: 60s, for: 20s}, ramp: {up: 5s, down: 5s}, factor: 3}`
     """
@@ -41,9 +46,13 @@ class LoadSurge(Fault):
                     at.seen += 1
                     at.hits += 1
                     surges.enter_context(at.layer(workload, "surge", lambda strength: 1 + (self.factor - 1) * strength,
-                                                  base=lambda: 1.0, apply=workload.surge))
+                                                  base=lambda: 1.0, apply=workload.surge, combine=_bounded))
             yield
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         if self.target.workload is not None:
             yield from system.unknown(("target", "workload"), "workload", self.target.workload, system.workloads)
+
+
+def _bounded(factors: list[float]) -> float:
+    return min(MOST_SURGE, math.prod(factors))

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import count, islice
 from typing import Annotated, ClassVar, NamedTuple
@@ -19,7 +20,7 @@ from sim.spec import OneKey, Spec
 from sim.streams import Stream
 from sim.units import Duration, PositiveDuration, PositiveRate
 
-MOST_TIMES = 100_000  # of one fault in one run
+MOST_TIMES = 100_000  # of one fault in one run: a plan that means more is refused
 
 
 class Window(NamedTuple):
@@ -44,9 +45,17 @@ class Schedule(Spec):
         """The name of the fault that this one comes after."""
         return None
 
+    def times(self, end: float) -> float:
+        """About how often it comes up to *end*, the run's own."""
+        return 1.0
+
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
         """The times up to *end*, the run's own, in order; chance comes from *stream*. After another fault: counted from its end."""
         raise NotImplementedError
+
+
+def _sooner(end: float, until: float | None) -> float:
+    return end if until is None else min(until, end)
 
 
 class WholeRun(Schedule):
@@ -88,10 +97,14 @@ class Every(Schedule):
     def lasts(self) -> bool:
         return self.for_ is not None
 
+    def times(self, end: float) -> float:
+        first = self.every if self.from_ is None else self.from_
+        return min(max(0.0, _sooner(end, self.until) - first) / self.every + 1, self.max or math.inf)
+
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
         first = self.every if self.from_ is None else self.from_
-        last = end if self.until is None else min(self.until, end)
-        for number in islice(count(), MOST_TIMES if self.max is None else self.max):
+        last = _sooner(end, self.until)
+        for number in islice(count(), self.max):
             start = first + number * self.every
             if start >= last:
                 return
@@ -114,11 +127,14 @@ class RandomTimes(Schedule):
     def lasts(self) -> bool:
         return self.for_ is not None
 
+    def times(self, end: float) -> float:
+        return min(max(0.0, _sooner(end, self.until) - self.from_) * self.rate, self.max or math.inf)
+
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
         draw = self.for_.sampler(stream) if self.for_ is not None else None
-        last = end if self.until is None else min(self.until, end)
+        last = _sooner(end, self.until)
         start = self.from_
-        for _ in range(MOST_TIMES if self.max is None else self.max):
+        for _ in islice(count(), self.max):
             start += stream.expovariate(self.rate)
             if start >= last:
                 return

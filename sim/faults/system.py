@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sim.faults.schedule import MOST_TIMES
 from sim.spec import Mistake, did_you_mean
+from sim.units import format_duration
 
 if TYPE_CHECKING:
     from sim.faults.fault import Fault
@@ -15,12 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class System:
-    """Names in a scenario. *services* with their specs, the registry among them if there is one; *fault_names* of all plans together."""
+    """Names in a scenario. *services* with their specs, the registry among them if there is one; *fault_names* of all plans together;
+    *duration* of a run, in seconds."""
 
     services: Mapping[str, NodeSpec]
     workloads: Collection[str] = ()
     zones: Collection[str] = ()
     fault_names: Collection[str] = ()
+    duration: float = 0.0
 
     @property
     def registry(self) -> bool:
@@ -56,8 +60,16 @@ def check_fault_plan(faults: Sequence[Fault], system: System) -> list[Mistake]:
         follows = fault.schedule.follows if fault.schedule is not None else None
         if follows is not None:
             wrong += system.unknown(("schedule", "after"), "fault", follows, system.fault_names)
+        wrong += _too_often(fault, system.duration)
         found += [Mistake((number, *mistake.loc), mistake.what, mistake.cure, mistake.at_key) for mistake in wrong]
     return [*found, *_circles(faults)]
+
+
+def _too_often(fault: Fault, duration: float) -> Iterator[Mistake]:
+    times = fault.schedule.times(duration) if fault.schedule is not None else 0.0
+    if times > MOST_TIMES:
+        yield Mistake(("schedule",), f"it would come about {times:,.0f} times in a run of {format_duration(duration)}; "
+                                     f"the limit is {MOST_TIMES:,}", "let it come more rarely, or give it a `max`")
 
 
 def _circles(faults: Sequence[Fault]) -> Iterator[Mistake]:

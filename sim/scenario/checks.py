@@ -17,6 +17,7 @@ from .overrides import LeadsNowhere, patched, variant_names, variant_patches
 from .problems import Collected, InvalidFile, Problem, in_order, refuse_any
 from .references import wrong_references
 from .salvage import salvaged
+from .surges import too_many_surged
 from .trial import check_measures, system_of
 
 Plan = tuple[Document, Sequence[Fault]]  # faults, and where they are written
@@ -47,13 +48,13 @@ class Report:
 
 
 def check_files(paths: Sequence[str]) -> Report:
-    """Read all files; fault plans are checked against the scenario, if exactly one is among them."""
+    """Read all files (`-` is what comes through a pipe); fault plans are checked against the scenario, if exactly one is among them."""
     report = Report()
     scenarios: list[Scenario] = []
     plans: list[Document] = []
     for path in paths:
         with report.wrong:
-            document = load_document(path)
+            document = piped_document() if path == "-" else load_document(path)
             if is_plan(document):
                 plans.append(document)
             else:
@@ -113,6 +114,8 @@ def _check_plans(documents: Sequence[Document], scenarios: Sequence[Scenario], r
             against = ""
             if len(scenarios) == 1:
                 refuse_any(fault_problems(scenarios[0], [(document, faults)], beside=everything))
+                if not report.invalid:
+                    refuse_any(surge_problems(scenarios[0], [(document, faults)], Flow(scenarios[0])))
                 against = f", its targets found in {scenarios[0].name!r}"
             report.sound.append(f"{document.path}: a sound fault plan: {counted(faults, 'faults')}{against}")
 
@@ -138,7 +141,18 @@ def problems_of(scenario: Scenario, document: Document, plans: Sequence[Plan] = 
     if problems:
         return problems
     flow = Flow(scenario)
-    return _placed(absurd(scenario, flow), document) or _placed(doubtful(scenario, flow), document, warning=True)
+    return (_placed(absurd(scenario, flow), document) or surge_problems(scenario, [(document, scenario.faults), *plans], flow)
+            or _placed(doubtful(scenario, flow), document, warning=True))
+
+
+def surge_problems(scenario: Scenario, plans: Sequence[Plan], flow: Flow) -> list[Problem]:
+    """More load than can be run, where the faults of several files make it of a load that can be."""
+    faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
+    problems = []
+    for mistake in too_many_surged(scenario, flow, [fault for _, _, fault in faults]):
+        document, index, _ = faults[int(mistake.loc[0])]
+        problems.append(document.problem(replace(mistake, loc=("faults", index, *mistake.loc[1:]))))
+    return problems
 
 
 def fault_problems(scenario: Scenario, plans: Sequence[Plan], beside: Iterable[Fault] = ()) -> list[Problem]:

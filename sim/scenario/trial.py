@@ -17,7 +17,7 @@ from sim.scenario.scenario import Scenario
 def system_of(scenario: Scenario, fault_names: Collection[str]) -> System:
     """What faults can name in *scenario*, beside each other."""
     registry = {REGISTRY: scenario.registry} if scenario.registry is not None else {}
-    return System({**scenario.services, **registry}, scenario.workloads, scenario.network.zones, fault_names)
+    return System({**scenario.services, **registry}, scenario.workloads, scenario.network.zones, fault_names, scenario.duration)
 
 
 def check_faults(scenario: Scenario, faults: Sequence[Fault] | None = None) -> list[Mistake]:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sim.faults.faults import AnyFault
 from sim.faults.schedule import AnySchedule, Ramp, Window
+from sim.faults.system import System, check_fault_plan
 from sim.spec import mistakes
 from sim.streams import Streams
 
@@ -49,6 +50,19 @@ def test_random_times_within_limits():
     found = windows({"random": {"rate": "60/min"}, "for": "1s", "from": "10s", "until": "50s", "max": 5})
     assert len(found) == 5 and found[0].start > 10
     assert all(window.start < 50 for window in windows({"random": "60/min", "for": "1s", "from": "10s", "until": "50s"}))
+
+
+@pytest.mark.parametrize(("schedule", "times"), [
+    ({"every": "1us", "for": "10ms"}, "about 20,000,000 times"), ({"random": {"rate": "10000/s", "for": "10ms"}}, "about 200,000 times"),
+])
+def test_a_fault_that_would_come_without_end_is_refused(schedule, times):
+    """Where a `max`, or an earlier end, keeps it within the limit it is taken."""
+    fault = FAULT.validate_python({"kind": "load.surge", "factor": 2, "schedule": schedule})
+    (found,) = check_fault_plan([fault], System({}, duration=20.0))
+    assert found.loc == (0, "schedule") and times in found.what and "the limit is 100,000" in found.what and "max" in found.cure
+    for less in ({"max": 100_000}, {"until": "10us"}):
+        fault = FAULT.validate_python({"kind": "load.surge", "factor": 2, "schedule": {**schedule, **less}})
+        assert check_fault_plan([fault], System({}, duration=20.0)) == []
 
 
 def test_a_ramp_rises_stays_and_falls():
