@@ -5,7 +5,8 @@
        ├──id seen before──▶ 200, not stored again
        └──▶ 200
 
-Several instances are a cluster with one log. It works while more than half of them are up; at most once, while any is.
+Several instances are a cluster with one log, and one of them leads. It works while more than half of them are up and do not stand still;
+at most once, while any does. A leader that stands still has a successor after a while.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ from sim.units import Duration, PositiveDuration, Size
 
 if TYPE_CHECKING:
     from sim.model.messaging import Subscription
+    from sim.model.versions import VersionSpec
     from sim.model.world import World
 
 MEBIBYTE = 2**20
+ELECTION = 4.0  # seconds without a word from the leader; NATS' shortest election timeout
 COUNTS = ("published", "received", "stored", "duplicates", "refused", "unheard")
 OF_STREAMS = ("ack_wait", "max_deliver", "redelivery_delay", "max_ack_pending", "order", "dead_letter", "duplicate_window", "retention",
               "max_messages", "max_bytes", "max_age", "discard")
@@ -94,17 +97,42 @@ class BrokerSpec(NodeSpec):
         return Broker(name, self, world)
 
 
+class BrokerServer(Instance):
+    """One server of the cluster."""
+
+    node: Broker
+    heard = 0.0  # seconds; when it fell silent
+
+    @property
+    def given_up(self) -> bool:
+        """It has stood still for so long that the others look for another leader."""
+        return self.paused and self.heard + ELECTION <= self.loop.time()
+
+    def pause(self) -> None:
+        super().pause()
+        self.heard = self.loop.time()
+        self.node.look()
+        self.loop.post(ELECTION, self.node.look)
+
+    def resume(self) -> None:
+        super().resume()
+        self.node.look()
+
+
 class Broker(Node):
     """The runtime of a broker."""
 
     spec: BrokerSpec
+    reachable: tuple[BrokerServer, ...]
 
     def __init__(self, name: str, spec: BrokerSpec, world: World) -> None:
         super().__init__(name, spec, world)
         self.confirms = spec.delivery == "at_least_once"
         self.groups: list[CoreGroup | StreamGroup] = []
         self._inboxes: dict[Instance, Inbox] = {}
-        self.leader: Instance | None = None  # who delivers
+        self.leader: BrokerServer | None = None  # who delivers
+        self._needed = spec.instances // 2 + 1 if self.confirms else 1  # servers without which nothing works
+        self._quorum = False
         self.counts: Counter[str] = Counter()
         self._before: Counter[str] = Counter()  # the warm-up
         self.stream = StoredMessages(spec, world.loop, self.drop)
@@ -177,16 +205,37 @@ class Broker(Node):
 
     # its life
 
+    def new_instance(self, number: int, version: VersionSpec | None = None) -> Instance:
+        return BrokerServer(self.world, self, number, self.zone_of(number), version)
+
     @property
     def working(self) -> bool:
         """It can deliver, and take messages."""
-        return self.leader is not None and self.leader.pause_now is None
+        return self._quorum and self.leader is not None and self.leader.pause_now is None
 
     def changed(self) -> None:
         super().changed()
-        needed = len(self.instances) // 2 + 1 if self.confirms else 1
-        there = self.reachable if len(self.reachable) >= needed else ()
-        leader = self.leader if self.leader in there else next(iter(there), None)  # who comes back does not take over
+        self.look()
+
+    def look(self) -> None:
+        """Who is there and awake, and who leads?"""
+        awake = [server for server in self.reachable if not server.paused]
+        before, self._quorum = self._quorum, len(awake) >= self._needed
+        self._lead(self._leader_of(awake))
+        if self._quorum and not before:
+            for group in self.groups:
+                group.pump()
+
+    def _leader_of(self, awake: list[BrokerServer]) -> BrokerServer | None:
+        """Who comes back does not take over; who stands still does lead until the others choose somebody else."""
+        if len(self.reachable) < self._needed:
+            return None
+        leader = self.leader
+        if leader is not None and leader in self.reachable and not (self._quorum and leader.given_up):
+            return leader
+        return next(iter(awake or self.reachable))
+
+    def _lead(self, leader: BrokerServer | None) -> None:
         if leader is self.leader:
             return
         before, self.leader = self.leader, leader

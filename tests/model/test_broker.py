@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +183,29 @@ def test_a_server_that_comes_back_leaves_the_cluster_to_who_leads_it():
         lab.instance("events-0").start()
         lab.run(5)
         assert [(body, number) for _, _, body, number in seen.seen] == [(1, 1), (1, 2), (2, 1)]
+
+
+def test_a_leader_that_stands_still_has_a_successor():
+    """For as long as an election takes, four seconds, nothing is stored; then it is, and the old leader that goes on leads no more."""
+    with platform(system(instances=1) | {"events": {"kind": "broker", "instances": 3}}) as lab:
+        seen = Deliveries(lab, "mailer")
+        lab.instance("events-0").pause()
+        lab.run(1)
+        awake = [lab.instance(f"events-{number}") for number in (1, 2)]
+        publisher = Publisher(lab.instance("shop-0"))
+        publisher.client.discovered = SimpleNamespace(reachable=awake)
+        assert lab.loop.run_until_complete(publisher.publish("order.created", body=1)).status == 503
+        lab.run(3.1)
+        assert lab.loop.run_until_complete(publisher.publish("order.created", body=2)).status == 200
+        lab.instance("events-0").resume()
+        lab.run(1)
+        assert seen.bodies == [2] and lab.world.node("events").leader is awake[0]
+        for server in awake:
+            server.pause()
+        assert not lab.world.node("events").working  # the one who is left is no majority
+        awake[1].resume()
+        lab.run(5)
+        assert lab.world.node("events").working
 
 
 # redelivery
