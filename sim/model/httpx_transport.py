@@ -11,6 +11,7 @@ is raised as httpx' own exceptions:
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,8 @@ async def send(request: httpx.Request) -> httpx.Response:
     if response.error is not None:
         raise _as_httpx(response.error)(str(response.error), request=request) from response.error
     headers = response.headers or ({"content-type": "application/json"} if response.body is not None else {})
+    if response.retry_after is not None:
+        headers = {"retry-after": str(math.ceil(response.retry_after)), **headers}  # in whole seconds, as HTTP has it
     return httpx.Response(response.status, headers=lines_of(headers), content=response.content, request=request)
 
 

@@ -273,6 +273,16 @@ def test_a_refusal_of_a_policy_is_a_pool_timeout(loop):
     assert sorted(answer.json.get("error", "") for answer in loop.run_until_complete(both())) == ["", "PoolTimeout"]
 
 
+def test_who_is_refused_by_a_rate_is_told_when_to_come_again(loop):
+    """`Retry-After` in whole seconds, rounded up: two a minute, and the third is to wait for 30 s, less the way there."""
+    small = SmallWorld(loop, {
+        "front": {"asgi": f"{APPS}.calling:app"}, "orders": {"endpoints": {"GET /x": []}},
+        "backend": {"kind": "gateway", "rate_limit": {"rate": "2/min", "burst": 1}, "routes": [{"path": "/x", "to": "orders"}]}})
+    loop.run_until(0)
+    told = [small.send("front", "GET", "/x").json for _ in range(2)]
+    assert [(one["status"], one.get("wait")) for one in told] == [(200, None), (429, "30")]
+
+
 def test_an_unknown_host_is_a_connect_error_with_the_nearest_name(loop):
     """As a resolver would say it, and what was probably meant."""
     small = two(loop, {"endpoints": {}})

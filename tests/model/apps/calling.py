@@ -16,7 +16,8 @@ async def forward(request):
         answer = await client.request("POST" if request.url.path == "/echo" else "GET", request.url.path, json={"a": 1}, params={"p": "ü"})
     except httpx.HTTPError as error:
         return JSONResponse({"error": type(error).__name__, "text": str(error)}, status_code=502)
-    return JSONResponse({"status": answer.status_code, "text": answer.text, "type": answer.headers.get("content-type")})
+    told = {"wait": answer.headers["retry-after"]} if "retry-after" in answer.headers else {}
+    return JSONResponse({"status": answer.status_code, "text": answer.text, "type": answer.headers.get("content-type"), **told})
 
 
 async def elsewhere(request):
