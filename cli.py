@@ -56,7 +56,7 @@ def mesocosm(
 
 
 @app.command()
-def check(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios, and fault plans for them.")]) -> None:
+def check(files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Scenarios, fault plans for them; - reads a pipe.")]) -> None:
     """Find everything that is wrong with scenarios and fault plans."""
     from sim.scenario.checks import check_files
 

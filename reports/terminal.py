@@ -107,13 +107,13 @@ class _Report:
     def opening(self) -> None:
         """Which run this is, and how fast it went."""
         summary, words = self.summary, self.words
-        parts = (summary["scenario"], summary.get("variant"), words("seed", seed=summary["seed"]))
-        name = " · ".join(plain(part) for part in parts if part)
+        name = " · ".join(plain(part) for part in (summary["scenario"], summary.get("variant"), words.seed(summary["seed"])) if part)
         simulated, wall = summary["simulated_s"], summary.get("wall_s") or 0.0
         speed = words.short(simulated / wall) if wall else "–"
         pace = words("simulated", simulated=words.seconds(simulated), wall=words.seconds(wall), speed=speed)
         self.console.print()
-        self.console.print(_text("  ", (name, "bold"), "   ", (pace, "dim")))
+        apart = "   " if len(name) + len(pace) + MARGIN + 3 <= self.console.width else "\n  "
+        self.console.print(_text("  ", (name, "bold"), apart, (pace, "dim")))
         self.console.print(_text("  ", (plain(summary.get("digest", "")), "dim")))
 
     def checks(self) -> None:

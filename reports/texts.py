@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 LANGUAGES = ("en", "es")
+LONGEST_SEED = 24  # digits
 LONG = 600.0  # seconds; from here on minutes and hours read better
 
 TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
@@ -147,6 +148,10 @@ class Words:
     def decimal_mark(self) -> str:
         """What stands before the decimals."""
         return "." if self.lang == "en" else ","
+
+    def seed(self, number: int) -> str:
+        """`seed 42`; of a very long one the middle is left out: all of it is in the manifest."""
+        return self("seed", seed=shortened(str(number), LONGEST_SEED))
 
     def kind(self, name: str) -> str:
         """What a node is."""

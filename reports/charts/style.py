@@ -143,7 +143,7 @@ def points_wide(ax: Axes) -> float:
 
 def signature(ax: Axes, look: Look, result: RunResult) -> None:
     """Which run it was, small, at the right below the axes: enough to make the same picture again."""
-    text = " · ".join([result.name, *([result.variant] if result.variant else []), look.words("seed", seed=result.seed)])
+    text = " · ".join([result.name, *([result.variant] if result.variant else []), look.words.seed(result.seed)])
     label = ax.get_xlabel() if ax.axison else ""
     free = 0.9 * points_wide(ax) / 2 - 0.28 * NORMAL * len(label) - 0.56 * SMALL * len(text)  # points between the axis' name and this
     ax.annotate(text, (1, 0), (0, -34 if free > 0 or not label else -50), xycoords="axes fraction", textcoords="offset points",

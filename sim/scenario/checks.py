@@ -10,7 +10,7 @@ from sim.faults.system import check_fault_plan
 from sim.mistakes import Mistake
 from sim.scenario.scenario import FaultPlan, Scenario
 
-from .documents import Document, load_document, validated
+from .documents import Document, load_document, piped_document, validated
 from .flow import Flow
 from .hints import absurd, doubtful
 from .overrides import LeadsNowhere, patched, variant_names, variant_patches

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from .problems import InvalidFile, Place, Problem, Source, problem_at, refuse
 
 S = TypeVar("S", bound=Spec)
 LARGEST_FILE = 4 * 2**20  # bytes
+PIPE = "<stdin>"  # the name of what comes through one
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,12 @@ def load_document(path: str | os.PathLike[str]) -> Document:
     return document_of(name, _text(name, _bytes(name)))
 
 
+def piped_document() -> Document:
+    """Read what comes through a pipe; files that it names are beside the current folder's. Raise InvalidFile as `load_document` does."""
+    content = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    return document_of(PIPE, _text(PIPE, _small(PIPE, content)))
+
+
 def document_of(name: str, text: str, folder: str | None = None) -> Document:
     """The document written as *text*, with problems placed in *name*; raise InvalidFile with everything that is wrong with it as YAML.
 
@@ -102,13 +110,19 @@ def _bytes(name: str) -> bytes:
             content = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         refuse(top, *_unreadable(name, error))
+    return _small(name, content)
+
+
+def _small(name: str, content: bytes) -> bytes:
     if len(content) > LARGEST_FILE:
-        refuse(top, f"larger than {LARGEST_FILE // 2**20} MiB", "that cannot be a scenario")
+        refuse(Place(Source(name, ()), 1, 1), f"larger than {LARGEST_FILE // 2**20} MiB", "that cannot be a scenario")
     return content
 
 
 def _unreadable(name: str, error: Exception) -> tuple[str, str]:
     """What is wrong with a file that cannot be read, and a cure."""
+    if name == "-":
+        return "what comes through a pipe can be checked, not run", "write it to a file: a run notes the file that it came from"
     if isinstance(error, FileNotFoundError):
         folder = Path(name).parent
         beside = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []

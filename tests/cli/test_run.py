@@ -39,10 +39,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def mesocosm(*arguments, cwd, **environment):
-    """The program in a process of its own."""
+def mesocosm(*arguments, cwd, piped=None, **environment):
+    """The program in a process of its own; *piped* is what comes to its stdin."""
     return subprocess.run([sys.executable, str(ROOT / "cli.py"), *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          check=False, env={**os.environ, "NO_COLOR": "1", **environment})
+                          check=False, input=piped, env={**os.environ, "NO_COLOR": "1", **environment})
 
 
 def digest(done):
@@ -117,6 +117,15 @@ def test_what_cannot_be_meant_ends_with_code_2_and_no_traceback(folder, argument
     done = mesocosm(*arguments, cwd=folder)
     assert done.returncode == 2 and "Traceback" not in done.stderr + done.stdout
     assert done.stderr.strip() or done.stdout.strip()
+
+
+def test_what_comes_through_a_pipe_is_checked_and_not_run(folder):
+    """Mistakes have their places in it; a run would have to note which file it was made from."""
+    assert mesocosm("check", "-", cwd=folder, piped=SMALL).stdout.startswith("<stdin>: a sound scenario")
+    wrong = mesocosm("check", "-", cwd=folder, piped=SMALL.replace("rate: 50/s", "rte: 50/s"))
+    assert wrong.returncode == 2 and "did you mean 'rate'?" in wrong.stdout + wrong.stderr
+    refused = mesocosm("run", "-", cwd=folder, piped=SMALL)
+    assert refused.returncode == 2 and "can be checked, not run" in refused.stderr
 
 
 def test_the_version_is_told(folder):

@@ -109,6 +109,14 @@ def test_plain_text_is_a_hundred_columns_without_escapes(summary):
     assert not any("\x1b" in line or line != line.rstrip() for line in lines)
 
 
+def test_a_long_seed_leaves_the_first_lines_in_order(summary):
+    """Its middle is left out, and what does not fit beside a long name is on a line of its own."""
+    line = summary_text({**summary, "seed": int("1234567890" * 9)}).split("\n")[1]
+    assert line.endswith("seed 123456789012…01234567890")
+    lines = summary_text({**summary, "scenario": "a" * 70}).split("\n")
+    assert lines[1].endswith(" · seed 42") and lines[2].startswith("  180 s simulated in ") and lines[3].startswith("  sha256:")
+
+
 def test_colours_need_a_terminal_and_leave(summary, monkeypatch):
     """A pipe, NO_COLOR, CI and a dumb terminal all mean plain text."""
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
