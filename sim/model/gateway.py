@@ -154,7 +154,7 @@ class GatewaySpec(NodeSpec):
 
 
 class RouteTable:
-    """Which route a request takes: the first in the order written that fits, exact paths before patterns. `/health` fits no pattern."""
+    """Which route a request takes: the first in the order written that fits, exact paths before patterns. `GET /health` fits no pattern."""
 
     def __init__(self, routes: list[RouteSpec]) -> None:
         self._routes = routes
@@ -176,20 +176,21 @@ class RouteTable:
         found = self._seen.get(key)
         if found is None:
             bare = path.partition("?")[0]
-            found = [index for index in self._order if self._has(index, bare)
+            found = [index for index in self._order if self._has(index, method, bare)
                      and (not self._routes[index].methods or method in self._routes[index].methods)]
             if len(self._seen) >= CACHED:
                 self._seen.clear()
             self._seen[key] = found
         return found
 
-    def _has(self, index: int, bare: str) -> bool:
-        return self._routes[index].path == HEALTH if bare == HEALTH else self._patterns[index].fullmatch(bare) is not None
+    def _has(self, index: int, method: str, bare: str) -> bool:
+        own = (method, bare) == ("GET", HEALTH)
+        return self._routes[index].path == HEALTH if own else self._patterns[index].fullmatch(bare) is not None
 
     def refuses_method(self, request: Request) -> bool:
         """There are routes with its path, and none of them takes its method."""
         bare = request.path.partition("?")[0]
-        return any(self._has(index, bare) for index in self._order) and not self._fitting(request.method, request.path)
+        return any(self._has(index, request.method, bare) for index in self._order) and not self._fitting(request.method, request.path)
 
 
 class Gateway(Node):
@@ -267,4 +268,4 @@ class Gateway(Node):
 
 
 def _asks_for_health(request: Request) -> bool:
-    return request.path.partition("?")[0] == HEALTH
+    return request.method == "GET" and request.path.partition("?")[0] == HEALTH

@@ -204,13 +204,14 @@ class Service(Node):
         return self.runs[endpoint.place](exchange)
 
     async def _nowhere(self, exchange: Exchange) -> Response | None:
-        path = exchange.request.path
-        if exchange.request.method == DELIVER:
+        method, path = exchange.request.method, exchange.request.path
+        if method == DELIVER:
             return await consume(exchange, exchange.instance, self.consumers[path], self.spec.subscribe[path].in_progress)
-        if path == HEALTH:
+        is_health = path.partition("?")[0] == HEALTH
+        if is_health and method == "GET":
             exchange.operation = self.health
             return await self.check_health(exchange)
         exchange.operation = self.other
         if not self.runs:
             return OK
-        return NOT_ALLOWED if self.routes.methods_of(path) else NOT_FOUND
+        return NOT_ALLOWED if is_health or self.routes.methods_of(path) else NOT_FOUND

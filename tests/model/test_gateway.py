@@ -64,6 +64,14 @@ def test_the_gateway_answers_for_its_own_health():
         assert lab.world.edges["gate->ill"].finished == 1
 
 
+def test_only_get_asks_a_gateway_for_its_health():
+    """Whatever the query; another method is passed on like any other request, or not taken."""
+    with platform(gate({"path": "/*", "to": "users", "methods": ["GET", "POST"]})) as lab:
+        assert statuses(lab, ("GET", "/health?full=1"), ("DELETE", "/health")) == [200, 405]
+        assert lab.world.edges["gate->users"].finished == 0
+        assert statuses(lab, ("POST", "/health")) == [405] and lab.world.edges["gate->users"].finished == 1
+
+
 def test_a_header_decides_between_routes_of_one_path():
     """Whoever asks for the new version gets it, by an exact value or a pattern; all others get the old one."""
     routes = ({"path": "/orders/*", "headers": {"x-version": "2*"}, "to": "orders-v2"}, {"path": "/orders/*", "to": "orders"})

@@ -38,7 +38,8 @@ def test_a_service_without_endpoints_answers_everything():
 
 def test_everybody_answers_health_checks():
     """`GET /health` is there without being written; a service may write its own."""
-    assert asked("GET /health") == ("200", ["GET /health"])
+    assert asked("GET /health") == asked("GET /health?full=1") == ("200", ["GET /health"])
+    assert asked("POST /health") == ("405", ["(no endpoint)"])
     assert asked("GET /health", {"endpoints": {"GET /health": [{"return": {"status": 503}}]}})[0] == "503"
 
 
