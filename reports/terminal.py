@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from reports import stores
+from reports.faults import kind_of, reason
 from reports.texts import Words, shortened
 
 if TYPE_CHECKING:
@@ -147,12 +148,13 @@ class _Report:
             return
         self.title("faults")
         rows: list[Row] = [
-            [plain(fault["name"]), plain(fault["kind"]), plain(", ".join(fault["targets"])), self.window(fault)] for fault in faults
+            [plain(fault["name"]), plain(kind_of(fault["kind"], self.words)), plain(", ".join(fault["targets"])), self.window(fault)]
+            for fault in faults
         ]
         if rows:
             self.table(["", "", "", ""], rows, left=(0, 1, 2, 3), elastic=2)
         for warning in warnings:
-            text = self.words("no effect", name=plain(warning["name"]), why=plain(warning["why"]))
+            text = self.words("no effect", name=plain(warning["name"]), why=plain(reason(warning["why"], self.words)))
             self.console.print(_text("  ", (f"! {text}", "yellow")))
 
     def requests(self) -> None:

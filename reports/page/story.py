@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from reports.faults import kind_of, reason
 from reports.texts import Words
 
 from . import steadiness
@@ -53,13 +54,13 @@ def _faults(result: RunResult, clock: Clock) -> Iterator[Moment]:
             yield from (moment for fault in times for moment in _fault(clock, fault))
     for event in result.events:
         if event["kind"] == "fault.missed":
-            parts = clock.tell("fault missed", name=str(event.get("name", "")), why=str(event.get("why", "")))
+            parts = clock.tell("fault missed", name=str(event.get("name", "")), why=reason(str(event.get("why", "")), clock.words))
             yield Moment(float(event["at"]), 7, parts, "warn", weight=7)
 
 
 def _fault(clock: Clock, fault: FaultInterval) -> Iterator[Moment]:
     key = "fault on" if fault.targets else "fault on anywhere"
-    parts = clock.tell(key, name=fault.name, kind=fault.kind, targets=_few(fault.targets))
+    parts = clock.tell(key, name=fault.name, kind=kind_of(fault.kind, clock.words), targets=_few(fault.targets))
     yield Moment(fault.start, 0, parts, "fault", fault.until, weight=8)
     if fault.until is not None:
         over = clock.tell("fault off", name=fault.name, seconds=clock.length(fault.until - fault.start))
@@ -68,7 +69,7 @@ def _fault(clock: Clock, fault: FaultInterval) -> Iterator[Moment]:
 
 def _often(result: RunResult, clock: Clock, times: list[FaultInterval]) -> Moment:
     first, until = times[0], max(result.duration if fault.until is None else fault.until for fault in times)
-    parts = clock.tell("fault often", name=first.name, kind=first.kind, count=len(times), until=clock.at(until))
+    parts = clock.tell("fault often", name=first.name, kind=kind_of(first.kind, clock.words), count=len(times), until=clock.at(until))
     return Moment(first.start, 0, parts, "fault", until, weight=8)
 
 
