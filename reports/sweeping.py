@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reports.charts.spread import figure_at, mean_and_half_width, t_975
+from reports.charts.spread import NoFigure, figure_at, mean_and_half_width, t_975
 from reports.export.manifest import version
 from reports.texts import Words
 from sim.errors import InvalidInput
 from sim.lab.compare import compare
 from sim.lab.pool import Crew, finished
+from sim.lab.run import run
 from sim.lab.sweep import Cell, combinations, sweep
 from sim.mistakes import did_you_mean
 from sim.model.loading import OURS
@@ -28,6 +29,8 @@ from sim.scenario.problems import Collected, Place, Source, refuse
 from sim.scenario.scenario import Scenario
 
 FIGURES = ("success_ratio", "goodput_rps", "latency_s.p50", "latency_s.p99")  # of every workload, where nothing else is asked for
+
+INSTANT = 1e-3  # seconds
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,21 @@ class Given:
         return list(range(first, first + self.seeds))
 
 
-def measures_of(scenario: Scenario, asked: Sequence[str]) -> list[str]:
-    """The figures to print, as paths in a summary."""
-    return list(asked) or [f"workloads.{name}.{figure}" for name in scenario.workloads for figure in FIGURES]
+def measures_of(scenarios: Sequence[Scenario], asked: Sequence[str]) -> list[str]:
+    """The figures to print, as paths in a summary; raise InvalidInput where no run of one of the *scenarios* can have what is *asked*.
+
+    What a summary holds is seen in that of an instant.
+    """
+    for scenario in scenarios if asked else ():
+        nothing: dict[str, Any] = {"warmup": 0.0, "faults": [], "steady_state": [], "checks": [], "abort_if": []}
+        summary = run(scenario.model_copy(update={"duration": INSTANT, **nothing})).summary
+        for figure in asked:
+            try:
+                figure_at(summary, figure)
+            except NoFigure as error:
+                if not error.may_come:
+                    raise InvalidInput(f"--measure {error.args[0]}") from None
+    return list(asked) or [f"workloads.{name}.{figure}" for name in scenarios[0].workloads for figure in FIGURES]
 
 
 # sweep
@@ -103,6 +118,7 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     base = given.load(variant)
     every = [(one, given.load(variant, [set_option(f"{path}={value}", "--vary ") for path, value in one.items()]))
              for one in combinations(varied)]
+    figures = measures_of([base], measures)
     place = Path(out) if out is not None else Path("out") / f"sweep-{base.name}"
     scenarios = [scenario for _, scenario in every]
     identity = {"scenario": _hash(scenarios), "vary": varied, "seeds": given.seeds_of(base), "variant": variant,
@@ -114,7 +130,6 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
         whole = len(every) * given.seeds
         print(f"interrupted: {done} of {whole} cells lie in {place}; the same command goes on from there", file=sys.stderr)
         raise
-    figures = measures_of(base, measures)
     _check(cells, figures)
     _write_csv(place / "cells.csv", cells, figures)
     charts = _draw_sweep(place / "charts", cells, figures)
@@ -176,8 +191,8 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
     sides = _sides(given, first, second)
     names = (first, second if second != first else f"{second} again")
     seeds = given.seeds_of(sides[0])
+    figures = measures_of(sides, measures)
     runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter("runs"))
-    figures = measures_of(sides[0], measures)
     words = Words("en")
     rows, data = [], {}
     for figure in figures:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sim.mistakes import did_you_mean, nearest
+
 T_975 = (  # Student's t, two-sided 95 %, by degrees of freedom from 1 (any table of it)
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
@@ -33,21 +35,35 @@ def mean_and_half_width(rows: Any) -> tuple[Any, Any]:
     return mean, half
 
 
+BY_WHAT_HAPPENS = ("calls", "by_status", "by_request", "policies", "shed", "sagas", "projections", "groups")  # whose keys a run brings
+
+
+class NoFigure(KeyError):
+    """A path leads to no number. *may_come*: in another run, in which more happens, it might."""
+
+    def __init__(self, what: str, may_come: bool = False) -> None:
+        super().__init__(what)
+        self.may_come = may_come
+
+
 def figure_at(summary: Mapping[str, Any], path: str) -> float:
-    """The number at *path* in a summary, `workloads.shoppers.latency_s.p99`; NaN for null. Raise KeyError with what there is.
+    """The number at *path* in a summary, `workloads.shoppers.latency_s.p99`; NaN for null. Raise NoFigure with what there is.
 
     Names may hold dots themselves: the longest key that fits is taken.
     """
     at: Any = summary
-    rest = path
+    rest, key = path, ""
     while rest:
         if not isinstance(at, Mapping):
-            raise KeyError(f"{path!r}: nothing lies below {path[: -len(rest) - 1]!r}")
+            raise NoFigure(f"{path!r}: nothing lies below {path[: -len(rest) - 1]!r}")
         keys = [key for key in at if rest == key or rest.startswith(f"{key}.")]
         if not keys:
-            raise KeyError(f"{path!r}: {rest!r} is not among {', '.join(map(str, at))}")
+            word = rest if nearest(rest, at) else rest.partition(".")[0]
+            raise NoFigure(f"{path!r}: {word!r} is not there; {did_you_mean(word, at)}", key in BY_WHAT_HAPPENS)
         key = max(keys, key=len)
         at, rest = at[key], rest[len(key) + 1 :]
     if isinstance(at, Mapping):
-        raise KeyError(f"{path!r} is no number; it holds {', '.join(map(str, at))}")
+        raise NoFigure(f"{path!r} is no number; it holds {', '.join(map(str, at))}")
+    if not isinstance(at, int | float | None):
+        raise NoFigure(f"{path!r} is no number")
     return float("nan") if at is None else float(at)

@@ -150,7 +150,9 @@ def test_a_path_into_the_summary_says_what_there_is():
     summary = {"workloads": {"a.b": {"latency_s": {"p99": 0.5, "p50": None}}}}
     assert figure_at(summary, "workloads.a.b.latency_s.p99") == 0.5
     assert np.isnan(figure_at(summary, "workloads.a.b.latency_s.p50"))
-    with pytest.raises(KeyError, match=r"'p95' is not among p99, p50"):
+    with pytest.raises(KeyError, match=r"'p95' is not there; did you mean 'p99'\?"):
         figure_at(summary, "workloads.a.b.latency_s.p95")
     with pytest.raises(KeyError, match="is no number"):
         figure_at(summary, "workloads.a.b")
+    with pytest.raises(KeyError, match="is no number"):
+        figure_at({"verdict": "pass"}, "verdict")
