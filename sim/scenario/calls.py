@@ -93,7 +93,7 @@ class Directory:
             return Operation(target.node, target.operation)
         found = routes.find(target.method, path)
         if found is None:
-            return Operation(target.node, OWN_HEALTH) if f"{target.method} {path}" == OWN_HEALTH else None
+            return Operation(target.node, OWN_HEALTH) if f"{target.method} {path.partition('?')[0]}" == OWN_HEALTH else None
         return Operation(target.node, f"{target.method} {path}" if self.kind(target.node) == "gateway" else found)
 
     def behind(self, gateway: Operation) -> Iterator[Target]:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from sim.mistakes import Loc, Mistake
 from sim.model.gateway import RouteSpec
 from sim.model.mesh import MeshSpec
+from sim.model.node import NodeSpec
 from sim.model.paths import Target
 from sim.resilience.balancers import BALANCERS
+from sim.resilience.deadline import DeadlineSpec
 from sim.resilience.explain import explain_specs
 from sim.scenario.scenario import Scenario
 from sim.spec import Spec, word_in
@@ -74,6 +76,7 @@ def _policy_orders(scenario: Scenario) -> Iterator[Mistake]:
                 yield from _told(explain_specs(policies).warnings, (*loc, "policies"))
     for name, node in scenario.nodes().items():
         yield from _parts_too_late(getattr(node, "routes", []), ("services", name, "routes"))
+        yield from _attempts_too_late(node, ("services", name, "routes"))
         if node.mesh is not None:
             yield from _told(mesh_warnings(node.mesh), ("services", name, "mesh", "per_try_timeout"))
 
@@ -85,6 +88,20 @@ def _parts_too_late(routes: list[RouteSpec], loc: Loc) -> Iterator[Mistake]:
             if route.timeout is not None and part.timeout is not None and part.timeout >= route.timeout:
                 yield Mistake((*loc, index, "compose", name, "timeout"),
                               f"the time of the route is over by then: it has {format_duration(route.timeout)}", "make this one shorter")
+
+
+def _attempts_too_late(node: NodeSpec, loc: Loc) -> Iterator[Mistake]:
+    """Attempts with more time than the route has that they are made for."""
+    for index, route in enumerate(getattr(node, "routes", [])):
+        told: dict[str, None] = {}
+        for callee in (*route.services, *(part.send.node for part in (route.compose or {}).values())):
+            own = node.uses[callee].policies if callee in node.uses else []
+            for limit, policies in route.ways(callee):
+                if limit is not None:
+                    deadline = DeadlineSpec.model_construct(duration=limit)
+                    told |= dict.fromkeys(explain_specs([deadline, *policies, *own]).warnings)
+                    told = {warning: None for warning in told if warning not in explain_specs([*policies, *own]).warnings}
+        yield from _told((warning.replace("the deadline", "that of the route") for warning in told), (*loc, index, "timeout"))
 
 
 def mesh_warnings(mesh: MeshSpec) -> Iterator[str]:

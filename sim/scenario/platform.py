@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sim.mistakes import Loc, Mistake, did_you_mean
+from sim.model.gateway import RouteSpec
 from sim.model.node import NodeSpec
 from sim.model.paths import Target
 from sim.model.queries import Query
@@ -25,8 +26,10 @@ AT = ("at", "start_after")  # fields that say when something begins
 
 def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
     """Everything of the platform that names what is not there, or stands where it does nothing."""
+    directory = Directory(scenario)
     for name, spec in scenario.nodes().items():
         loc: Loc = ("services", name)
+        yield from _fallbacks(name, getattr(spec, "routes", []), directory)
         yield from _callers(spec, loc, scenario)
         yield from _pools(spec, loc, scenario)
         yield from _transactions(spec, loc)
@@ -142,6 +145,19 @@ def _callers(spec: NodeSpec, loc: Loc, scenario: Scenario) -> Iterator[Mistake]:
     for index, caller in enumerate((spec.mesh.allow if spec.mesh is not None else None) or []):
         if caller not in known:
             yield Mistake((*loc, "mesh", "allow", index), f"there is no service or workload {caller!r}", did_you_mean(caller, known))
+
+
+def _fallbacks(gateway: str, routes: list[RouteSpec], directory: Directory) -> Iterator[Mistake]:
+    """Routes that fall back on each other, round and round."""
+    for index, route in enumerate(routes):
+        seen, target, table = {str(index)}, route.fallback, directory.routes(gateway)
+        while table is not None and target is not None and target.node == gateway and (found := table.find(target.method, target.path)):
+            if found in seen:
+                yield Mistake(("services", gateway, "routes", index, "fallback"), "it falls back on itself, without end",
+                              "name another service, or a route that has no `fallback`", at_key=True)
+                break
+            seen.add(found)
+            target = routes[int(found)].fallback
 
 
 def _pools(spec: NodeSpec, loc: Loc, scenario: Scenario) -> Iterator[Mistake]:

@@ -46,6 +46,10 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("middleware: [", "strip_prefix: /api/\n    middleware: [", "/api/", "without a '/' at its end", "for example '/api'"),
     ("compose: {orders: GET orders/orders, users: {send: GET users/users, optional: true}}", "compose: {}", "{}",
      "there is nothing to put together", "write `compose: {orders: GET orders/mine}`"),
+    ("{users: 90, orders: 10}}", "{users: 90, orders: 10}, fallback: GET gateway/api/users}", "fallback", "it falls back on itself, without end",
+     "a route that has no `fallback`"),
+    ("to: orders, timeout: 2s,", "to: orders, timeout: 2s, policies: [{timeout: 3s}],", "timeout: 2s",
+     "the timeout of one attempt (3 s) is not below that of the route (2 s)", "make it shorter"),
     ("[logging, auth,", "[logging, authentication,", "authentication", "not 'authentication'", "did you mean 'auth'?"),
     ("    auth: {tokens: {demo: shopper}}\n", "", "required", "nobody has a token that is known here", "add `auth: {tokens:"),
     ("- {path: /api/me,", "- {path: /api/orders/*, methods: [GET], to: users}\n      - {path: /api/me,", "/api/orders/*, methods: [GET], to",
@@ -143,6 +147,11 @@ def test_a_session_needs_replicas(tmp_path):
 def test_a_link_may_lead_to_the_registry(tmp_path):
     """Where there is one."""
     assert check(SOUND.replace("{zones: {a:", "{links: {registry->orders: {latency: 300ms}}, zones: {a:"), tmp_path) == []
+
+
+def test_a_check_may_have_a_query(tmp_path):
+    """It asks the same `/health`."""
+    assert check(SOUND.replace("path: /health,", "path: '/health?full=1',"), tmp_path) == []
 
 
 EVENTS = """
