@@ -71,14 +71,16 @@ def explain(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value; repeatable.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
+    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
 ) -> None:
     """Say what arithmetic knows before a run: loads, utilisation, the first bottleneck, and what policies cost at worst."""
     from reports.explained import explained
     from sim.scenario.load import load_scenario
     from sim.scenario.reckoning import reckon
 
+    one_of("--lang", lang, ("en", "es"))
     loaded = load_scenario(scenario, variant=variant, overrides=overrides or ())
-    for line in explained(loaded.scenario.name, reckon(loaded.scenario)):
+    for line in explained(loaded.scenario.name, reckon(loaded.scenario), lang):
         print(line)
 
 
@@ -257,11 +259,13 @@ def compare(
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="On both sides; repeatable.")] = None,
     measures: Annotated[list[str] | None, typer.Option("--measure", metavar="PATH", help="A figure of summary.json; repeatable.")] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; default out/compare-NAME-A-B.")] = None,
+    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
 ) -> None:
     """Compare two variants on the same seeds: differences with confidence intervals."""
     from reports.sweeping import Given, compared
 
-    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs)
+    one_of("--lang", lang, ("en", "es"))
+    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs, lang=lang)
     for line in compared(given, first, second, measures or (), out):
         print(line)
 
@@ -281,12 +285,13 @@ def sweep(
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="In all cells; repeatable.")] = None,
     measures: Annotated[list[str] | None, typer.Option("--measure", metavar="PATH", help="A figure of summary.json; repeatable.")] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where finished cells lie; default out/sweep-NAME.")] = None,
+    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
 ) -> None:
     """Run every combination of values; a sweep that was stopped goes on where it was."""
     from reports.sweeping import Given, swept
 
     one_of("--backend", backend, ("local", "dask"))
-    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs, backend, scheduler)
+    given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs, backend, scheduler, lang)
     for line in swept(given, vary, variant, measures or (), out):
         print(line)
 

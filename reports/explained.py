@@ -5,48 +5,90 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from reports.texts import Words
+from reports.texts import LANGUAGES, Words
 from sim.scenario.reckoning import EdgeCost, Reckoning, ServiceLoad
 
 NO_TIME = 1e-7  # seconds; a shorter wait is none
-SERVICE_HEADS = ("", "offered/s", "holds", "waits", "busy", "of", "used", "at worst")
-CALL_HEADS = ("", "calls/s", "attempts", "longest", "policies, outermost first")
+TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
+    "title": ("{title}: what arithmetic says before anything runs. Retries, faults and cache misses are not in the loads.",
+              "{title}: lo que dice la aritmética antes de ejecutar nada. "
+              "Las cargas no incluyen reintentos, fallos ni lecturas fuera de caché."),
+    "services": ("SERVICES  requests, how long each holds a worker and waits for one (M/M/c; Allen-Cunneen), workers busy; "
+                 "arrivals per user request at worst",
+                 "SERVICIOS  peticiones, cuánto ocupa cada una a un trabajador y cuánto lo espera (M/M/c; Allen-Cunneen), "
+                 "trabajadores ocupados; llegadas por petición de usuario en el peor caso"),
+    "calls": ("CALLS  attempts and time that one call costs at worst",
+              "LLAMADAS  intentos y tiempo que cuesta una llamada en el peor caso"),
+    "warning": ("warning: {edge}: {text}", "aviso: {edge}: {text}"),
+    "some code": ("what the code of {count} service{plural} calls is known in a run only: where it says +, more may come",
+                  "a quién llama el código de {count} servicio{plural} solo se sabe al ejecutar: donde pone +, puede llegar más"),
+    "its code": ("its code", "su código"),
+    "decides": ("decides", "decide"),
+    "for ever": ("for ever", "siempre"),
+    "no limit": ("no limit", "sin límite"),
+    "no policies": ("none", "ninguna"),
+    "any": ("any", "sin tope"),
+    "nothing": ("nothing that arithmetic knows of is loaded", "nada de lo que la aritmética conoce tiene carga"),
+    "overloaded": ("{name} is overloaded: it can serve {share} of what is asked of it",
+                   "{name} está sobrecargado: puede atender el {share} de lo que se le pide"),
+    "bottleneck": ("{name} is the first bottleneck: it saturates at {times} times this load",
+                   "{name} es el primer cuello de botella: se satura con {times} veces esta carga"),
+}
+SERVICE_HEADS = (("", "offered/s", "holds", "waits", "busy", "of", "used", "at worst"),
+                 ("", "ofrecidas/s", "ocupa", "espera", "ocupados", "de", "uso", "lo peor"))
+CALL_HEADS = (("", "calls/s", "attempts", "longest", "policies, outermost first"),
+              ("", "llamadas/s", "intentos", "lo más largo", "políticas, de fuera adentro"))
+
+
+class _Texts:
+    """The words of one language."""
+
+    def __init__(self, lang: str) -> None:
+        self.words = Words(lang)
+
+    def __call__(self, key: str, **values: object) -> str:
+        return self.words.pick(TEXTS[key]).format(**values)
+
+    def heads(self, pair: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[str, ...]:
+        """The heads of a table."""
+        return pair[LANGUAGES.index(self.words.lang)]
 
 
 def explained(title: str, reckoning: Reckoning, lang: str = "en") -> Iterator[str]:
     """Lines of text."""
-    words = Words(lang)
+    texts = _Texts(lang)
     code = [load.name for load in reckoning.services if not load.known]
     unsure = {callee for caller, _, callee in (edge.name.partition("->") for edge in reckoning.edges) if caller in code}
     unsure |= {load.name for load in reckoning.services if code and not load.rate}  # whom only code may call
-    yield f"{title}: what arithmetic says before anything runs. Retries, faults and cache misses are not in the loads."
+    yield texts("title", title=title)
     yield ""
-    yield ("SERVICES  requests, how long each holds a worker and waits for one (M/M/c; Allen-Cunneen), workers busy; "
-           "arrivals per user request at worst")
-    yield from _table(SERVICE_HEADS, [_service_row(load, load.name in unsure, words) for load in reckoning.services], left=1)
+    yield texts("services")
+    yield from _table(texts.heads(SERVICE_HEADS), [_service_row(load, load.name in unsure, texts) for load in reckoning.services], left=1)
     yield ""
-    yield "CALLS  attempts and time that one call costs at worst"
-    calls = [_call_row(edge, edge.name.partition("->")[0] in code, words) for edge in reckoning.edges]
-    yield from _table(CALL_HEADS, calls, left=1, last_left=True)
+    yield texts("calls")
+    calls = [_call_row(edge, edge.name.partition("->")[0] in code, texts) for edge in reckoning.edges]
+    yield from _table(texts.heads(CALL_HEADS), calls, left=1, last_left=True)
     for edge in reckoning.edges:
         for warning in edge.warnings:
-            yield f"  warning: {edge.name}: {warning}"
+            yield f"  {texts('warning', edge=edge.name, text=warning)}"
     yield ""
-    yield _verdict(reckoning, words)
+    yield _verdict(reckoning, texts)
     if code:
-        yield f"what the code of {len(code)} service{'s' * (len(code) > 1)} calls is known in a run only: where it says +, more may come"
+        yield texts("some code", count=len(code), plural="s" * (len(code) > 1))
 
 
-def _service_row(load: ServiceLoad, unsure: bool, words: Words) -> tuple[str, ...]:
-    name = load.name if load.kind == "service" else f"{load.name} ({load.kind})"
+def _service_row(load: ServiceLoad, unsure: bool, texts: _Texts) -> tuple[str, ...]:
+    words = texts.words
+    name = load.name if load.kind == "service" else f"{load.name} ({words.kind(load.kind)})"
+    rate, workers, worst = _rate(load.rate, unsure, words), _workers(load.workers, texts), _times(load.worst_arrivals, texts)
     if not load.known:
-        return (name, _rate(load.rate, unsure, words), "its code", "decides", "", _workers(load.workers), "", _times(load.worst_arrivals))
-    used = load.utilisation
-    wait = "" if load.wait is None else "for ever" if load.wait == math.inf else words.seconds(load.wait if load.wait > NO_TIME else 0.0)
+        return (name, rate, texts("its code"), texts("decides"), "", workers, "", worst)
     if unsure and not load.rate:
-        return (name, "+", "", "", "", _workers(load.workers), "", _times(load.worst_arrivals))
-    return (name, _rate(load.rate, unsure, words), words.seconds(load.time), wait, words.short(load.busy), _workers(load.workers),
-            words.percent(used) if used is not None else "", _times(load.worst_arrivals))
+        return (name, "+", "", "", "", workers, "", worst)
+    wait = ("" if load.wait is None else texts("for ever") if load.wait == math.inf
+            else words.seconds(load.wait if load.wait > NO_TIME else 0.0))
+    used = words.percent(load.utilisation) if load.utilisation is not None else ""
+    return (name, rate, words.seconds(load.time), wait, words.short(load.busy), workers, used, worst)
 
 
 def _rate(rate: float, unsure: bool, words: Words) -> str:
@@ -54,25 +96,26 @@ def _rate(rate: float, unsure: bool, words: Words) -> str:
     return words.short(rate) if not unsure else f"{words.short(rate)} +" if rate else "+"
 
 
-def _call_row(edge: EdgeCost, unsure: bool, words: Words) -> tuple[str, ...]:
-    longest = words.seconds(edge.latency) if math.isfinite(edge.latency) else "no limit"
-    return (edge.name, _rate(edge.rate, unsure, words), _times(edge.attempts), longest, " > ".join(edge.policies) or "none")
+def _call_row(edge: EdgeCost, unsure: bool, texts: _Texts) -> tuple[str, ...]:
+    longest = texts.words.seconds(edge.latency) if math.isfinite(edge.latency) else texts("no limit")
+    policies = " > ".join(edge.policies) or texts("no policies")
+    return (edge.name, _rate(edge.rate, unsure, texts.words), _times(edge.attempts, texts), longest, policies)
 
 
-def _times(number: float) -> str:
-    return "no limit" if not math.isfinite(number) else f"x{number:g}" if number else ""
+def _times(number: float, texts: _Texts) -> str:
+    return texts("no limit") if not math.isfinite(number) else f"x{number:g}" if number else ""
 
 
-def _workers(number: float) -> str:
-    return f"{number:,.0f}" if math.isfinite(number) else "any"
+def _workers(number: float, texts: _Texts) -> str:
+    return texts.words.number(number) if math.isfinite(number) else texts("any")
 
 
-def _verdict(reckoning: Reckoning, words: Words) -> str:
+def _verdict(reckoning: Reckoning, texts: _Texts) -> str:
     if reckoning.bottleneck is None:
-        return "nothing that arithmetic knows of is loaded"
+        return texts("nothing")
     if reckoning.headroom < 1:
-        return f"{reckoning.bottleneck} is overloaded: it can serve {words.percent(reckoning.headroom)} of what is asked of it"
-    return f"{reckoning.bottleneck} is the first bottleneck: it saturates at {words.short(reckoning.headroom)} times this load"
+        return texts("overloaded", name=reckoning.bottleneck, share=texts.words.percent(reckoning.headroom))
+    return texts("bottleneck", name=reckoning.bottleneck, times=texts.words.short(reckoning.headroom))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int, last_left: bool = False) -> Iterator[str]:

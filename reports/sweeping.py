@@ -28,6 +28,34 @@ from sim.scenario.overrides import Patch, set_option, variant_names
 from sim.scenario.problems import Collected, Place, Source, refuse
 from sim.scenario.scenario import Scenario
 
+TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
+    "interrupted": ("interrupted: {done} of {whole} cells lie in {place}; the same command goes on from there",
+                    "interrumpido: hay {done} de {whole} celdas en {place}; la misma orden sigue desde ahí"),
+    "runs": ("{count} runs", "{count} ejecuciones"),
+    "table": ("table", "tabla"),
+    "charts": ("charts", "gráficas"),
+    "figures": ("figures", "cifras"),
+    "no figure": ("none: no figure has values to draw", "ninguna: ninguna cifra tiene valores que dibujar"),
+    "nothing": ("none: there is nothing to draw", "ninguna: no hay nada que dibujar"),
+    "again": ("{name} again", "{name} otra vez"),
+    "held": ("runs that held all checks", "ejecuciones que cumplen todo"),
+    "of": ("{held} of {count}", "{held} de {count}"),
+    "against": ("{scenario}: {first} against {second}, {count} pairs on the same seeds; means with 95 % intervals",
+                "{scenario}: {first} frente a {second}, {count} pares con las mismas semillas; medias con intervalos del 95 %"),
+    "difference": ("difference", "diferencia"),
+    "differs": ("differs", "difiere"),
+    "the same": ("{first} and {second} are the same scenario: with the same seeds nothing can differ",
+                 "{first} y {second} son el mismo escenario: con las mismas semillas nada puede diferir"),
+    "one run": ("one run of each says nothing about chance: with --seeds {enough} or more there are intervals",
+                "una sola ejecución no dice nada del azar: con --seeds {enough} o más hay intervalos"),
+    "few": ("{seeds} seeds say little: with as much spread, --seeds {five} would make the intervals {less} times narrower, "
+            "--seeds {ten} {least} times",
+            "{seeds} semillas dicen poco: con la misma dispersión, --seeds {five} haría los intervalos {less} veces más estrechos y "
+            "--seeds {ten}, {least} veces"),
+    "cells": ("cells", "celdas"),
+    "progress": ("{done} of {whole} {what}", "{done} de {whole} {what}"),
+    "of runs": ("runs", "ejecuciones"),
+}
 FIGURES = ("success_ratio", "goodput_rps", "latency_s.p50", "latency_s.p99")  # of every workload, where nothing else is asked for
 
 INSTANT = 1e-3  # seconds
@@ -46,6 +74,11 @@ class Given:
     jobs: int
     backend: str = "local"  # or dask
     scheduler: str | None = None  # of dask: its address
+    lang: str = "en"
+
+    def text(self, key: str, **values: object) -> str:
+        """A line in the language asked for."""
+        return Words(self.lang).pick(TEXTS[key]).format(**values)
 
     @property
     def crew(self) -> Crew[Any, Any]:
@@ -124,21 +157,21 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     identity = {"scenario": _hash(scenarios), "vary": varied, "seeds": given.seeds_of(base), "variant": variant,
                 "version": version(), "files": _files(scenarios)}
     try:
-        cells = sweep(every, given.seeds_of(base), place, identity=identity, crew=given.crew, on_cell=_counter("cells"))
+        cells = sweep(every, given.seeds_of(base), place, identity=identity, crew=given.crew, on_cell=_counter(given, "cells"))
     except KeyboardInterrupt:
         done = len(list((place / "cells").glob("*.json")))
         whole = len(every) * given.seeds
-        print(f"interrupted: {done} of {whole} cells lie in {place}; the same command goes on from there", file=sys.stderr)
+        print(given.text("interrupted", done=done, whole=whole, place=place), file=sys.stderr)
         raise
     _check(cells, figures)
     _write_csv(place / "cells.csv", cells, figures)
-    charts = _draw_sweep(place / "charts", cells, figures)
-    yield from _sweep_table(cells, list(varied), figures)
+    charts = _draw_sweep(place / "charts", cells, figures, given.lang)
+    yield from _sweep_table(cells, list(varied), figures, given.lang)
     yield ""
-    yield from few(given.seeds)
-    yield f"{len(cells)} runs"
-    yield from _listed("table", [str(place / "cells.csv")])
-    yield from _listed("charts", charts or ["none: no figure has values to draw"])
+    yield from few(given)
+    yield given.text("runs", count=len(cells))
+    yield from _listed(given.text("table"), [str(place / "cells.csv")])
+    yield from _listed(given.text("charts"), charts or [given.text("no figure")])
 
 
 def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
@@ -149,8 +182,8 @@ def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
             raise InvalidInput(f"--measure {error.args[0]}") from None
 
 
-def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[str]) -> Iterator[str]:
-    words = Words("en")
+def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[str], lang: str) -> Iterator[str]:
+    words = Words(lang)
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         groups.setdefault(tuple(cell.varied[path] for path in paths), []).append(cell)
@@ -160,13 +193,13 @@ def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[
     yield from _table([*(path.rpartition(".")[2] for path in paths), *(_short(figure) for figure in figures)], rows)
 
 
-def _draw_sweep(place: Path, cells: Sequence[Cell], figures: Sequence[str]) -> list[str]:
+def _draw_sweep(place: Path, cells: Sequence[Cell], figures: Sequence[str], lang: str) -> list[str]:
     from reports.charts import render
 
     drawn = []
     for figure in figures:
         folder = place / _short(figure).replace(" ", "-")
-        reasons = render(cells, ["sweep"], folder, measure=figure)
+        reasons = render(cells, ["sweep"], folder, lang=lang, measure=figure)
         if reasons["sweep"] is None:
             drawn.append(str(folder / "sweep.svg"))
     return drawn
@@ -189,11 +222,11 @@ def _write_csv(path: Path, cells: Sequence[Cell], figures: Sequence[str]) -> Non
 def compared(given: Given, first: str, second: str, measures: Sequence[str], out: str | None) -> Iterator[str]:
     """Run both on the same seeds, write figures and charts; lines to print."""
     sides = _sides(given, first, second)
-    names = (first, second if second != first else f"{second} again")
+    names = (first, second if second != first else given.text("again", name=second))
     seeds = given.seeds_of(sides[0])
     figures = measures_of(sides, measures)
-    runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter("runs"))
-    words = Words("en")
+    runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter(given, "of runs"))
+    words = Words(given.lang)
     rows, data = [], {}
     for figure in figures:
         try:
@@ -201,21 +234,22 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
         except KeyError as error:
             raise InvalidInput(f"--measure {error.args[0]}") from None
         gaps = [b - a for a, b in zip(*values, strict=True)]
-        rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]), _meaning(gaps)])
+        rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]),
+                     given.text("differs") if _differ(gaps) else ""])
         data[figure] = {names[0]: values[0], names[1]: values[1], "difference": gaps}
     verdicts = [sum(result.summary["verdict"] == "pass" for result in side) for side in runs]
-    rows.append(["runs that held all checks", *(f"{held} of {len(seeds)}" for held in verdicts), "", ""])
+    rows.append([given.text("held"), *(given.text("of", held=held, count=len(seeds)) for held in verdicts), "", ""])
     place = Path(out) if out is not None else Path("out") / f"compare-{sides[0].name}-{_file(first)}-{_file(second)}"
-    charts = _draw_comparison(place, dict(zip(names, runs, strict=True)), data, seeds)
-    yield f"{sides[0].name}: {first} against {second}, {len(seeds)} pairs on the same seeds; means with 95 % intervals"
-    yield from _table(["", *names, "difference", ""], rows)
+    charts = _draw_comparison(place, dict(zip(names, runs, strict=True)), data, seeds, given.lang)
+    yield given.text("against", scenario=sides[0].name, first=first, second=second, count=len(seeds))
+    yield from _table(["", *names, given.text("difference"), ""], rows)
     yield ""
     if sides[0] == sides[1]:
-        yield f"{first} and {second} are the same scenario: with the same seeds nothing can differ"
+        yield given.text("the same", first=first, second=second)
     else:
-        yield from few(len(seeds))
-    yield from _listed("figures", [str(place / "comparison.json")])
-    yield from _listed("charts", charts or ["none: there is nothing to draw"])
+        yield from few(given)
+    yield from _listed(given.text("figures"), [str(place / "comparison.json")])
+    yield from _listed(given.text("charts"), charts or [given.text("nothing")])
 
 
 def _sides(given: Given, first: str, second: str) -> list[Scenario]:
@@ -241,7 +275,8 @@ def _side(given: Given, name: str) -> Scenario:
     return given.load(None if name == "base" else name)
 
 
-def _draw_comparison(place: Path, groups: Mapping[str, Any], data: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+def _draw_comparison(place: Path, groups: Mapping[str, Any], data: Mapping[str, Any], seeds: Sequence[int],
+                     lang: str) -> list[str]:
     from reports.charts import render
 
     try:
@@ -251,13 +286,13 @@ def _draw_comparison(place: Path, groups: Mapping[str, Any], data: Mapping[str, 
     except OSError as error:
         raise InvalidInput(f"{place}: cannot be written: {error.strerror}\n    give another folder with --out") from None
     return [str(place / measure / "comparison.svg") for measure in ("goodput", "p99")
-            if render(groups, ["comparison"], place / measure, measure=measure)["comparison"] is None]
+            if render(groups, ["comparison"], place / measure, lang=lang, measure=measure)["comparison"] is None]
 
 
-def _meaning(gaps: Sequence[float]) -> str:
+def _differ(gaps: Sequence[float]) -> bool:
     """Whether the interval of the difference leaves out 0."""
     mean, half = mean_and_half_width([[gap] for gap in gaps])
-    return "" if not abs(mean[0]) > half[0] else "differs"
+    return bool(abs(mean[0]) > half[0])
 
 
 # both
@@ -265,14 +300,15 @@ def _meaning(gaps: Sequence[float]) -> str:
 ENOUGH = 5  # runs; from here on an interval narrows slowly
 
 
-def few(seeds: int) -> Iterator[str]:
-    """What is to be thought of means over so few *seeds*, and how many would do. An interval is t / sqrt(n) standard deviations wide."""
-    if seeds == 1:
-        yield f"one run of each says nothing about chance: with --seeds {ENOUGH} or more there are intervals"
-    elif seeds < ENOUGH:
-        now, five, ten = (t_975(many - 1) / math.sqrt(many) for many in (seeds, ENOUGH, 2 * ENOUGH))
-        yield (f"{seeds} seeds say little: with as much spread, --seeds {ENOUGH} would make the intervals {now / five:.1f} times narrower, "
-               f"--seeds {2 * ENOUGH} {now / ten:.1f} times")
+def few(given: Given) -> Iterator[str]:
+    """What is to be thought of means over so few seeds, and how many would do. An interval is t / sqrt(n) standard deviations wide."""
+    if given.seeds == 1:
+        yield given.text("one run", enough=ENOUGH)
+    elif given.seeds < ENOUGH:
+        now, five, ten = (t_975(many - 1) / math.sqrt(many) for many in (given.seeds, ENOUGH, 2 * ENOUGH))
+        words = Words(given.lang)
+        yield given.text("few", seeds=given.seeds, five=ENOUGH, ten=2 * ENOUGH, less=words.number(now / five, 1),
+                         least=words.number(now / ten, 1))
 
 
 def _listed(head: str, things: Sequence[str]) -> Iterator[str]:
@@ -331,10 +367,11 @@ def _is_users(name: str, module: Any, tops: Container[str]) -> bool:
     return top in tops or ("site-packages" not in file and Path(file).is_relative_to(Path.cwd()))
 
 
-def _counter(what: str) -> Any:
+def _counter(given: Given, what: str) -> Any:
     def tell(done: int, of: int) -> None:
         if sys.stderr.isatty():
-            print(f"\r{done} of {of} {what}", end="\n" if done == of else "", file=sys.stderr, flush=True)
+            text = given.text("progress", done=done, whole=of, what=given.text(what))
+            print(f"\r{text}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
     return tell
 

@@ -26,7 +26,20 @@ class Failure(NamedTuple):
     error: str
 
 
-class SimulationError(RuntimeError):
+class Told(RuntimeError):
+    """An error that another process can be told of as it is, though its text is not what it was made from."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(kind: type[Told], args: tuple[Any, ...], state: dict[str, Any]) -> Told:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class SimulationError(Told):
     """An error that no task handled. *at* is in simulated seconds; the error itself is the `__cause__`."""
 
     def __init__(self, error: BaseException, at: float, task: str, seed: int) -> None:
@@ -34,7 +47,7 @@ class SimulationError(RuntimeError):
         self.at, self.task, self.seed = at, task, seed
 
 
-class Deadlock(RuntimeError):
+class Deadlock(Told):
     """Nothing is scheduled any more, and these tasks wait for ever."""
 
     def __init__(self, tasks: Iterable[asyncio.Task[Any]], at: float, seed: int) -> None:
@@ -44,7 +57,7 @@ class Deadlock(RuntimeError):
         self.at, self.seed = at, seed
 
 
-class NotSimulated(RuntimeError):
+class NotSimulated(Told):
     """Asked for something of the real machine that has no place in a simulation; *cure* says what to do instead."""
 
     def __init__(self, what: str, cure: str) -> None:

@@ -9,8 +9,10 @@ import time
 
 import pytest
 
-from reports.sweeping import few
+from reports.sweeping import Given, few
 from sim.errors import InvalidInput
+from sim.kernel.problems import SimulationError
+from sim.lab.pool import finished
 from sim.lab.sweep import sweep
 
 from .test_run import ROOT, folder, mesocosm  # noqa: F401 - a fixture
@@ -161,8 +163,45 @@ def test_a_comparison_pairs_its_runs(folder):  # noqa: F811
     assert all(gap > 0.02 for gap in figures["difference"]) and os.path.exists(folder / "c" / "goodput" / "comparison.svg")
 
 
+def test_in_spanish_the_texts_are_too(folder):  # noqa: F811
+    """Heads, notes and what lies where; names and figures are the scenario's and summary.json's."""
+    done = mesocosm("compare", "small.yaml", "base", "services.back.workers=1", "--seeds", "2", "--duration", "5s", "--lang", "es", cwd=folder)
+    assert "frente a services.back.workers=1, 2 pares con las mismas semillas" in done.stdout and "2 semillas dicen poco" in done.stdout
+    swept = mesocosm("sweep", "small.yaml", "--vary", "services.back.workers=1,2", "--duration", "5s", "--lang", "es", cwd=folder)
+    assert "una sola ejecución no dice nada del azar" in swept.stdout and "2 ejecuciones" in swept.stdout
+    assert "did you mean 'es'?" in mesocosm("explain", "small.yaml", "--lang", "ess", cwd=folder).stderr
+
+
+def broken(number):
+    raise SimulationError(ValueError(number), 2.5, "orders-0", 7)
+
+
+def test_an_error_of_a_run_comes_from_its_process_as_it_is():
+    """With its time, its task and its seed, and not as a pool that is broken."""
+    with pytest.raises(SimulationError, match=r"ValueError: [12] .unhandled at t=2\.5s in orders-0, seed 7") as caught:
+        list(finished(broken, [1, 2], jobs=2))
+    assert (caught.value.at, caught.value.task, caught.value.seed) == (2.5, "orders-0", 7)
+
+
+def at_sigterm(number):
+    return signal.getsignal(signal.SIGTERM)
+
+
+def test_processes_of_a_pool_end_at_sigterm_whatever_this_program_does_then():
+    """The pool ends them by it; taken as a Ctrl-C each would print a traceback."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        assert [found for _, found in finished(at_sigterm, [1, 2], jobs=2)] == [signal.SIG_DFL] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def given(seeds):
+    return Given("small.yaml", (), (), None, None, seeds, 1)
+
+
 def test_few_seeds_are_said_to_say_little():
     """One gives no interval, two a very wide one; how much more seeds would narrow it is Student's t over the root of their number."""
-    assert list(few(1)) == ["one run of each says nothing about chance: with --seeds 5 or more there are intervals"]
-    assert "--seeds 5 would make the intervals 7.2 times narrower, --seeds 10 12.6 times" in next(few(2))  # 12.706/√2, 2.776/√5, 2.262/√10
-    assert not list(few(5))
+    assert list(few(given(1))) == ["one run of each says nothing about chance: with --seeds 5 or more there are intervals"]
+    assert "--seeds 5 would make the intervals 7.2 times narrower, --seeds 10 12.6 times" in next(few(given(2)))  # 12.706/√2, 2.776/√5, 2.262/√10
+    assert not list(few(given(5)))

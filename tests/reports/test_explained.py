@@ -33,3 +33,10 @@ def test_what_arithmetic_knows_is_told_as_it_is():
     """Without code there is nothing to add: a service that nobody calls has no load."""
     found = rows(SHOP.replace('code: "scenarios.ecommerce.users:Users", uses: {near: {}}', "endpoints: {GET /: [{work: 1ms}]}"))
     assert (found["shop"][0], found["far"][0]) == ("100", "0")
+
+
+def test_in_spanish_numbers_and_words_are_too():
+    """The same rows under other heads."""
+    lines = list(explained("shop", reckon(loads(SHOP)), "es"))
+    assert lines[0].startswith("shop: lo que dice la aritmética") and lines[-1].startswith("a quién llama el código de 1 servicio solo")
+    assert len(lines) == len(list(explained("shop", reckon(loads(SHOP)))))

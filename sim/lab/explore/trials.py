@@ -10,6 +10,7 @@ from typing import Any
 from sim.faults.faults import AnyFault
 from sim.lab.explore.lineage import Absorbed, Carried, Lineage
 from sim.lab.measuring import Evidence, measured
+from sim.lab.pool import processes
 from sim.lab.run import run_whole
 from sim.scenario.measures import within
 from sim.scenario.scenario import FaultPlan, Scenario
@@ -86,7 +87,7 @@ class Trials:
 
     def __enter__(self) -> Trials:
         if self._jobs > 1:
-            self._pool = ProcessPoolExecutor(self._jobs)
+            self._pool = processes(self._jobs)
         return self
 
     def __exit__(self, *_: object) -> None:
