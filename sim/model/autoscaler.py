@@ -5,7 +5,8 @@
 What is measured is what was used on average over a window, by what the instances of now have: those that have come meanwhile will take
 their part, so that a window which is longer than the time between two looks does not let it grow twice for one load. To grow, all
 wishes of the last *cooldown_up* must have been that high; to shrink, all of the last *cooldown_down* that low, so that a short dip costs
-nothing. New instances take time to start; those that go finish what they have. Source: Kubernetes, horizontal pod autoscaling.
+nothing. New instances take time to start; those that go finish what they have. Who is down at two looks in a row is not taken for idle:
+others are started for it, within the maximum, to which it counts. Source: Kubernetes, horizontal pod autoscaling.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sim.spec import Spec
 from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
+    from sim.model.instance import Instance
     from sim.model.node import Node
 
 TARGETS = ("utilisation", "cpu", "in_flight")
@@ -62,6 +64,7 @@ class Autoscaler:
         self._areas: deque[tuple[float, float]] = deque()  # time, and what was used, integrated
         self._has = node.workers if spec.utilisation is not None else (node.cores or 1.0) if spec.cpu is not None else 1  # one instance
         self._wishes: deque[tuple[float, int]] = deque()
+        self._down: list[Instance] = []  # at the last look
 
     def begin(self) -> None:
         """Start to look."""
@@ -90,11 +93,19 @@ class Autoscaler:
             self._areas.popleft()
         if node.deployment is not None and node.deployment.state == "running":
             return
-        present = len(node.staying())
-        wish = self._wish(present, now)
+        living, dead = self._found()
+        present = len(living)
+        wish = min(self._wish(present, now), spec.max - dead)
         if wish != present:
             node.world.recorder.event("autoscale", node=node.name, before=present, instances=wish, measured=self.measured(present))
-            self._scale(present, wish)
+            self._scale(living, wish)
+
+    def _found(self) -> tuple[list[Instance], int]:
+        """Who is there, and how many are dead: those that were down at the last look already."""
+        staying, before = self.node.staying(), self._down
+        self._down = [instance for instance in staying if not instance.up]
+        living = [instance for instance in staying if instance.up or instance not in before]
+        return living, len(staying) - len(living)
 
     def _wish(self, present: int, now: float) -> int:
         spec = self.spec
@@ -109,11 +120,11 @@ class Autoscaler:
         highest = max(one for at, one in self._wishes if at >= now - spec.cooldown_down)
         return max(lowest, present) if wish > present else min(highest, present)
 
-    def _scale(self, present: int, wanted: int) -> None:
+    def _scale(self, living: list[Instance], wanted: int) -> None:
         node = self.node
-        for _ in range(wanted - present):
+        for _ in range(wanted - len(living)):
             node.add_instance(node.version)
-        if wanted < present:  # those that do not serve yet first, then the youngest
-            leaving = sorted(node.staying(), key=lambda instance: (instance.healthy, -instance.number))[: present - wanted]
+        if wanted < len(living):  # those that do not serve yet first, then the youngest
+            leaving = sorted(living, key=lambda instance: (instance.healthy, -instance.number))[: len(living) - wanted]
             for instance in leaving:
                 instance.drain(self.spec.linger, self.spec.drain_timeout)

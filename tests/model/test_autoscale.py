@@ -136,6 +136,30 @@ faults:
     assert share(31, 35) < 0.15 and share(58, 62) == pytest.approx(0.5 / 1.5, abs=0.04) and share(95, 120) == pytest.approx(0.5, abs=0.01)
 
 
+def with_deaths(target, most, more=""):
+    """Four instances of four workers with seven at work, where three die at 32 s."""
+    kill = f"{{kind: instance.kill, target: {{service: shop, mode: fixed, value: 3}}, schedule: {{at: 32s}}{more}}}"
+    return simulate(shop({"GET /": "[{work: 100ms}]"}, "", rate=70, duration=200, of_users="arrivals: uniform,", faults=kill,
+                         of_shop=f"instances: 4\n    startup: 1s\n    autoscale: {{{target}, max: {most}, every: 10s}}").replace(
+        "workers: 100000", "workers: 4"))
+
+
+@pytest.mark.parametrize("target", ["utilisation: 50%", "in_flight: 2"])
+def test_the_dead_are_not_taken_for_idle(target):
+    """They are down at 40 and at 50 s: then others are started for them; the maximum counts them too."""
+    result = with_deaths(target, most=10)
+    first = events(result, "autoscale")[0]
+    assert first["at"] <= 50 and first["instances"] > first["before"]
+    late = result.requests[(result.requests.intended > 90) & (result.requests.intended < 199)]
+    assert (late.outcome == 0).all()
+    assert all(number <= 4 - 3 for at, number in sizes(with_deaths(target, most=4)) if at >= 50)
+
+
+def test_who_is_soon_back_is_not_replaced():
+    """Down for less than the time between two looks."""
+    assert sizes(with_deaths("utilisation: 50%", most=10, more=", restart_after: 7s")) == []
+
+
 def test_what_watches_a_service_hears_of_an_instance_that_has_left():
     """The last event after a scale-down counts those that are there, and so do the members of a queue group."""
     mailer = "mailer: {workers: 4, instances: 2, subscribe: {order.*: [{work: 10ms}]}, autoscale: {utilisation: 60%, max: 2, cooldown_down: 10s}}"
