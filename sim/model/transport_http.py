@@ -5,6 +5,7 @@
        └──max_connections are in use──▶ waits for one ──pool_timeout──▶ PoolTimeout
 
 An instance that was told to end takes no new connections, and serves what comes over those that it has, once: `Connection: close`.
+Who waits for one of them then looks for another instance.
 """
 
 from __future__ import annotations
@@ -95,19 +96,10 @@ class HttpTransport(Transport, Policy):
 
     async def send(self, request: Request) -> Response:
         """One attempt over a connection."""
-        client, start = self.client, self.env._now
-        instance = client.choose(request)
-        pool = self.pools.get(instance)
-        if pool is None:
-            pool = self.pools[instance] = Pool(self.spec)
-        try:
-            await self._connection(pool, instance, request)
-        except CallError as error:
-            client.not_sent(request, instance, start, error)
-            raise
+        pool, instance = await self._connected(request)
         generation, reusable = pool.generation, False
         try:
-            response = await client.attempt(request, instance)
+            response = await self.client.attempt(request, instance)
             reusable = True
             return response
         except StatusError:
@@ -120,19 +112,38 @@ class HttpTransport(Transport, Policy):
         if delay != LOST:
             self.loop.post(delay, _arrive, exchange)
 
-    async def _connection(self, pool: Pool, instance: Instance, request: Request) -> None:
-        """Have a connection: an idle one, a new one, or one that somebody gives back."""
+    async def _connected(self, request: Request) -> tuple[Pool, Instance]:
+        """A connection of that pool, to that instance."""
+        client, start = self.client, self.env._now
+        while True:
+            instance = client.choose(request)
+            pool = self.pools.get(instance)
+            if pool is None:
+                pool = self.pools[instance] = Pool(self.spec)
+            try:
+                if await self._connection(pool, instance, request):
+                    return pool, instance
+            except CallError as error:
+                client.not_sent(request, instance, start, error)
+                raise
+
+    async def _connection(self, pool: Pool, instance: Instance, request: Request) -> bool:
+        """Have a connection: an idle one, a new one, or one that somebody gives back. False: it had to wait, and there will be no more."""
         if pool.take(self.env._now):
-            return
+            return True
         if pool.has_room():
             pool.used += 1
         elif await self._turn(pool, instance, request):
-            return
+            return True
+        elif instance.terminating:
+            pool.give_back(self.env._now, pool.generation, reusable=False)
+            return False
         try:
             await self.open(instance)
         except BaseException:
             pool.give_back(self.env._now, pool.generation, reusable=False)
             raise
+        return True
 
     async def _turn(self, pool: Pool, instance: Instance, request: Request) -> bool:
         """Wait for one of the connections in use; True if it can be used again."""

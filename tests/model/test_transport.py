@@ -160,6 +160,19 @@ def test_what_is_on_its_way_over_http_when_an_instance_is_told_to_end_is_served(
         assert answers == [200] * len(idle) + [502]
 
 
+def test_who_waits_for_a_connection_of_an_instance_that_ends_goes_elsewhere():
+    """One connection to each of two instances, and six calls: the one under way is finished, and the two behind it find the other one."""
+    services = {"back": {"instances": 2, "workers": 100, "endpoints": {"GET /": [{"sleep": "100ms"}]}}}
+    with platform(services) as lab:
+        client = lab.client("back", connection={"max_connections": 1})
+        calls = [lab.loop.create_task(lab.call(client)) for _ in range(6)]
+        lab.run(0.05)
+        lab.instance("back-0").set_terminating(True)
+        lab.run(1)
+        assert [call.result().status for call in calls] == [200] * 6
+        assert client.edge.counts["connection.opened"] == 2
+
+
 # grpc: keepalive
 
 def test_keepalive_finds_a_dead_peer_that_a_plain_call_waits_for():
