@@ -225,13 +225,13 @@ class _Canvas:
                 for ends, planned in zip(pairwise(self.route(edge)), route, strict=True)]
 
     def _turns(self, one: tuple[float, float], other: tuple[float, float]) -> bool:
-        """Whether an edge between these places of the plan goes round the end of a row."""
-        return self.plan.rows > 1 and one[0] == other[0]
+        """Whether an edge between these places of the plan goes round: the end of a row, or to a box in its own column."""
+        return one[0] == other[0]
 
     def _side(self, one: tuple[float, float], other: tuple[float, float]) -> int:
-        """Towards the right (1) or the left (-1); at the end of a row, outwards."""
+        """Towards the right (1) or the left (-1); where it turns, to where there is room for that."""
         if self._turns(one, other):
-            return 1 if one[0] else -1
+            return 1 if one[0] or self.plan.rows == 1 else -1
         return 1 if other[0] >= one[0] else -1
 
     def _port(self, name: str, other: str, end: int) -> float:

@@ -18,6 +18,7 @@ LETTER, BOX, ROW, GAP, MARGIN = 7.4, 44.0, 74.0, 110.0, 14.0
 NARROWEST, LONGEST_NAME = 92.0, 26
 LABEL = (84.0, 17.0)
 ASIDE = 16.0  # of a line, where its label stands beside it
+TURN = 40.0  # how far out a line bends that goes to a box in the same column
 SPOTS = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73)  # of an edge's way, where its label may stand
 
 
@@ -95,11 +96,12 @@ class _Canvas:
     def curve(self, source: str, target: str) -> tuple[str, tuple[float, float]]:
         """The path of an edge as SVG has it, and a free place for its label."""
         points = self._points(source, target)
+        out = TURN if self._turns(source, target) else 0.0
         path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
         for (x0, y0), (x1, y1) in pairwise(points):
-            bend = (x0 + x1) / 2
+            bend = (x0 + x1) / 2 + out
             path += f"C{bend:.1f} {y0:.1f} {bend:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"
-        spots = [_along(points, share) for share in SPOTS]
+        spots = [(x + 0.75 * out, y) for x, y in (_along(points, share) for share in SPOTS)]
         (x0, y0), (x1, y1) = points[0], points[-1]
         if abs(x1 - x0) < 2 * LABEL[0] and abs(y1 - y0) < LABEL[1]:  # short and level: a label on the line would hide all of it
             spots = [(x, y + aside) for aside in (-ASIDE, ASIDE) for x, y in spots] + spots
@@ -117,8 +119,13 @@ class _Canvas:
         half, last = self.widths[round(route[0][0])] / 2, self.widths[round(route[-1][0])] / 2
         sign = 1 if onward else -1
         begin = points[0][0] + sign * half, points[0][1] + self._port(source, target, 0)
-        end = points[-1][0] - sign * (last + 7), points[-1][1] + self._port(target, source, -1)
+        side = -sign if self._turns(source, target) else sign
+        end = points[-1][0] - side * (last + 7), points[-1][1] + self._port(target, source, -1)
         return [begin, *through, end]
+
+    def _turns(self, source: str, target: str) -> bool:
+        """Whether the edge goes round at the right, to a box in the same column."""
+        return self.plan.nodes[source][0] == self.plan.nodes[target][0]
 
     def _port(self, name: str, other: str, end: int) -> float:
         """How far from a box's middle an edge begins (*end* 0) or arrives (-1): in the order of the next points, none cross."""

@@ -92,9 +92,11 @@ def services(result: RunResult, texts: Texts) -> Table:
 
 
 def calls(result: RunResult, texts: Texts) -> Table:
-    """Each call edge: how often, how well, what its policies did, and what they are."""
+    """Each call edge that was used: how often, how well, what its policies did, and what they are."""
     words, rows, policies, opened = texts.words, [], [], _opened(result)
     for name, edge in (result.summary.get("calls") or {}).items():
+        if not edge.get("calls") and not edge.get("unfinished"):  # a client that was made and never used, or in the warm-up only
+            continue
         latency, amplification = edge.get("latency_s") or {}, edge.get("amplification")
         times, seconds = opened.get(name, (0, 0.0))
         rows.append([

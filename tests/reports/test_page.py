@@ -10,7 +10,9 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from matplotlib.patches import FancyArrowPatch
 
+from reports.charts import figure
 from reports.charts.edges import edges
 from reports.charts.tallies import time_edges
 from reports.page import write_page
@@ -257,6 +259,20 @@ def test_labels_of_the_graph_keep_apart():
         assert all(abs(x - other[0]) > 40 or abs(y - other[1]) > 12 for other in places[:index])
         assert not any(box.x < x < box.x + box.width and box.y < y < box.y + box.height for box in found.boxes)
     assert all(box.x > 0 and box.x + box.width < found.width and box.y + box.height < found.height for box in found.boxes)
+
+
+def test_a_line_to_a_box_in_its_own_column_goes_round_at_the_right():
+    """A registry and one that only it asks stand in one column: the line leaves at the right and comes back there, in page and chart."""
+    result = run_of([request(1, 1.0, 0.1)], [client(1, 0, "gateway", "orders", 1.0, 1.1)])
+    kinds = ["registry" if node == "gateway" else kind for node, kind in zip(result.names.nodes, result.names.node_kinds, strict=True)]
+    result = replace(result, names=replace(result.names, node_kinds=kinds))
+    found = drawing(result, calls_over_time(result, time_edges(result.duration, 10)))
+    boxes = {box.name: box for box in found.boxes}
+    assert boxes["gateway"].x == boxes["orders"].x
+    across = [float(x) for x in re.findall(r"([\d.]+) [\d.]+", found.curves[0].path)]
+    assert all(x >= boxes["gateway"].x + boxes["gateway"].width for x in across) and found.curves[0].label[0] > max(across[0], across[-1])
+    (arrow,) = (patch for patch in figure(result, "graph").axes[0].patches if isinstance(patch, FancyArrowPatch))
+    assert arrow.get_path().get_extents().x0 > 40
 
 
 def test_the_label_of_a_short_level_line_stands_beside_it():
