@@ -70,6 +70,7 @@ class CacheLimit(CacheFault):
     """
 
     severity: ClassVar[str] = "share"
+    neutral: ClassVar[float] = 1.0
     kind: Literal["cache.limit"] = "cache.limit"
     share: Share = Field(lt=1)
 

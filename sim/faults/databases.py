@@ -40,7 +40,9 @@ class DbSlow(InstanceFault):
     """
 
     severity: ClassVar[str] = "factor"
+    neutral: ClassVar[float] = 1.0
     of_kind: ClassVar[str] = "database"
+    of_work: ClassVar[bool] = True
     kind: Literal["db.slow"] = "db.slow"
     factor: float = Field(default=1.0, gt=0, le=1e6)
     latency: Duration = 0.0

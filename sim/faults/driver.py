@@ -152,7 +152,7 @@ class Plan:
             return (f"its schedule has no time within the run's {self.driver.duration:g} s" if ended >= self.driver.duration
                     else f"the run was over at {ended:.4g} s, before its time came")
         if any(injection.hits for injection in self.occurrences):
-            return None
+            return self.fault.nothing() if self.fault.does_nothing() else None
         if all(not injection.targets for injection in self.occurrences):
             return self.fault.picked_nobody(self.occurrences[-1])
         return self.fault.missed(self.occurrences[-1])

@@ -24,6 +24,7 @@ class Fault(Spec):
     """
 
     severity: ClassVar[str | None] = None
+    neutral: ClassVar[float] = 0.0  # the severity that changes nothing
     at_once: ClassVar[bool] = False  # it happens and is over: no `for`
     kind: str
     name: str | None = Field(default=None, min_length=1, max_length=100)
@@ -60,6 +61,14 @@ class Fault(Spec):
     def active(self, at: Injection) -> AbstractContextManager[None]:
         """Do it while the block lasts. Write the names of what is hit into `at.targets`."""
         raise NotImplementedError
+
+    def does_nothing(self) -> bool:
+        """As it is written it changes nothing, whatever it meets."""
+        return self.severity is not None and getattr(self, self.severity) == self.neutral
+
+    def nothing(self) -> str:
+        """Why what it hit did not change, for a warning."""
+        return f"its `{self.severity}` of {self.neutral:g} changes nothing; give it another"
 
     def picked_nobody(self, at: Injection) -> str:
         """Why nothing was picked, for a warning."""

@@ -195,6 +195,12 @@ class HttpDelay(RequestFault):
     kind: Literal["http.delay"] = "http.delay"
     delay: TimeDistribution
 
+    def does_nothing(self) -> bool:
+        return not self.delay.expectation()
+
+    def nothing(self) -> str:
+        return "its `delay` of 0 changes nothing; give it another"
+
     def spoiler(self, at: Injection) -> Hook:
         draw, post = self.delay.sampler(at.world.streams[f"fault {at.name} delay"]), at.world.loop.post
         return lambda exchange, proceed: post(draw(), proceed, exchange)

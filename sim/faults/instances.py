@@ -39,6 +39,7 @@ class InstanceFault(Fault):
     """A fault of instances, picked anew each time that it is on. Where all are meant, those that are added later belong to them."""
 
     of_kind: ClassVar[str | None] = None  # the one kind of node that it can hit
+    of_work: ClassVar[bool] = False  # it changes nothing of an instance that has nothing to do
     joined: ClassVar[bool] = True  # what is added while it is on is hit too, where all are meant
     target: InstanceTarget
 
@@ -60,6 +61,8 @@ class InstanceFault(Fault):
         with ExitStack() as struck:
             def strike(instance: Instance) -> None:
                 at.count(True)
+                if self.of_work and not instance.node.spec.has_user_code():  # which may work where nobody has asked
+                    struck.callback(_take_back, at, instance, _done(instance))
                 struck.enter_context(self.strike(instance, at))
 
             def join(new: Instance) -> None:
@@ -78,6 +81,9 @@ class InstanceFault(Fault):
         yield from self.target.mistakes(system)
         yield from wrong_kind(self.kind, self.of_kind, self.target, system)
 
+    def missed(self, at: Injection) -> str:
+        return f"nobody asked anything of {', '.join(at.targets)} while it was on"
+
     def picked_nobody(self, at: Injection) -> str:
         fitting = len(InstanceFault.candidates(self, at))
         if self.target.mode == "all" or not fitting:
@@ -85,6 +91,17 @@ class InstanceFault(Fault):
         if self.target.mode == "random-max-percent":
             return f"chance picked none of the {fitting} that fit its target"
         return "all that fit its target were down already"
+
+
+def _done(instance: Instance) -> float:
+    """Seconds that requests have spent there."""
+    now = instance.loop.time()
+    return instance.busy.integral(now) + instance.waiting.integral(now)
+
+
+def _take_back(at: Injection, instance: Instance, done: float) -> None:
+    """It was no hit if nothing has been done since."""
+    at.hits -= _done(instance) == done
 
 
 def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -> Iterator[Mistake]:
@@ -152,6 +169,8 @@ class InstanceSlow(InstanceFault):
     """
 
     severity: ClassVar[str] = "factor"
+    neutral: ClassVar[float] = 1.0
+    of_work: ClassVar[bool] = True
     kind: Literal["instance.slow"] = "instance.slow"
     factor: float = Field(gt=0, le=1e6)
 

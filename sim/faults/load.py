@@ -32,6 +32,7 @@ class LoadSurge(Fault):
     """
 
     severity: ClassVar[str] = "factor"
+    neutral: ClassVar[float] = 1.0
     kind: Literal["load.surge"] = "load.surge"
     target: WorkloadTarget = Field(default_factory=WorkloadTarget)
     factor: float = Field(ge=0, le=10_000)

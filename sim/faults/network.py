@@ -116,6 +116,9 @@ class NetworkDelay(LinkFault):
     correlation: Share = 0.0
     probability: Share = 1.0
 
+    def does_nothing(self) -> bool:
+        return super().does_nothing() and not self.jitter
+
     def rule(self, link: Link, at: Injection) -> Rule:
         draw, shape = correlated(at, self.correlation), JITTERS[self.distribution]
         latency, jitter, probability = self.latency, self.jitter, self.probability

@@ -29,6 +29,7 @@ class ResourceCpu(InstanceFault):
     """
 
     severity: ClassVar[str] = "load"
+    of_work: ClassVar[bool] = True
     kind: Literal["resource.cpu"] = "resource.cpu"
     load: Share = Field(lt=1)
 
@@ -58,6 +59,9 @@ class ResourcePool(InstanceFault):
         if self.ramp is not None and not self.taken:
             raise invalid(Mistake(("ramp",), "what leaks grows by itself; a ramp is of what is `taken`", "remove the ramp"))
         return self
+
+    def does_nothing(self) -> bool:
+        return not self.taken and not self.leak
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:

@@ -126,13 +126,33 @@ def test_a_fault_of_requests_on_a_link_spares_other_callers():
     ({"kind": "instance.slow", "factor": 2, "target": {**BACK, "mode": "random-max-percent", "value": "1%"}}, "chance picked none of the 3"),
     ({"kind": "instance.kill", "target": BACK, "schedule": {"after": "other", "for": "1s"}}, "it follows the end of 'other'"),
     ({"kind": "db.slow", "factor": 2, "target": {"zone": "a"}}, "nothing in the system fits"),
+    ({"kind": "network.delay", "latency": "0s", "target": {"link": "front->back"}}, "its `latency` of 0 changes nothing"),
+    ({"kind": "network.reorder", "latency": "0s", "probability": "20%", "target": {"link": "front->back"}}, "its `latency` of 0"),
+    ({"kind": "instance.slow", "factor": 1, "target": BACK}, "its `factor` of 1 changes nothing"),
+    ({"kind": "resource.cpu", "load": "0%", "target": BACK}, "its `load` of 0 changes nothing"),
+    ({"kind": "clock.skew", "offset": "0s", "target": BACK}, "its `offset` of 0 changes nothing"),
+    ({"kind": "load.surge", "factor": 1}, "its `factor` of 1 changes nothing"),
+    ({"kind": "http.delay", "delay": "0s", "target": BACK}, "its `delay` of 0 changes nothing"),
+    ({"kind": "instance.slow", "factor": 9, "target": {"service": "idle"}}, "nobody asked anything of idle-0 while it was on"),
+    ({"kind": "db.slow", "factor": 9, "target": {"service": "db"}, "schedule": {"at": "0s", "for": "1ms"}}, "anything of db-0 while"),
 ])
 def test_a_fault_that_changed_nothing_is_a_warning_that_names_why(fault, why):
     """In the summary and among the events."""
-    result = ran({**fault, "name": "idle"}, {"kind": "instance.slow", "factor": 1.1, "target": BACK, "name": "other", "schedule": {"at": "1s"}})
+    idle = {"services__idle": {"endpoints": {"GET /": [{"work": "1ms"}]}}}
+    result = ran({**fault, "name": "idle"}, {"kind": "instance.slow", "factor": 1.1, "target": BACK, "name": "other", "schedule": {"at": "1s"}},
+                 **idle)
     (warning,) = result.summary["warnings"]
     assert warning["name"] == "idle" and why in warning["why"]
     assert [event["why"] for event in result.events if event["kind"] == "fault.missed"] == [warning["why"]]
+
+
+def test_what_has_changed_something_once_is_no_warning():
+    """A jitter without latency, a leak of a pool without a share, the one of several times at which there was something to do."""
+    result = ran({"kind": "network.delay", "latency": "0s", "jitter": "5ms", "target": {"link": "front->back"}},
+                 {"kind": "resource.pool", "leak": "1/s", "target": BACK},
+                 {"kind": "db.slow", "factor": 2, "target": {"service": "db"}, "schedule": {"every": "999ms", "for": "2ms"}},
+                 {"kind": "cache.limit", "share": "0%", "target": {"service": "cache"}})
+    assert not result.summary["warnings"]
 
 
 def test_a_kill_that_finds_nobody_alive_says_so():
