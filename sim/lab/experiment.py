@@ -17,7 +17,8 @@ from sim.scenario.scenario import Scenario
 from sim.telemetry.recorder import Recorder
 from sim.telemetry.result import FaultInterval
 
-LEAST_LOOK = 1.0  # seconds: in less, that there was no request is no verdict; abort_if looks back so far at least
+LEAST_LOOK = 1.0  # seconds: in less, before the faults, only many requests are a verdict; abort_if looks back so far at least
+LEAST_REQUESTS = 100  # that are many
 LOSSES = ("lost", "dropped", "given_up", "expired")  # what becomes of a message that is neither handled nor kept
 BEFORE, DURING, AFTER = "before", "during", "after"
 
@@ -60,10 +61,14 @@ class Judge:
         for asked in self.scenario.steady_state:
             for phase in phases(self.intervals, self.scenario.warmup, self.end, asked.grace):
                 title = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
-                value = measured(self.evidence, asked, phase.start, phase.until)
-                if value is None and phase.name == BEFORE and phase.until - phase.start < LEAST_LOOK and self.intervals:
+                if phase.name == BEFORE and self.intervals and self._too_short(asked, phase):
                     continue  # the first fault left no time to tell: nobody can say that the system was ill
-                yield from self._entries(asked, title, value, phase)
+                yield from self._entries(asked, title, measured(self.evidence, asked, phase.start, phase.until), phase)
+
+    def _too_short(self, asked: Asked, phase: Phase) -> bool:
+        """Too few requests began in it to judge by, for it was too short: what one of them does, or chance, would decide."""
+        return (phase.until - phase.start < LEAST_LOOK
+                and len(self.evidence.calls(asked.of or "").window(phase.start, phase.until).at) < LEAST_REQUESTS)
 
     def _windows(self) -> Iterator[dict[str, Any]]:
         for check in self.scenario.checks:

@@ -62,6 +62,12 @@ def test_a_fault_that_leaves_no_time_for_a_request_before_it_is_no_proof_of_illn
     """A millisecond after the warm-up, in which no request began, tells nothing, and the faults are judged; a second without any does."""
     verdict, checks = judged(abort(at="2004ms", length="2s"), steady_state=[OK], warmup="2003ms")
     assert verdict == "fail" and list(checks) == ["ok during the faults", "ok after the faults"]
+    goodput = {"name": "goodput", "measure": "goodput", "of": "users", "at_least": "95/s"}
+    verdict, checks = judged(abort(at="2055ms", length="2s"), steady_state=[goodput], warmup="2003ms")
+    assert verdict == "fail" and list(checks) == ["goodput during the faults", "goodput after the faults"]
+    many = {"users": {**USERS, "rate": "1000/s"}}
+    verdict, checks = judged(abort(at="2503ms"), steady_state=[{**goodput, "at_least": "1500/s"}], warmup="2003ms", workloads=many)
+    assert verdict == "baseline" and checks["goodput before the faults"] == (False, 1000)
     verdict, checks = judged(abort(at="3s"), steady_state=[{**OK, "measure": "latency.p99", "of": "nobody", "at_least": None, "at_most": "1s"}],
                              workloads={"users": USERS, "nobody": {**USERS, "rate": "0.01/s"}})
     assert verdict == "baseline" and checks["ok before the faults"] == (False, None)
