@@ -62,6 +62,8 @@ REASONS: tuple[tuple[str, str], ...] = (  # why a fault changed nothing: as the 
     ("there was no instance {name} as it began", "no había ninguna instancia {name} cuando empezó"),
     ("chance picked none of the {number} that fit its target", "el azar no escogió ninguna de las {number} que corresponden a su objetivo"),
     ("all that fit its target were down already", "todas las que corresponden a su objetivo estaban ya caídas"),
+    ("{cache} held nothing that it could have forgotten", "{cache} no guardaba nada que pudiera olvidar"),
+    ("{cache} never held more than the room it was left", "{cache} nunca guardó más de lo que cabía en el espacio que le quedó"),
     ("nobody asked anything of {where} while it was on", "nadie pidió nada a {where} mientras estuvo activo"),
     ("its {severity} of {value} changes nothing; give it another", "su {severity} de {value} no cambia nada; dele otro valor"),
     ("of {number} requests to {where} chance hit none (probability {share}%)",

@@ -38,8 +38,13 @@ class CacheFlush(CacheFault):
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        self.cache(at).flush()
+        cache = self.cache(at)
+        at.hits = int(len(cache.entries) > 0)
+        cache.flush()
         yield
+
+    def missed(self, at: Injection) -> str:
+        return f"{self.target.service} held nothing that it could have forgotten"
 
 
 class CacheDown(CacheFault):
@@ -77,10 +82,14 @@ class CacheLimit(CacheFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         cache = self.cache(at)
-        whole = cache.spec.capacity
+        whole, before = cache.spec.capacity, cache.counts["evictions"]
         with at.layer(cache, "capacity", lambda strength: whole * (1 - (1 - self.share) * strength), base=lambda: float(whole),
                       apply=partial(_resize, cache), combine=min):
             yield
+        at.hits = int(cache.counts["evictions"] > before)
+
+    def missed(self, at: Injection) -> str:
+        return f"{self.target.service} never held more than the room it was left"
 
 
 def _resize(cache: Cache, capacity: float) -> None:

@@ -22,7 +22,7 @@ PAIRS = [  # of one kind, with other severities or other targets that overlap; p
     ({"kind": "instance.pause", "target": BACK}, {"kind": "instance.pause", "target": {"zone": "b"}}),
     ({"kind": "instance.slow", "factor": 3, "target": BACK}, {"kind": "instance.slow", "factor": 1.1, "target": BACK}),
     ({"kind": "resource.cpu", "load": "30%", "target": BACK}, {"kind": "resource.cpu", "load": "60%", "target": BACK}),
-    ({"kind": "cache.limit", "share": "10%", "target": CACHE}, {"kind": "cache.limit", "share": "50%", "target": CACHE}),
+    ({"kind": "cache.limit", "share": "0.5%", "target": CACHE}, {"kind": "cache.limit", "share": "1%", "target": CACHE}),
     ({"kind": "network.duplicate", "target": LINK}, {"kind": "network.duplicate", "probability": "30%", "target": BACK}),
 ]
 SHADOWS = {"network.partition"}  # the one takes all that the other could have hit, and is warned of

@@ -133,6 +133,8 @@ def test_a_fault_of_requests_on_a_link_spares_other_callers():
     ({"kind": "clock.skew", "offset": "0s", "target": BACK}, "its `offset` of 0 changes nothing"),
     ({"kind": "load.surge", "factor": 1}, "its `factor` of 1 changes nothing"),
     ({"kind": "http.delay", "delay": "0s", "target": BACK}, "its `delay` of 0 changes nothing"),
+    ({"kind": "cache.limit", "share": "20%", "target": {"service": "cache"}}, "cache never held more than the room it was left"),
+    ({"kind": "cache.flush", "target": {"service": "cache"}, "schedule": {"at": "0s"}}, "cache held nothing that it could have forgotten"),
     ({"kind": "instance.slow", "factor": 9, "target": {"service": "idle"}}, "nobody asked anything of idle-0 while it was on"),
     ({"kind": "db.slow", "factor": 9, "target": {"service": "db"}, "schedule": {"at": "0s", "for": "1ms"}}, "anything of db-0 while"),
 ])
