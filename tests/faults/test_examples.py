@@ -42,7 +42,7 @@ def shop(fault):
             "payments": {"instances": 2, "mesh": {"mtls": {}}, "endpoints": {"POST /charges": [{"work": "5ms"}]}},
             "mailer": {"subscribe": {"order.*": [{"work": "1ms"}]}},
             "orders-db": {"kind": "database", "replicas": 1},
-            "order-cache": {"kind": "cache"}, "events": {"kind": "broker", "ack_wait": "1s"},
+            "order-cache": {"kind": "cache", "capacity": 60}, "events": {"kind": "broker", "ack_wait": "1s"},
         },
         "workloads": {name: {"rate": "4/s", "to": "gateway", "zone": "a", "timeout": "5s", "mix": [{"send": send}]}
                       for name, send in LOADS.items()},
