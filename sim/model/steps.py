@@ -82,12 +82,27 @@ def key_of_each(service: Service, keys: AnyKeys | None, purpose: str) -> int | N
     return None if keys is None else service.each(lambda instance: keys.drawer(instance.stream(purpose)))
 
 
+def path_of_each(service: Service, path: str, purpose: str) -> int:
+    """The place of what gives the next *path* for each instance of *service*, from a stream of its own for that *purpose*."""
+    return service.each(lambda instance: template(path, instance.stream(f"{purpose} {path}")))
+
+
 def sequence(steps: list[Step], service: Service) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
     """One step after another, until one answers or a call fails."""
-    acts = tuple(step.build(service) for step in steps)
+    return _Sequence(tuple(step.build(service) for step in steps)).run
 
-    async def run(exchange: Exchange) -> Response | None:
-        for act in acts:
+
+class _Sequence:
+    """Steps as they are done. The small objects of what is done most have slots, and no closures with a cell for each variable: a large
+    system has thousands of them, and each line of memory that a request touches counts there."""
+
+    __slots__ = ("acts",)
+
+    def __init__(self, acts: tuple[Act, ...]) -> None:
+        self.acts = acts
+
+    async def run(self, exchange: Exchange) -> Response | None:
+        for act in self.acts:
             pending = act(exchange)
             if pending is not None:
                 answer = await pending
@@ -100,8 +115,6 @@ def sequence(steps: list[Step], service: Service) -> Callable[[Exchange], Corout
                         return pass_on(answer)
         return None
 
-    return run
-
 
 class Work(Step):
     """Compute: hold a worker, and CPU where the service has `cpu`, for so long."""
@@ -110,18 +123,26 @@ class Work(Step):
     time: TimeDistribution
 
     def build(self, service: Service) -> Act:
-        draw, sleep = service.each(lambda instance: self.time.sampler(instance.stream("work"))), service.world.loop.sleep
+        working = _Working(service.each(lambda instance: self.time.sampler(instance.stream("work"))))
+        return working.without_cpu if service.cores is None else working.with_cpu
 
-        def work(exchange: Exchange) -> Awaitable[None]:
-            instance = exchange.instance
-            return sleep(instance.own[draw]() * instance.slowness)
 
-        def work_on_cpu(exchange: Exchange) -> Awaitable[None]:
-            instance = exchange.instance
-            assert instance.cpu is not None
-            return instance.cpu.work(instance.own[draw]() * instance.slowness)
+class _Working:
+    """Work as it is done; *draw* is the place of what draws its time."""
 
-        return work if service.cores is None else work_on_cpu
+    __slots__ = ("draw",)
+
+    def __init__(self, draw: int) -> None:
+        self.draw = draw
+
+    def with_cpu(self, exchange: Exchange) -> Awaitable[None]:
+        instance = exchange.instance
+        assert instance.cpu is not None
+        return instance.cpu.work(instance.own[self.draw]() * instance.slowness)
+
+    def without_cpu(self, exchange: Exchange) -> Awaitable[None]:
+        instance = exchange.instance
+        return instance.loop.sleep(instance.own[self.draw]() * instance.slowness)
 
 
 class Sleep(Step):
@@ -154,25 +175,34 @@ class Call(Step):
         yield self.to
 
     def build(self, service: Service) -> Act:
-        method, path, size, own_priority = self.to.method, self.to.path, self.size, self.priority
-        way = service.each(lambda instance: instance.client(self.to.node, protocol=self.protocol))
-        draw_path = service.each(lambda instance: template(path, instance.stream(f"path {path}"))) if draws_something(path) else None
-        draw_key = key_of_each(service, self.key, "key")
-        operation = service.world.recorder.operation(self.to.operation)
+        calling = _Calling(self, service)
+        return calling.call_if_possible if self.optional else calling.call
 
-        def call(exchange: Exchange) -> Coroutine[Any, Any, Response]:
-            own, cause = exchange.instance.own, exchange.request
-            client: Client = own[way]
-            return client.call(Request(
-                method, path if draw_path is None else own[draw_path](), cause.trace, exchange.span, operation, NO_HEADERS, size, None,
-                cause.key if draw_key is None else str(own[draw_key]()), cause.priority if own_priority is None else own_priority))
 
-        async def call_if_possible(exchange: Exchange) -> None:
-            response = await call(exchange)
-            if response.degraded or response.status >= 400:
-                exchange.degraded = True
+class _Calling:
+    """A call as it is made; *way*, *draw_path* and *draw_key* are places of what each instance has of its own."""
 
-        return call_if_possible if self.optional else call
+    __slots__ = ("draw_key", "draw_path", "method", "operation", "path", "priority", "size", "way")
+
+    def __init__(self, step: Call, service: Service) -> None:
+        self.method, self.path, self.size, self.priority = step.to.method, step.to.path, step.size, step.priority
+        self.way = service.each(lambda instance: instance.client(step.to.node, protocol=step.protocol))
+        self.draw_path = path_of_each(service, step.to.path, "path") if draws_something(step.to.path) else None
+        self.draw_key = key_of_each(service, step.key, "key")
+        self.operation = service.world.recorder.operation(step.to.operation)
+
+    def call(self, exchange: Exchange) -> Coroutine[Any, Any, Response]:
+        own, cause = exchange.instance.own, exchange.request
+        client: Client = own[self.way]
+        return client.call(Request(
+            self.method, self.path if self.draw_path is None else own[self.draw_path](), cause.trace, exchange.span, self.operation,
+            NO_HEADERS, self.size, None, cause.key if self.draw_key is None else str(own[self.draw_key]()),
+            cause.priority if self.priority is None else self.priority))
+
+    async def call_if_possible(self, exchange: Exchange) -> None:
+        response = await self.call(exchange)
+        if response.degraded or response.status >= 400:
+            exchange.degraded = True
 
 
 class Publish(Step):
@@ -191,7 +221,7 @@ class Publish(Step):
 
     def build(self, service: Service) -> Act:
         way = service.each(lambda instance: Publisher(instance, self.to))
-        subject = service.each(lambda instance: template(self.subject, instance.stream(f"subject {self.subject}")))
+        subject = path_of_each(service, self.subject, "subject")
         draw_key = key_of_each(service, self.key, "key")
         operation = service.world.recorder.operation(f"publish {self.subject}")
 
