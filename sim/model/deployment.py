@@ -4,8 +4,8 @@
     canary        a growing share of the calls goes to the new version, as long as it does well
     blue_green    all of the new version is started beside the old; then all calls change over at once
 
-An instance that leaves gets no new calls and finishes those it has; one that comes takes calls when it has started. Where an
-`analysis` is given, a version that does badly is rolled back.
+An instance that leaves gets no new calls and finishes those it has; one that comes takes calls when it has started, and counts as ready
+when its callers can find it. Where an `analysis` is given, a version that does badly is rolled back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 from asyncio import Future, Task
 from collections.abc import Callable
 from itertools import pairwise
+from operator import gt
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
@@ -69,8 +70,7 @@ class Rolling(Strategy):
         unavailable = _of(self.max_unavailable, wanted, math.floor)
         if not surge and not unavailable:
             unavailable = 1
-        while not deployment.step(wanted, surge, unavailable):
-            await deployment.change()
+        await deployment.until(lambda: deployment.step(wanted, surge, unavailable))
         await deployment.observe(self.bake)
 
     async def undo(self, deployment: Deployment) -> None:
@@ -132,7 +132,9 @@ AnyStrategy = Annotated[Strategy, OneKey("strategy", lambda: STRATEGIES, "strate
 class DeploymentSpec(Spec):
     """At time *at* the service goes over to *version*, by a *strategy*; with *analysis* it goes back if the version does badly.
 
-    An instance that leaves waits *linger* for callers that have not heard of it, and is killed after *drain_timeout* at the latest.
+    An instance that leaves waits *linger* for callers that have not heard of it, and is killed after *drain_timeout* at the latest. Where
+    for *progress_deadline* no more instances become ready and none leave, it is rolled back if there is an *analysis*, and else has failed:
+    both versions stay as they are, and scaling goes on, with the old one.
     """
 
     at: Duration = 0.0
@@ -141,10 +143,15 @@ class DeploymentSpec(Spec):
     analysis: AnalysisSpec | None = None
     linger: Duration = 1.0
     drain_timeout: PositiveDuration = 30.0
+    progress_deadline: PositiveDuration = 600.0  # as Kubernetes' progressDeadlineSeconds
 
 
 class RolledBack(Exception):
     """The new version does badly."""
+
+
+class Superseded(Exception):
+    """It had failed, and another deployment has begun."""
 
 
 class Deployment:
@@ -156,6 +163,7 @@ class Deployment:
         self.before: VersionSpec | None = node.version
         self.name = spec.version.name  # as events call it
         self.wanted = 0
+        self.surplus = 0  # instances more than wanted, where it has failed
         self.state = "planned"
         self._undoing = False
         self._task: Task[None] | None = None
@@ -178,39 +186,55 @@ class Deployment:
         self._task = loop.create_task(self.run(), name=f"{self.node.name} deployment")
 
     async def run(self) -> None:
-        """From its start to its end, which `state` tells: done, rolled_back or refused."""
-        node = self.node
-        if node.deployment is not None and node.deployment.state == "running":
+        """From its start to its end, which `state` tells: done, rolled_back, failed or refused."""
+        node, last = self.node, self.node.deployment
+        if last is not None and last.state == "running":
             self._tell("refused", reason="another deployment is under way")
             self.state = "refused"
             return
-        node.deployment, self.state, self.wanted, node.weights = self, "running", len(node.staying()), None
+        node.deployment, node.weights = self, None
+        self._count(last.surplus if last is not None else 0)
+        if last is not None:
+            last.changed()  # if it had failed it ends now
         self.before = node.version
-        node.watchers.append(self._changed)
+        node.watchers.append(self.changed)
         self._tell("started", strategy=type(self.spec.strategy).__name__)
         watching = node.world.loop.create_task(self._look(), name=f"{node.name} analysis") if self._analysis is not None else None
         try:
-            await self.spec.strategy.run(self)
-            self.state, node.version = "done", self.version
-            self._tell("done")
-        except RolledBack as error:
-            self._tell("rolling_back", reason=str(error))
-            self._bad, self._undoing = None, True
-            await self.spec.strategy.undo(self)
-            self.state = "rolled_back"
-            self._tell("rolled_back")
+            await self._go()
+        except Superseded:
+            pass
         finally:
-            node.watchers.remove(self._changed)
+            node.watchers.remove(self.changed)
             if watching is not None:
                 watching.cancel()
             if self._analysis is not None:
                 self._analysis.end()
 
+    async def _go(self) -> None:
+        """There, or back again."""
+        try:
+            await self.spec.strategy.run(self)
+            self.state, self.node.version = "done", self.version
+            self._tell("done")
+        except RolledBack as error:
+            self._tell("rolling_back", reason=str(error))
+            if self.state == "failed":
+                self._count(self.surplus)
+            self._bad, self._undoing = None, True
+            await self.spec.strategy.undo(self)
+            self.state = "rolled_back"
+            self._tell("rolled_back")
+
+    def _count(self, surplus: int) -> None:
+        """It is under way from here on, with as many instances as there are now, but for the *surplus* of one that has failed."""
+        self.state, self.surplus, self.wanted = "running", 0, len(self.node.staying()) - surplus
+
     def roll_back(self, reason: str = "as asked") -> None:
         """Go back to the version before, if it is not done yet."""
         if not self._undoing:
             self._bad = reason
-            self._changed()
+            self.changed()
 
     def _tell(self, what: str, **fields: Any) -> None:
         self.node.world.recorder.event(f"deployment.{what}", node=self.node.name, version=self.name, **fields)
@@ -258,22 +282,22 @@ class Deployment:
             missing = min(wanted - len(new), wanted + surge - len(new) - len(old))
             for _ in range(missing):
                 self.add()
-            ready = sum(instance.healthy for instance in (*new, *old))
+            ready = self.ready_ones() + sum(instance.healthy for instance in old)
             leaving = old[: max(0, ready - (wanted - unavailable))]
             self.retire(leaving)
             moved = missing > 0 or bool(leaving)
         return not self.old() and self.ready_ones() >= wanted
 
     def ready_ones(self) -> int:
-        """How many of the new version take calls."""
-        return sum(instance.healthy for instance in self.new())
+        """How many of the new version take calls, and can be found by who goes by a registry."""
+        registry = self.node.world.registry
+        return sum(instance.healthy and (registry is None or registry.lists(instance)) for instance in self.new())
 
     async def ready(self, number: int) -> None:
         """Wait until so many of the new version are ready, and start what is missing."""
         while len(self.new()) < number:
             self.add()
-        while self.ready_ones() < number:
-            await self.change()
+        await self.until(lambda: self.ready_ones() >= number)
 
     def adopt(self, client: Client) -> None:
         """A new caller goes by the weights too."""
@@ -293,25 +317,55 @@ class Deployment:
         """Let so much time pass; raise RolledBack if the version turns out to do badly."""
         loop = self.node.world.loop
         until = loop.time() + seconds
-        timer = loop.call_at(until, self._changed)
+        while loop.time() < until:
+            await self._wait(until)
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Ask *done* at each change, until it says so; raise RolledBack if the version is to go.
+
+        Where it gets no further it is given up after a while.
+        """
+        loop = self.node.world.loop
+        furthest, late_at = (-1.0, -math.inf), 0.0
+        while not done():
+            reached = self.ready_ones(), -len(self.old())
+            if any(map(gt, reached, furthest)):
+                furthest = max(reached[0], furthest[0]), max(reached[1], furthest[1])
+                late_at = loop.time() + self.spec.progress_deadline
+            elif loop.time() >= late_at:
+                await self._give_up()
+            await self._wait(late_at)
+
+    async def _give_up(self) -> None:
+        """It is rolled back; or it has failed, and nothing is done until it is rolled back or another deployment begins."""
+        node = self.node
+        why = f"no progress for {self.spec.progress_deadline:g} s: {self.ready_ones()} of {len(self.new())} new instances are ready"
+        if self._analysis is not None and not self._undoing:
+            raise RolledBack(why)
+        self.state, self.surplus = "failed", len(node.staying()) - self.wanted
+        self._tell("failed", reason=why)
+        while node.deployment is self:
+            await self._wait(math.inf)
+        raise Superseded
+
+    async def _wait(self, until: float) -> None:
+        """Until instances come, go or become ready, or it is *until*; raise RolledBack if the version is to go."""
+        self._refuse_bad()
+        loop = self.node.world.loop
+        self._change = loop.create_future()
+        timer = loop.call_at(until, self.changed)
         try:
-            while loop.time() < until:
-                await self.change()
+            await self._change
         finally:
             timer.cancel()
-
-    async def change(self) -> None:
-        """Wait until instances come, go or become ready; raise RolledBack if the version is to go."""
-        self._refuse_bad()
-        self._change = self.node.world.loop.create_future()
-        await self._change
         self._refuse_bad()
 
     def _refuse_bad(self) -> None:
         if self._bad is not None:
             raise RolledBack(self._bad)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Something is different that a deployment may wait for."""
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 

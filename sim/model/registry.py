@@ -278,6 +278,14 @@ class Registry(Node):
         self.world.recorder.event("registry.view", node=name, instances=[instance.name for instance in instances])
         for come in self._waiting.pop(name, {}):
             _wake(come)
+        deployment = self.world.node(name).deployment
+        if deployment is not None:
+            deployment.changed()
+
+    def lists(self, instance: Instance) -> bool:
+        """Who asks is told of *instance*, or does not need to ask."""
+        listing = self.listings.get(instance.node.name)
+        return listing is None or instance in listing.instances
 
     def _level_of(self, instance: Instance) -> Level | None:
         """What its gauge shows; None if there are too many instances for gauges of their own."""

@@ -155,6 +155,54 @@ def test_a_version_that_never_starts_stops_a_rolling_deployment():
     assert set(statuses(result)) == {"200"} and set(shares(result, 200, 300)) == {f"shop-{number}" for number in range(4)}
 
 
+DEADLINE = ", progress_deadline: 1m"
+LAME = "{rolling: {max_surge: 1, max_unavailable: 0}}"
+
+
+def test_without_progress_it_has_failed_and_scaling_goes_on():
+    """One new instance never becomes ready: told a minute after the last progress, and a load that is too much gets more of the old version."""
+    scaled = "autoscale: {in_flight: 0.5, min: 2, max: 8, every: 5s}"
+    result = deployed(LAME, "{name: v2, crashes: true}", 2, 150, 200, DEADLINE, at="1s", extra=scaled)
+    (failed,) = events(result, "deployment.failed")
+    assert failed["at"] == pytest.approx(61) and "no progress for 60 s: 0 of 1 new instances are ready" in failed["reason"]
+    assert min(event["at"] for event in events(result, "autoscale")) > 61
+    assert set(statuses(result)) == {"200"}
+
+
+def test_each_instance_that_becomes_ready_is_progress():
+    """Four of them, 40 s each, take longer than a minute altogether."""
+    result = deployed(LAME, startup="40s", duration=250, more=DEADLINE)
+    assert [event["kind"] for event in events(result, "deployment.done")] and not events(result, "deployment.failed")
+
+
+def test_without_progress_a_deployment_with_an_analysis_is_rolled_back():
+    """As where the version does badly; the one that never became ready is gone."""
+    result = deployed(LAME, "{name: v2, crashes: true}", more=DEADLINE + CHECKED)
+    assert "no progress" in events(result, "deployment.rolling_back")[0]["reason"]
+    assert events(result, "deployment.rolled_back")[0]["at"] == pytest.approx(90, abs=1)
+
+
+@pytest.mark.parametrize("strategy", ["rolling", "canary", "blue_green"])
+def test_a_failed_deployment_can_be_rolled_back_or_followed_by_another(strategy):
+    """Either way there are as many instances as before, all of them good."""
+    scenario = loads(shop({"GET /": "[{work: 1ms}]"}, "", of_shop="instances: 4\n    startup: 5s"))
+
+    def version(**about):
+        return DeploymentSpec.model_validate({"version": about, "strategy": strategy, "progress_deadline": "20s"})
+
+    with SimLoop(1) as loop:
+        world = World(loop, 1, scenario.nodes(), scenario.network)
+        node = world.node("shop")
+        for back in (True, False):
+            bad, good = Deployment(node, version(name="v2", crashes=True)), Deployment(node, version(name="v3"))
+            bad.begin()
+            loop.run_until(loop.time() + 60)
+            assert bad.state == "failed"
+            bad.roll_back() if back else good.begin()
+            loop.run_until(loop.time() + 300)
+            assert {instance.version for instance in node.staying()} == {"" if back else "v3"} and len(node.staying()) == 4
+
+
 def test_a_version_has_its_own_speed():
     """Half the speed is twice the time."""
     result = deployed("{rolling: {}}", "{name: v2, speed: 0.5}")

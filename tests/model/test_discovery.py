@@ -142,7 +142,17 @@ def test_a_deployment_has_to_wait_for_callers_who_look_seldom(linger, fails):
     result = ran(services, {"users": users("front", rate="100/s")}, "40s", registry={"check": CHECK, "client_cache": "5s"})
     statuses = of_users(result)["by_status"]
     assert statuses.keys() == ({"200", "502"} if fails else {"200"})
-    assert not fails or statuses["502"] > 100
+    assert not fails or statuses["502"] > 50
+
+
+@pytest.mark.parametrize("strategy", ["rolling", {"canary": {"steps": ["50%"], "interval": "5s"}}, {"blue_green": {"keep": "5s"}}])
+def test_a_deployment_waits_until_new_instances_are_found(strategy):
+    """Checked every ten seconds they are found long after they have started; old ones stay until then, and no call fails."""
+    services = {"front": front(), "back": back(startup="1s", deployment={"at": "5s", "version": "v2", "strategy": strategy})}
+    result = ran(services, {"users": users("front", rate="50/s")}, "90s", registry={"check": {**CHECK, "interval": "10s"}})
+    assert of_users(result)["by_status"].keys() == {"200"}
+    assert [event["kind"] for event in result.events if event["kind"] == "deployment.done"]
+    assert not served_by(result).keys().isdisjoint({"back-0", "back-3"})
 
 
 REGISTRY = "registry: {check: {interval: 2s}}\n"
