@@ -219,8 +219,14 @@ class Injection:
             instance.start()
 
     def paused(self, instance: Instance) -> AbstractContextManager[None]:
-        """Let *instance* stand still while the block lasts."""
-        return self.hold(instance, "paused", instance.pause, instance.resume)
+        """Let *instance* stand still while the block lasts, or until its process ends: others may let the next one stand still."""
+        process = instance.process
+
+        def resume() -> None:
+            if instance.process == process:
+                instance.resume()
+
+        return self.hold(instance, f"paused {process}", instance.pause, resume)
 
     def slow(self, instance: Instance, factor: Callable[[float], float]) -> AbstractContextManager[None]:
         """All work of *instance* takes *factor(strength)* times as long while the block lasts: on its CPU, if it has one."""

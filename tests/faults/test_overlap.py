@@ -82,6 +82,16 @@ def test_a_killed_instance_stays_down_until_the_last_fault_lets_it_go():
         assert measure(result, "success_ratio", "web", (8.1, 11.0)) == 1
 
 
+def test_a_new_process_stands_still_for_the_pauses_that_are_laid_on_it():
+    """Paused from 2 to 11 s, started anew at 3.5 s: only a pause from 5 to 7 s is felt by the new process, and all of it."""
+    one = {"instance": "back-0"}
+    plan = [("instance.pause", "long", "2s", "9s"), ("instance.kill", "restart", "3s", "500ms"), ("instance.pause", "short", "5s", "2s")]
+    result = ran(*({"kind": kind, "name": name, "target": one, "schedule": {"at": at, "for": length}} for kind, name, at, length in plan))
+    assert measure(result, "latency.max", "web", (4.0, 4.9)) == pytest.approx(BASE["web"])
+    assert measure(result, "latency.max", "web", (5.0, 6.0)) == pytest.approx(1.003)  # the caller's patience
+    assert measure(result, "latency.max", "web", (7.5, 10.5)) == pytest.approx(BASE["web"])
+
+
 def test_the_order_in_a_plan_makes_no_difference_where_faults_commute():
     """Three faults in all six orders: the same requests to the byte."""
     faults = [
