@@ -2,10 +2,12 @@
 
                   queued                 in service              new requests      answers on their way back
     kill          connection reset       connection reset        refused           arrive
-    ... grace     served, then reset     served, then reset      refused           arrive
+    ... grace     served, then reset     served, then reset      refused (*)       arrive
     unavailable   served                 served                  refused           arrive
     pause         wait                   stand still, end late   wait unanswered   arrive; those not yet sent wait
     slow          served, later          the rest of it slower   served, slower    arrive
+
+(*) but for those that are on their way as it is told: their callers could not know. They are served.
 
 A killed instance comes back empty, after its start-up time, and its breakers, budgets, pools and balancers begin anew. Faults of one kind
 on one instance are counted: the last one to end lets it go. An instance that was restarted is a new process: a pause that was laid on the
@@ -119,9 +121,9 @@ def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -
 class InstanceKill(InstanceFault):
     """The process is gone at once, and with it all that it was doing.
 
-    With *grace* it is told so long before: it signs off, refuses what is new, and goes as soon as it has finished what it has. It starts
-    again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks, picks from those
-    that live. It ends what runs at its moment: instances that are added later live.
+    With *grace* it is told so long before: it signs off, refuses what is new, and goes as soon as it has finished what it has and what is
+    on its way to it. It starts again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that
+    picks, picks from those that live. It ends what runs at its moment: instances that are added later live.
 
     `{kind: instance.kill, target: {service: orders, mode: one}, schedule: {every: 45s, from: 1m, max: 3}, restart_after: 8s}`
     """
@@ -157,6 +159,9 @@ class InstanceKill(InstanceFault):
         """When it has finished, or when its time is over."""
         loop = at.world.loop
         until = loop.time() + self.grace
+        come = min(until, max(instance.coming.values(), default=0.0))
+        while loop.time() < come:
+            await loop.sleep(come - loop.time())
         while instance.serving and loop.time() < until:
             await asyncio.wait([exchange.task for exchange in instance.serving], timeout=until - loop.time())
         end()

@@ -158,6 +158,11 @@ class Schedule(asyncio.BaseEventLoop):
         heapify(self._queue)
         return held
 
+    def posted(self) -> list[tuple[float, tuple[Callable[..., object], tuple[Any, ...]]]]:
+        """What is on its way by `post`, in no order: with each callback and its arguments the time at which it is due."""
+        entries = [*((self.env._now, event) for event in self._due), *((entry[0], entry[3]) for entry in self._queue)]
+        return [(when, event) for when, event in entries if type(event) is tuple]
+
     def release(self, held: list[tuple[float, Any]]) -> None:
         """Put back what was held: at its time, or now if that has passed, in the old order."""
         for when, event in held:

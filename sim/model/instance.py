@@ -23,7 +23,7 @@ from sim.model.client import Client, UseSpec, plain_use
 from sim.model.cpu import Cpu
 from sim.model.door import Door
 from sim.model.messages import Exchange
-from sim.model.pause import Pause, sleeps_in
+from sim.model.pause import Pause, on_their_way, sleeps_in
 from sim.model.place import PLACE, Place
 from sim.model.station import Station
 from sim.model.versions import behave
@@ -139,6 +139,7 @@ class Instance(Station):
         if not self.up:
             return
         self.up = False
+        self.coming = {}
         self._had_a_process = True
         for client in self.clients:
             client.process_ended()
@@ -252,8 +253,10 @@ class Instance(Station):
         self._changed()
 
     def set_terminating(self, terminating: bool) -> None:
-        """It is told to end, as by SIGTERM: it signs off, refuses what is new and finishes what it has; or it was not meant."""
+        """It is told to end, as by SIGTERM: it signs off, refuses what is new, and finishes what it has or has been sent; or it was not
+        meant."""
         self.terminating = terminating
+        self.coming = on_their_way(self) if terminating and self.accepting else {}
         self._changed()
 
     # slow, and standing still

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from sim.kernel.timers import Timer, go_off
 from sim.model.client import Client
+from sim.model.messages import Exchange
 from sim.model.place import PLACE
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
-    from sim.model.messages import Exchange
 
 NETWORK = (Client.answered, Client.broken)
 
@@ -88,6 +88,13 @@ class Pause:
         if kind is Timer:
             return is_of(self.instance, entry.context)
         return kind is Future and self._sleeps_here(entry)
+
+
+def on_their_way(instance: Instance) -> dict[Exchange, float]:
+    """The requests that were sent to *instance* and have not come, with the time (seconds) at which each is due."""
+    return {args[0]: when for when, (callback, args) in instance.loop.posted()
+            if args and type(args[0]) is Exchange and args[0].instance is instance and callback not in NETWORK
+            and not hasattr(args[0], "arrived")}
 
 
 def is_of(instance: Instance, context: Context | None) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError, Task
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
@@ -82,6 +82,7 @@ class Station:
         self.refused = 0  # connections that were not accepted
         self.wasted = 0.0  # seconds of work that nobody waited for
         self.worked = 0.0  # seconds of work altogether
+        self.coming: Mapping[Exchange, float] = {}  # on their way as it was told to end, and when they arrive: they are served
         self._context = copy_context()  # all code of this instance runs in copies of it
         self._hooks: list[Hook] = []
         self._wraps: list[Wrap] = []
@@ -108,6 +109,9 @@ class Station:
             return
         exchange.arrived = self.env._now
         if not (self.up and self.accepting):
+            if exchange in self.coming:
+                self._take(exchange)
+                return
             self.refused += 1
             self.fail(exchange, ConnectFailed(f"{self.name} refuses connections"))
             return

@@ -53,11 +53,24 @@ def test_a_killed_instance_starts_empty_after_its_start_up_time():
 
 
 def test_told_before_it_finishes_what_it_has_and_goes():
-    """In service and queued are served, in flight is refused, and as soon as it has finished it is gone: at 2.05 s, for 2 s."""
+    """In service, queued and in flight are served, and as soon as it has finished it is gone: at 3.05 s, until 4.5 s."""
     kill = {"kind": "instance.kill", "target": {"service": "api"}, "schedule": {"at": "500ms"}, "grace": "3s", "restart_after": "1s"}
     answers, result = single(kill, at=("0s", "100ms", "460ms", "3s", "4600ms"))
-    assert answers == [(200, 1.1), (200, 2.1), (Reason.CONNECT, 0.56), (Reason.UNAVAILABLE, 3.0), (200, 5.7)]
+    assert answers == [(200, 1.1), (200, 2.1), (200, 3.1), (Reason.UNAVAILABLE, 3.0), (200, 5.7)]
     assert [(fault.start, fault.until) for fault in result.faults] == [(0.5, 4.5)]
+
+
+def test_told_before_while_it_has_nothing_to_do_it_waits_for_what_is_on_its_way():
+    """One of two instances at a time is told to end and started again, over and over: of calls that take 20 ms there, none is lost."""
+    kill = {"kind": "instance.kill", "target": {"service": "back", "mode": "one"}, "schedule": {"every": "1s"}, "grace": "500ms",
+            "restart_after": "100ms"}
+    result = run(Scenario.model_validate({
+        "name": "told", "duration": "20s", "network": {"default": {"latency": "20ms"}}, "faults": [kill],
+        "services": {"front": {"workers": 100, "endpoints": {"GET /": [{"call": "back GET /"}]}},
+                     "back": {"instances": 2, "workers": 100, "endpoints": {"GET /": []}}},
+        "workloads": {"users": {"executor": "constant-arrival-rate", "rate": "50/s", "to": "front", "mix": [{"send": "GET /"}]}},
+    }))
+    assert result.summary["workloads"]["users"]["by_status"].keys() == {"200"}
 
 
 def test_what_it_has_not_finished_when_its_time_is_over_is_reset():
