@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 ENTRY_SIZE = 300  # bytes of an instance in an answer
 MOST_LISTS_GAUGED = 256  # instances
 MOST_VIEWS_TOLD = 256  # beyond it only the registry's own view is written into the events
+Seen = tuple[int, tuple[Instance, ...]]  # up to which change, and who was listed then
 UNKNOWN = Response(404)
 DONE = Response(200)
 
@@ -70,7 +71,9 @@ class Registry(Node):
         self.dice = world.streams[f"{name} times"]
         self._propagation = spec.propagation.sampler(world.streams[f"{name} propagation"])
         self._extra_lag = 0.0
-        self._frozen: dict[str, None] | None = None  # services with news that nobody gets
+        self._frozen: dict[str, Seen | None] | None = None  # services with news that nobody gets
+        self._changes = 0
+        self._shown: dict[str, int] = {}  # by service: up to which change
         self._index = 1
         self._waiting: dict[str, dict[Future[None], None]] = {}
         self._agents: dict[Instance, Agent] = {}
@@ -256,16 +259,25 @@ class Registry(Node):
         self.world.loop.after(self.spec.reap_interval, self._reap, after)
 
     def _spread(self, name: str) -> None:
-        """Queries see the change in a while."""
-        self.world.loop.after(self._propagation() + self._extra_lag, self._publish, name)
+        """Queries see the change in a while; where a lag is laid on, as it is now, whatever changes until then."""
+        self._changes += 1
+        seen = (self._changes, self._present(name)) if self._extra_lag else None
+        self.world.loop.after(self._propagation() + self._extra_lag, self._publish, name, seen)
 
-    def _publish(self, name: str) -> None:
+    def _present(self, name: str) -> tuple[Instance, ...]:
+        return tuple(instance for instance, registration in self.catalogue.items() if registration.name == name
+                     and (registration.status is Health.PASSING or not self.spec.passing_only))
+
+    def _publish(self, name: str, seen: Seen | None = None) -> None:
+        """Let queries see the present, or what was *seen* before, unless they have seen something newer."""
         if self._frozen is not None:
-            self._frozen[name] = None
+            self._frozen[name] = seen
             return
+        number, instances = seen or (self._changes, self._present(name))
+        if number < self._shown.get(name, 0):
+            return
+        self._shown[name] = number
         listing = self.listings[name]
-        instances = tuple(instance for instance, registration in self.catalogue.items() if registration.name == name
-                          and (registration.status is Health.PASSING or not self.spec.passing_only))
         if instances == listing.instances:
             return
         self._index += 1
@@ -318,8 +330,8 @@ class Registry(Node):
     def thaw(self) -> None:
         """Queries see the present again."""
         frozen, self._frozen = self._frozen or {}, None
-        for name in frozen:
-            self._publish(name)
+        for name, seen in frozen.items():
+            self._publish(name, seen)
 
 
 def _wake(come: Future[None]) -> None:

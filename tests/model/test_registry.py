@@ -279,6 +279,20 @@ def test_news_takes_as_long_as_it_spreads():
         assert view - status == pytest.approx(5.0, abs=0.05)
 
 
+def test_under_a_lag_each_change_takes_all_of_it():
+    """Two die 5 s apart, under a lag of 20 s: the second is not seen with the first, but 5 s after it."""
+    with platform(SHOP, registry=FAST) as lab:
+        lab.world.registry.set_lag(20.0)
+        lab.instance("back-1").kill()
+        lab.run(5)
+        lab.instance("back-2").kill()
+        lab.run(60)
+        turned = [event["at"] for event in lab.events("registry.status")]
+        views = [event for event in lab.events("registry.view") if event.get("caller") == "front-0" and event["at"] > 0]
+        assert [event["at"] - at for event, at in zip(views, turned, strict=True)] == pytest.approx([20, 20], abs=0.1)
+        assert [len(event["instances"]) for event in views] == [2, 1]
+
+
 def test_the_registrys_view_is_a_gauge_beside_the_truth():
     """Of each instance whether it is listed, of each service how many: sampled like every other level."""
     result = run(loads("""
