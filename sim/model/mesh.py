@@ -83,7 +83,7 @@ class Mesh:
     def guard(self, instance: Instance) -> None:
         """A new instance has a sidecar that lets in whom it may."""
         if self.spec.allow is not None:
-            instance.intercept(partial(self._let_in, frozenset((*self.spec.allow, REGISTRY))))
+            instance.intercept(partial(self._let_in, frozenset((*self.spec.allow, *_unasked(self.node.world)))))
 
     def _let_in(self, allowed: frozenset[str], exchange: Exchange, proceed: Callable[[Exchange], None]) -> None:
         if exchange.client.caller in allowed or exchange.request.method == DELIVER:  # messages come over a connection of our own making
@@ -112,12 +112,17 @@ def _in_call(send: Send, request: Request) -> Coroutine[Any, Any, Response]:
     return send(request)
 
 
+def _unasked(world: World) -> tuple[str, ...]:
+    """Who is let through anyway: a service that only has that name is not."""
+    return (REGISTRY,) if world.registry is not None else ()
+
+
 def dress(world: World, link: Link) -> None:
     """Lay on a new *link* what the sidecars at its two ends do with messages."""
     ends = [node.mesh if (node := world.nodes.get(name)) is not None else None for name in (link.source, link.target)]
     link.rules += tuple(_passing(world, mesh, link) for mesh in ends if mesh is not None)
     source, target = ends
-    if target is not None and target.certificates is not None and link.source != REGISTRY:
+    if target is not None and target.certificates is not None and link.source not in _unasked(world):
         link.rules += (_towards(Handshakes(world, target.certificates, source.certificates if source is not None else None)),)
 
 

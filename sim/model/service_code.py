@@ -128,7 +128,7 @@ class CodeService(Node):
             operation = world.recorder.operation(f"{found.method} {found.path}")
             self.endpoints.append(Endpoint(operation, found.attribute, named(found.path)))
             self.routes.add(found.method, found.path, self.endpoints[-1])
-        if not self.routes.methods_of(HEALTH):
+        if self.routes.find("GET", HEALTH) is None:
             self.routes.add("GET", HEALTH, Endpoint(world.recorder.operation(f"GET {HEALTH}"), "", None))
 
     def subscriptions(self) -> Mapping[str, Subscription]:

@@ -300,3 +300,12 @@ class Moody(Service):
     async def get(self, request: Request, anything: str) -> Response:
         self.asked.append(round(self.now, 1))
         return Response(503 if self.now < self.config["well_from"] else 200)
+
+
+class Nudged(Service):
+    """Something else than a question about its health has the same path."""
+
+    @route("POST", "/health")
+    async def nudge(self, request: Request) -> Response:
+        """Take note."""
+        return Response(202)

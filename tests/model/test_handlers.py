@@ -336,6 +336,12 @@ def test_health_runs_all_checks_at_once(living):
     assert ill.status == 503 and ill.json["checks"]["friend"] == {"status": "unhealthy", "message": "no healthy instances of friend"}
 
 
+def test_who_takes_something_else_at_that_path_is_asked_for_its_health_too(loop):
+    """`POST /health` of its own is no answer to `GET /health`."""
+    small = SmallWorld(loop, {"nudged": {"code": "tests.model.sample_services:Nudged"}})
+    assert [small.send("nudged", method, "/health").status for method in ("GET", "POST", "PUT")] == [200, 202, 405]
+
+
 def test_a_check_that_does_not_answer_is_unhealthy_after_its_time(loop):
     """Half a second, as the class says."""
     small = SmallWorld(loop, {"silent": "Silent"})

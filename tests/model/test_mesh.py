@@ -110,6 +110,12 @@ def test_a_registry_finds_a_strict_service_as_well_as_it_is():
     assert set(statuses(result)) == {"200"} and not events(result, "registry.status")
 
 
+@pytest.mark.parametrize(("back", "status"), [("{allow: [users]}", "403"), ("{mtls: {mode: strict}}", "502")])
+def test_a_service_that_is_called_registry_is_a_service_like_any_other(back, status):
+    """Where there is no registry nobody of that name is let through."""
+    assert set(statuses(simulate(meshed("null", back, duration=2).replace("front", "registry")))) == {status}
+
+
 RETRY = "retry: {max_attempts: 3, backoff: {initial: 1ms}, on: [5xx]}"
 FAILING = "[{fail: {share: 100%}}]"
 
