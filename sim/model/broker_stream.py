@@ -57,7 +57,7 @@ class StreamGroup(Group):
         self._ready: deque[Entry] = deque()  # never delivered, in order
         self._again: deque[Entry] = deque()  # to be delivered again, before all others
         self._unacked: dict[Entry, None] = {}  # delivered, also those that wait for another try
-        self._lines: dict[str, deque[Entry]] = {}  # by key: who waits behind the one under way
+        self._lines: dict[str, deque[Entry]] = {}  # by key: the one under way, and who waits behind it
         self.dead: list[Message] = []
 
     # what comes in
@@ -72,7 +72,7 @@ class StreamGroup(Group):
             if key in self._lines:
                 self._lines[key].append(entry)
                 return
-            self._lines[key] = deque()
+            self._lines[key] = deque([entry])
         self._ready.append(entry)
         self.pump()
 
@@ -181,16 +181,18 @@ class StreamGroup(Group):
         self.lag.change(-1, self.env._now)
         key = entry.message.key
         if self.broker.spec.order == "key" and key is not None:
-            self._next_of(key)
+            self._next_of(key, entry)
         self.broker.stream.settled(entry.message, entry)
 
-    def _next_of(self, key: str) -> None:
+    def _next_of(self, key: str, entry: Entry) -> None:
         line = self._lines[key]
-        waiting = self._first(line)
-        if waiting is None:
+        if line[0] is not entry:  # the stream has dropped one that waits: it is passed over when it is its turn
+            return
+        following = self._first(line)
+        if following is None:
             del self._lines[key]
         else:
-            self._ready.append(line.popleft())
+            self._ready.append(following)
 
     # faults and repairs
 
