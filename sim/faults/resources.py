@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
 
 SHORTEST = 1e-3  # seconds between two collections
+LOOK = 0.1  # seconds after which a leak looks how strong it is now, and whose memory it is
 
 
 class ResourceCpu(InstanceFault):
@@ -152,30 +153,41 @@ class ResourceMemory(InstanceFault):
 
     async def _one_life(self, instance: Instance, at: Injection) -> bool:
         """From a fresh start to the moment at which no memory is free; False if something else has ended the process before."""
-        process, heap = instance.process, Heap(self.size, self.used * self.size)
-        while await self._fill(heap, self._until_collection(heap), at) and instance.process == process:
+        heap = Heap(self.size, self.used * self.size, instance)
+        while await self._fill(heap, self._until_collection(heap), at) and heap.in_use:
             with at.paused(instance):
                 if not await self._fill(heap, self.gc_pause * heap.used / heap.at_first, at):
                     break
-        return instance.up and instance.process == process
+        return instance.up and heap.in_use
 
     def _until_collection(self, heap: Heap) -> float:
         return max(self.gc_interval * heap.free / (self.size - heap.at_first), SHORTEST)
 
     async def _fill(self, heap: Heap, seconds: float, at: Injection) -> bool:
-        """Leak for so long; False if the heap was full before that."""
-        rate = self.leak * at.strength
-        fits = heap.free / rate if rate > 0 else math.inf
-        await at.world.loop.sleep(min(seconds, fits))
-        heap.used += rate * min(seconds, fits)
-        return fits > seconds
+        """Leak for so long, or until another process begins; False if the heap was full before that. A ramp is followed step by step."""
+        loop = at.world.loop
+        until = loop.time() + seconds
+        while (left := until - loop.time()) > 0 and heap.in_use:
+            rate, since = self.leak * at.strength, loop.time()
+            fits = heap.free / rate if rate > 0 else math.inf
+            await loop.sleep(min(left, fits, LOOK))
+            heap.used += rate * (loop.time() - since)
+            if fits <= min(left, LOOK):
+                return False
+        return True
 
 
 class Heap:
-    """Bytes of memory: *size* in all, *used* of it now."""
+    """Bytes of memory of the process that *instance* has now: *size* in all, *used* of it now."""
 
-    def __init__(self, size: float, used: float) -> None:
+    def __init__(self, size: float, used: float, instance: Instance) -> None:
         self.size, self.used, self.at_first = size, used, used
+        self._instance, self._process = instance, instance.process
+
+    @property
+    def in_use(self) -> bool:
+        """Its process is still the one that runs."""
+        return self._instance.process == self._process
 
     @property
     def free(self) -> float:

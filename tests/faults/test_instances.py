@@ -190,6 +190,14 @@ def test_memory_that_leaks_makes_longer_and_longer_pauses_and_ends_in_a_kill():
     assert ups == [(pytest.approx(7.0), 0), (pytest.approx(8.0), 1)]
 
 
+def test_a_leak_grows_with_its_ramp_and_begins_anew_with_a_process_however_rare_collections_are():
+    """From nothing to 10 MB/s in 8 s, 50 MB are full after 4 + 5 s; after a restart at 3 s, in 5 s and not a collection later."""
+    leak = fault("resource.memory", "1s", "15s", size="100MB", leak="10MB", gc_interval="100s", gc_pause="0s")
+    for faults, full in (([{**leak, "ramp": {"up": "8s"}}], 10), ([leak, fault("instance.kill", "2s", "1s")], 8)):
+        _, result = single(*faults, at=("0s",))
+        assert next(event["at"] for event in result.events if event["kind"] == "memory.oom") == pytest.approx(full, abs=0.15)
+
+
 def test_a_process_that_was_restarted_has_leaked_nothing():
     """Killed by another fault 4 s into a leak that would end all in 5 s, it has another 5 s from its start: of memory, and of workers."""
     leak = fault("resource.memory", "2s", "17s", size="100MB", leak="10MB", restart_after="1s", gc_interval="1s", gc_pause="1ms")
