@@ -20,6 +20,7 @@ from sim.telemetry.result import FaultInterval
 LEAST_LOOK = 1.0  # seconds: in less, before the faults, only many requests are a verdict; abort_if looks back so far at least
 LEAST_REQUESTS = 100  # that are many
 LOSSES = ("lost", "dropped", "given_up", "expired")  # what becomes of a message that is neither handled nor kept
+RATES = ("goodput", "throughput", "offered", "attempts")
 BEFORE, DURING, AFTER = "before", "during", "after"
 
 
@@ -52,6 +53,7 @@ class Judge:
     def __init__(self, scenario: Scenario, evidence: Evidence, intervals: Sequence[FaultInterval], end: float,
                  figures: Mapping[str, Any]) -> None:
         self.scenario, self.evidence, self.intervals, self.end, self.figures = scenario, evidence, intervals, end, figures
+        self._ended: Evidence | None = None  # before the first fault
 
     def checks(self) -> list[dict[str, Any]]:
         """The entries of summary.json's `checks`: the steady state, phase by phase, and then the checks."""
@@ -63,7 +65,19 @@ class Judge:
                 title = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
                 if phase.name == BEFORE and self.intervals and self._too_short(asked, phase):
                     continue  # the first fault left no time to tell: nobody can say that the system was ill
-                yield from self._entries(asked, title, measured(self.evidence, asked, phase.start, phase.until), phase)
+                evidence = self._untouched(asked, phase) if phase.name == BEFORE and self.intervals else self.evidence
+                if evidence is not None:
+                    yield from self._entries(asked, title, measured(evidence, asked, phase.start, phase.until), phase)
+
+    def _untouched(self, asked: Asked, before: Phase) -> Evidence | None:
+        """What the first fault has not changed: how calls end that it met under way says nothing of the time before. None if it met all
+        of them. Rates count what began, however it ended."""
+        if asked.measure in RATES or asked.of is None:
+            return self.evidence
+        if self._ended is None:
+            self._ended = self.evidence.ended_by(before.until)
+        began, ended = (len(evidence.calls(asked.of).window(before.start, before.until).at) for evidence in (self.evidence, self._ended))
+        return None if began and not ended else self._ended
 
     def _too_short(self, asked: Asked, phase: Phase) -> bool:
         """Too few requests began in it to judge by, for it was too short: what one of them does, or chance, would decide."""

@@ -72,6 +72,11 @@ class Evidence:
         """All that a finished run has left."""
         return cls(result.names, result.requests.rows, result.spans.rows, result.samples, result.events)
 
+    def ended_by(self, time: float) -> Evidence:
+        """The same without requests and calls that were still under way at that time, in seconds."""
+        requests, spans = (rows[rows["end"] <= time] for rows in (self.requests, self.spans))
+        return Evidence(self.names, requests, spans, self.samples, self.events, by_end=self.by_end)
+
     def calls(self, part: str) -> Calls:
         """Of a workload, a service, or an edge `caller->callee`."""
         if part not in self._parts:

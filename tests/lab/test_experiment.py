@@ -35,6 +35,16 @@ def judged(*faults, **more):
     return summary["verdict"], {check["title"]: (check["passed"], check["measured"]) for check in summary["checks"]}
 
 
+def test_what_was_under_way_as_the_first_fault_came_says_nothing_of_the_time_before():
+    """Answers take 2 s; those that a fault at 5 s, or 1 s after the warm-up, met under way are no reason to call the system ill."""
+    slow = {"api": {"workers": 1000, "endpoints": {"GET /": [{"work": "2s"}]}}}
+    users, kill = {"users": {**USERS, "timeout": "5s"}}, {"kind": "instance.kill", "target": {"service": "api"}}
+    verdict, checks = judged({**kill, "schedule": {"at": "5s", "for": "1s"}}, services=slow, workloads=users, steady_state=[OK])
+    assert verdict == "fail" and checks["ok before the faults"] == (True, 1.0)
+    verdict, checks = judged({**kill, "schedule": {"at": "3s", "for": "1s"}}, services=slow, workloads=users, steady_state=[OK])
+    assert verdict == "fail" and "ok before the faults" not in checks
+
+
 def test_a_system_that_shrugs_a_fault_off_passes():
     """The steady state holds before, during and after; each is a check of its own."""
     slow = {"kind": "network.delay", "target": {"link": "users->api"}, "latency": "5ms", "schedule": {"at": "8s", "for": "4s"}}
