@@ -207,6 +207,10 @@ class _Report:
                          self.count(service.get("rejected"), "yellow"), self.share(service.get("wasted_work_ratio"))])
         load = (words(key) for key in ("queue (max)", "refused here", "wasted"))
         self.table(["", words("served"), words("good"), "p50", "p99", words("busy"), *load], rows, names=True)
+        for error in self.summary.get("code_errors") or []:
+            text = words(error["kind"], node=plain(error["node"]), count=words.number(error["count"]), at=words.seconds(error["from_s"]),
+                         instance=plain(error["instance"]), error=plain(error["error"]))
+            self.console.print(_text("  ", (f"! {text}", "yellow")))
 
     def calls(self) -> None:
         """Attempts, timeouts and refusals of every call edge, and how often and how long its breakers were open."""

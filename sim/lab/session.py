@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from time import perf_counter  # by name: inside a run with user code `time.perf_counter` shows simulated time
 from typing import Any
 
@@ -74,12 +75,27 @@ class Session:
                 for fault in faults
             ],
         }
+        errors = errors_of_code(world.recorder.events)
+        if errors:
+            summary["code_errors"] = errors
         return RunResult(
             name=scenario.name, title=scenario.title, variant=scenario.variant, seed=self.seed, duration=now, warmup=scenario.warmup,
             names=world.recorder.names(), requests=requests, spans=spans, samples=samples, events=world.recorder.events,
             logs=world.recorder.logs, attributes=world.recorder.attributes, faults=faults, summary=summary, digest=digest, wall_s=wall,
             scenario=scenario.model_dump(mode="json", by_alias=True, exclude_none=True), description=describe(world),
         )
+
+
+def errors_of_code(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the code of each service has raised and nobody has handled: how often, and the first of it (seconds)."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in events:
+        kind = event["kind"]
+        if kind in ("handler.error", "background.error"):
+            first = {"kind": kind, "node": event["node"], "count": 0, "instance": event["instance"], "error": event["error"],
+                     "from_s": event["at"]}
+            found.setdefault((kind, event["node"]), first)["count"] += 1
+    return list(found.values())
 
 
 def describe(world: World) -> dict[str, dict[str, Any]]:

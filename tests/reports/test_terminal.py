@@ -10,6 +10,7 @@ import pytest
 from reports.stores import FIGURES, SECTIONS
 from reports.terminal import encodable, print_summary, summary_text, wants_colour
 from sim.lab.run import run
+from sim.lab.session import errors_of_code
 from sim.scenario.load import loads
 
 STORES = """
@@ -91,6 +92,16 @@ def test_the_summary_reads_as_it_always_did(summary, lang):
 def test_it_is_made_from_the_file_alone(summary):
     """A summary that went through JSON gives the same text."""
     assert summary_text(json.loads(json.dumps(summary))) == summary_text(summary)
+
+
+@pytest.mark.parametrize(("lang", "line"), [("en", "! mailer: its code raised 12 errors; the first at 3 s in mailer-0: KeyError: 'id'"),
+                                            ("es", "! mailer: su código lanzó 12 errores; el primero a los 3 s en mailer-0: KeyError: 'id'")])
+def test_errors_of_code_are_told(summary, lang, line):
+    """How many, and when and where the first of them came."""
+    summary["code_errors"] = errors_of_code([
+        {"kind": "handler.error", "node": "mailer", "instance": "mailer-0", "at": 3.0 + number, "error": "KeyError: 'id'"}
+        for number in range(12)])
+    assert line in [told.strip() for told in summary_text(summary, lang=lang).split("\n")]
 
 
 def test_checks_come_first_and_say_what_was_measured(summary):
