@@ -259,6 +259,13 @@ class Instance(Station):
         self.coming = on_their_way(self) if terminating and self.accepting else {}
         self._changed()
 
+    def arrive_connected(self, exchange: Exchange) -> None:
+        """A request has come over a connection that was there: one that was told to end serves it still, since its caller did not know."""
+        if self.terminating:
+            self.take(exchange)
+        else:
+            self.arrive(exchange)
+
     # slow, and standing still
 
     def slow_by(self, what: str, factor: float) -> None:

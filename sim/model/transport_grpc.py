@@ -177,8 +177,8 @@ class GrpcTransport(Transport):
             self.loop.post(left + GRACE, instance.deadline_passed, exchange)
         if request.size > self.largest_there and instance.up and instance.accepting and instance.pause_now is None:
             instance.reply(exchange, Response(HTTP_STATUS[Code.RESOURCE_EXHAUSTED], body=TOO_LARGE, rejected=True))
-        elif on_connection and instance.terminating:  # what it was sent before its GOAWAY came
-            instance.take(exchange)
+        elif on_connection:
+            instance.arrive_connected(exchange)
         else:
             instance.arrive(exchange)
 

@@ -110,7 +110,7 @@ class HttpTransport(Transport, Policy):
 
     def _carry(self, exchange: Exchange, delay: float) -> None:
         if delay != LOST:
-            self.loop.post(delay, _arrive, exchange)
+            self.loop.post(delay, exchange.instance.arrive_connected, exchange)
 
     async def _connected(self, request: Request) -> tuple[Pool, Instance]:
         """A connection of that pool, to that instance."""
@@ -162,12 +162,3 @@ class HttpTransport(Transport, Policy):
         client.recorder.event("pool.timeout", edge=client.edge.name, caller=client.source.name, waited=self.spec.pool_timeout,
                               size=self.spec.max_connections, instance=instance.name)
         raise PoolTimeout(self, f"no free connection to {instance.name} within {self.spec.pool_timeout:g} s")
-
-
-def _arrive(exchange: Exchange) -> None:
-    """A request has come over a connection that was there."""
-    instance = exchange.instance
-    if instance.terminating:
-        instance.take(exchange)
-    else:
-        instance.arrive(exchange)
