@@ -20,6 +20,7 @@ from sim.spec import Spec
 from .fields import FieldDoc, documented
 from .problems import wrapped
 
+MOST_HOLDERS = 2  # a key that more kinds have leads nowhere
 WIDTH = 100  # columns, where no terminal says how wide it is
 
 
@@ -106,7 +107,11 @@ def selected(word: str | None) -> Selection:
 
 
 def _meant(word: str) -> str:
-    """What *word* may have been meant to be: the nearest kind, those with a part like it, or else one of the groups."""
+    """What *word* may have been meant to be: a key of one or two kinds, the nearest kind, those with a part like it, or one of the groups."""
+    holders = dict.fromkeys(kind for group in GROUPS.values() for kind in group.kinds()
+                            if any(field.name == word for field in group.describe(kind).fields))
+    if 0 < len(holders) <= MOST_HOLDERS:
+        return f"it is a key of {' and of '.join(holders)}: `mesocosm kinds {next(iter(holders))}`"
     kinds = sorted({kind for group in GROUPS.values() for kind in group.kinds()})
     close = nearest(word, [*GROUPS, *kinds])
     part = word.lower() if close else nearest(word.lower(), {part for kind in kinds for part in re.split("[._-]", kind)}) or word.lower()

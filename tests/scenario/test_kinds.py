@@ -117,9 +117,10 @@ def test_a_kind_is_found_by_its_name_in_every_group_that_has_it():
 @pytest.mark.parametrize(("word", "cure"), [
     ("polices", "did you mean 'policies'?"), ("circut", "did you mean 'circuit_breaker'?"),
     ("latency", "did you mean one of these? latency.p99, latency.max, latency.mean"), ("xyz", "there are the groups files, services, steps"),
+    ("workloads", "it is a key of scenario: `mesocosm kinds scenario`"), ("deployment", "it is a key of service: `mesocosm kinds service`"),
 ])
 def test_an_unknown_kind_is_told_with_what_it_may_mean(word, cure):
-    """The nearest name, those with a part like it, or the groups; never all kinds on one line."""
+    """Whose key it is, the nearest name, those with a part like it, or the groups; never all kinds on one line."""
     with pytest.raises(InvalidInput) as caught:
         selected(word)
     lines = str(caught.value).splitlines()
