@@ -107,7 +107,7 @@ def selected(word: str | None) -> Selection:
 
 
 def _meant(word: str) -> str:
-    """What *word* may have been meant to be: a key of one or two kinds, the nearest kind, those with a part like it, or one of the groups."""
+    """What *word* may have been meant to be: a key of some kind, the nearest kind, those with a part like it, or one of the groups."""
     holders = dict.fromkeys(kind for group in GROUPS.values() for kind in group.kinds()
                             if any(field.name == word for field in group.describe(kind).fields))
     if 0 < len(holders) <= MOST_HOLDERS:
