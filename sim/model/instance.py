@@ -67,6 +67,7 @@ class Instance(Station):
         self._starts = 0
         self._had_a_process = False  # that was killed
         self._crashes = 0
+        self._comes_back: int | None = None  # the process that is started again because it crashed; None once anything else has killed it
         self._crashing: dict[str, None] = {}  # by what lets it crash
         self.clients: list[Client] = []
         self._clients: dict[tuple[str, str], Client] = {}  # by callee and protocol
@@ -135,7 +136,8 @@ class Instance(Station):
     # here and gone
 
     def kill(self) -> None:
-        """It is gone at once, with everything that it was doing."""
+        """It is gone at once, with everything that it was doing; or, between two crashes, it does not come back by itself."""
+        self._comes_back = None
         if not self.up:
             return
         self.up = False
@@ -228,10 +230,11 @@ class Instance(Station):
         self._crashes += 1
         self.recorder.event("instance.crash", node=self.node.name, instance=self.name, number=self._crashes)
         self.kill()
+        self._comes_back = self._starts
         self.loop.post(min(CRASH_WAIT * 2 ** (self._crashes - 1), LONGEST_CRASH_WAIT), self._start_again, self._starts)
 
     def _start_again(self, start: int) -> None:
-        if start == self._starts:
+        if start == self._comes_back:
             self.start()
 
     def _changed(self) -> None:

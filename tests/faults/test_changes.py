@@ -48,6 +48,15 @@ def test_a_version_that_crashes_is_down_until_it_is_taken_back(kind):
     assert web(result, window=(8.1, 12.0) if kind == "deploy.bad_version" else (15.0, 23.9)) == 1  # a restart may take 10 s to come
 
 
+@pytest.mark.parametrize("kind", ["deploy.bad_version", "config.bad"])
+def test_what_has_crashed_and_is_held_down_does_not_come_back_by_itself(kind):
+    """It crashes at 1 s and would be started again at 11 s, but a kill holds it down from 2 s to 20 s."""
+    kill = {"kind": "instance.kill", "target": {"service": "back"}, "schedule": {"at": "2s", "for": "18s"}}
+    result = ran(bad(kind, crashes=True, schedule={"at": "1s", "for": "2s"}), kill, duration="24s")
+    assert web(result, window=(3.1, 19.9)) == 0
+    assert web(result, window=(20.1, 23.9)) == 1
+
+
 def test_bad_configurations_stack_and_unstack_in_any_order():
     """Two of them multiply; whichever ends first, the other goes on alone, and in the end there is none."""
     slow, slower = (bad("config.bad", name=name, speed=speed, schedule={"at": at, "for": length})
