@@ -118,6 +118,10 @@ class Asked(Spec):
         self._check_status()
         for key in ("at_least", "at_most"):
             self._check_bound(key, measure.unit)
+        bounds = dict(self.bounds())
+        if len(bounds) == 2 and bounds["at_least"] > bounds["at_most"]:
+            raise invalid(Mistake(("at_least",), f"no value is at least {self.at_least} and at most {self.at_most}",
+                                  "make it smaller than `at_most`, or take one of them out"))
         return self
 
     def _check_status(self) -> None:

@@ -117,6 +117,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("measure: success_ratio", "measure: ¦sucess_ratio", "unknown measure 'sucess_ratio'", "did you mean 'success_ratio'?"),
     ("of: shoppers", "of: ¦shopers", "'shopers'", "did you mean 'shoppers'?"),
     ("at_least: 99%", "at_least: ¦0.99", "should be a share, not 0.99", "99%"),
+    ("at_least: 99%", "at_least: ¦95%, at_most: 90%", "no value is at least 95% and at most 90%", "smaller than `at_most`"),
     ("at_least: 99%", "at_leest: 99%", "unknown key 'at_leest'", "did you mean 'at_least'?"),
     # what cannot be run
     (
