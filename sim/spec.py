@@ -210,6 +210,9 @@ class OneKey(Kinds):
                 if rest and word in table:
                     raise invalid(Mistake((), f"{shown(value)} lacks the ':' of a key", f"write `{word}: {rest.strip()}`"))
                 raise self._unknown(value)
+            if needed := _required(table[value]):
+                body = "..." if needed == [table[value].shorthand] else f"{{{', '.join(f'{key}: ...' for key in needed)}}}"
+                raise invalid(Mistake((), f"{value!r} needs a value", f"write `{value}: {body}`"))
             value = {value: {}}
         if not isinstance(value, Mapping) or not value:
             wrong = f"a {self.what} is written by its one key, not {shown(value)}"
@@ -232,12 +235,17 @@ class OneKey(Kinds):
 
     def json_branches(self, ref: Callable[[type[Spec]], JsonSchema]) -> list[JsonSchema]:
         table = self.table()
-        alone = [key for key, cls in table.items() if not any(field.is_required() for field in cls.model_fields.values())]
+        alone = [key for key, cls in table.items() if not _required(cls)]
         branches: list[JsonSchema] = [{"enum": alone}] if alone else []
         for key, cls in table.items():
             beside: JsonSchema = {name: {} for name in cls.beside}
             branches.append({"type": "object", "properties": {key: ref(cls), **beside}, "required": [key], "additionalProperties": False})
         return branches
+
+
+def _required(cls: type[Spec]) -> list[str]:
+    """The keys that *cls* cannot do without."""
+    return [field.alias or name for name, field in cls.model_fields.items() if field.is_required()]
 
 
 def _body(cls: type[Spec], written: Any, beside: Mapping[str, Any]) -> Any:

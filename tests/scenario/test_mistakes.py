@@ -86,6 +86,8 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("duration: 60s\n", "", "'duration' is missing", "add `duration: ...` here"),
     ("    to: gateway\n", "", "'to' is missing", "add `to: ...` here"),
     ("    rate: 100/s\n", "", "'rate' is missing", "add `rate: ...` here"),
+    ("- timeout: 400ms", "- ¦timeout", "'timeout' needs a value", "write `timeout: ...`"),
+    ("- return: {status: 200, size: 2KiB}", "- ¦repeat", "'repeat' needs a value", "write `repeat: {times: ..., do: ...}`"),
     ("kind: network.delay", "title: x", "a fault needs a `kind`", "network.delay"),
     ("p99: 2ms", "mean: 2ms", "a lognormal is given by", ""),
     # names that lead nowhere
