@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 
 from sim.faults.fault import Fault
@@ -14,6 +14,7 @@ from .documents import Document, load_document, piped_document, validated
 from .flow import Flow
 from .hints import absurd, doubtful
 from .overrides import LeadsNowhere, patched, variant_names, variant_patches
+from .platform import too_late
 from .problems import Collected, InvalidFile, Problem, in_order, refuse_any
 from .references import wrong_references
 from .salvage import salvaged
@@ -116,6 +117,7 @@ def _check_plans(documents: Sequence[Document], scenarios: Sequence[Scenario], r
                 refuse_any(fault_problems(scenarios[0], [(document, faults)], beside=everything))
                 if not report.invalid:
                     refuse_any(surge_problems(scenarios[0], [(document, faults)], Flow(scenarios[0])))
+                    report.wrong.problems += late_problems(scenarios[0], [(document, faults)])
                 against = f", its targets found in {scenarios[0].name!r}"
             report.sound.append(f"{document.path}: a sound fault plan: {counted(faults, 'faults')}{against}")
 
@@ -137,33 +139,38 @@ def _names_in(scenario: Scenario, document: Document) -> list[Problem]:
 def problems_of(scenario: Scenario, document: Document, plans: Sequence[Plan] = ()) -> list[Problem]:
     """What a valid *scenario* and fault *plans* for it say that cannot be, and what they can hardly mean (as warnings)."""
     wrong = [*wrong_references(scenario), *check_measures(scenario)]
-    problems = [*_placed(wrong, document), *fault_problems(scenario, [(document, scenario.faults), *plans])]
+    plans = [(document, scenario.faults), *plans]
+    problems = [*_placed(wrong, document), *fault_problems(scenario, plans)]
     if problems:
         return problems
     flow = Flow(scenario)
-    return (_placed(absurd(scenario, flow), document) or surge_problems(scenario, [(document, scenario.faults), *plans], flow)
-            or _placed(doubtful(scenario, flow), document, warning=True))
+    return (_placed(absurd(scenario, flow), document) or surge_problems(scenario, plans, flow)
+            or [*_placed(doubtful(scenario, flow), document, warning=True), *late_problems(scenario, plans)])
 
 
 def surge_problems(scenario: Scenario, plans: Sequence[Plan], flow: Flow) -> list[Problem]:
     """More load than can be run, where the faults of several files make it of a load that can be."""
-    faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
-    problems = []
-    for mistake in too_many_surged(scenario, flow, [fault for _, _, fault in faults]):
-        document, index, _ = faults[int(mistake.loc[0])]
-        problems.append(document.problem(replace(mistake, loc=("faults", index, *mistake.loc[1:]))))
-    return problems
+    return _in_plans(plans, lambda faults: too_many_surged(scenario, flow, faults))
+
+
+def late_problems(scenario: Scenario, plans: Sequence[Plan]) -> list[Problem]:
+    """Faults that would begin when the run is over, as warnings."""
+    return _in_plans(plans, lambda faults: too_late(faults, (), scenario.duration), warning=True)
 
 
 def fault_problems(scenario: Scenario, plans: Sequence[Plan], beside: Iterable[Fault] = ()) -> list[Problem]:
     """What in the faults of several files does not fit *scenario*, or each other; they may come after others *beside* them."""
+    names = dict.fromkeys(fault.name for fault in (*(fault for _, faults in plans for fault in faults), *beside) if fault.name is not None)
+    return _in_plans(plans, lambda faults: check_fault_plan(faults, system_of(scenario, names)))
+
+
+def _in_plans(plans: Sequence[Plan], found: Callable[[list[Fault]], Iterable[Mistake]], warning: bool = False) -> list[Problem]:
+    """What is *found* in the faults of several files together, whose places begin with the number of the fault, each in its own file."""
     faults = [(document, index, fault) for document, faults in plans for index, fault in enumerate(faults)]
-    names = {fault.name: None for fault in (*(fault for _, _, fault in faults), *beside) if fault.name is not None}
-    system = system_of(scenario, names)
     problems = []
-    for mistake in check_fault_plan([fault for _, _, fault in faults], system):
+    for mistake in found([fault for _, _, fault in faults]):
         document, index, _ = faults[int(mistake.loc[0])]
-        problems.append(document.problem(replace(mistake, loc=("faults", index, *mistake.loc[1:]))))
+        problems.append(document.problem(replace(mistake, loc=("faults", index, *mistake.loc[1:])), warning))
     return problems
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sim.mistakes import Loc, Mistake, did_you_mean
 from sim.model.gateway import RouteSpec
@@ -21,7 +22,7 @@ from .in_vain import in_vain
 from .walk import word_of, written
 
 EVEN = ("random", "round_robin")  # balancers that look at no weight
-AT = ("at", "start_after")  # fields that say when something begins
+AT = ("at", "start_after", "from_")  # fields that say when something begins
 
 
 def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
@@ -37,7 +38,8 @@ def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
 
 def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
     """What of the platform works against itself, or does nothing."""
-    yield from _too_late(scenario)
+    yield from too_late(scenario.services, ("services",), scenario.duration)
+    yield from too_late(scenario.workloads, ("workloads",), scenario.duration)
     yield from _one_stream(scenario)
     nodes = scenario.nodes()
     for name, spec in nodes.items():
@@ -110,15 +112,14 @@ def _called(name: str, spec: NodeSpec) -> set[str]:
     return {*spec.uses, *(reference.target.node for reference in references(spec, ("services", name)))}
 
 
-def _too_late(scenario: Scenario) -> Iterator[Mistake]:
-    """What is to happen when the run is over."""
-    for group, parts in (("services", scenario.services), ("workloads", scenario.workloads)):
-        for loc, part in written(parts, (group,)):
-            for key in AT:
-                at = getattr(part, key, None)
-                if isinstance(at, float) and at >= scenario.duration:
-                    yield Mistake((*loc, key), f"the run has ended by then: it lasts {format_duration(scenario.duration)}",
-                                  "let it come earlier, or make `duration` longer")
+def too_late(parts: Any, loc: Loc, duration: float) -> Iterator[Mistake]:
+    """What of *parts*, which stand at *loc*, is to happen when a run of *duration* seconds is over."""
+    for place, part in written(parts, loc):
+        for field in AT:
+            at = getattr(part, field, None)
+            if isinstance(at, float) and at >= duration:
+                yield Mistake((*place, field.rstrip("_")), f"the run has ended by then: it lasts {format_duration(duration)}",
+                              "let it come earlier, or make `duration` longer")
 
 
 def _and(names: list[str]) -> str:

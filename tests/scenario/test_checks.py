@@ -6,7 +6,7 @@ import pytest
 
 from sim.scenario.checks import check_files
 from sim.scenario.flow import Flow
-from sim.scenario.load import load
+from sim.scenario.load import load, load_scenario
 from sim.scenario.template import FILES, write_template
 
 SHOP = (Path(__file__).parent / "shop.yaml").read_text()
@@ -36,6 +36,8 @@ def report(tmp_path, *changes: tuple[str, str]):
         ("send: POST /api/orders", "send: POST /orders", "does not listen on 'POST /orders'"),
         ("to: orders, timeout: 2s", "to: payments, timeout: 2s", "passes it on to 'payments', which has no endpoint 'POST /orders'"),
         ("rate: 100/s", "rate: 100000/s", "workers would be busy"),
+        ("schedule: {at: 20s,", "schedule: {at: 100s,", "the run has ended by then: it lasts 60s"),
+        ("schedule: {at: 20s,", "schedule: {every: 20s, from: 60s,", "the run has ended by then"),
         ("rate: 100/s", "rate: 100/s\n    batch_size: 5", "`batch_size` is of `arrivals: batch`"),
         ("rate: 100/s", "rate: 100/s\n    arrivals: uniform\n    batch_sizes: geometric", "`batch_sizes` is of `arrivals: batch`"),
     ],
@@ -185,6 +187,10 @@ def test_a_plan_is_checked_against_the_scenario_beside_it(tmp_path):
     assert not check_files([str(plan)]).invalid
     (problem,) = check_files([str(plan), str(shop)]).problems
     assert (problem.path, problem.line, problem.col) == (str(plan), 2, 40)
+    plan.write_text("faults:\n- {kind: instance.kill, target: {service: orders}, schedule: {at: 2m}}\n")
+    (warning,) = check_files([str(plan), str(shop)]).problems
+    assert (warning.path, warning.line, warning.col, warning.warning) == (str(plan), 2, 67, True)
+    assert load_scenario(shop, plans=[plan]).warnings == (warning,)
 
 
 def test_every_file_is_told_even_if_the_first_is_no_scenario(tmp_path):
