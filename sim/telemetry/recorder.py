@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from math import nan
@@ -67,7 +67,7 @@ class Recorder:
         self._kinds: list[str] = []
         self._gauges: list[tuple[str, str, str]] = []
         self._parts, self._ticks, self._every = 0, 0, 1
-        self._probes: list[Callable[[float], Iterator[bytes]]] = []
+        self._probes: list[Callable[[float], bytes]] = []
 
     # names
 
@@ -120,12 +120,14 @@ class Recorder:
         at = self._clock()
         before, _ = read(at)
 
-        def probe(now: float) -> Iterator[bytes]:
+        def probe(now: float) -> bytes:
             nonlocal before, at
-            if now > at:
-                area, highest = read(now)
-                yield pack_sample(now, index, (area - before) / (now - at), highest)
-                before, at = area, now
+            if now <= at:
+                return b""
+            area, highest = read(now)
+            mean = (area - before) / (now - at)
+            before, at = area, now
+            return pack_sample(now, index, mean, highest)
 
         self._probes.append(probe)
 
@@ -135,10 +137,10 @@ class Recorder:
         self._parts += 1
         self._gauges.append((node, instance, measure))
 
-        def probe(now: float) -> Iterator[bytes]:
+        def probe(now: float) -> bytes:
             found = read(now)
             value = nan if found is None else found
-            yield pack_sample(now, index, value, value)
+            return pack_sample(now, index, value, value)
 
         self._probes.append(probe)
 
@@ -152,9 +154,7 @@ class Recorder:
         now = self._clock()
         self._ticks += 1
         if self._ticks % self._every == 0:
-            for probe in self._probes:
-                for row in probe(now):
-                    self.samples.write(row)
+            self.samples.write(b"".join([probe(now) for probe in self._probes]))
         self.requests.spill()
         self.spans.spill()
 
