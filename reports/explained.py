@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from reports.texts import LANGUAGES, Words
+from reports.texts import Texts, Words
 from sim.scenario.reckoning import EdgeCost, Reckoning, ServiceLoad
 
 NO_TIME = 1e-7  # seconds; a shorter wait is none
@@ -40,34 +40,22 @@ CALL_HEADS = (("", "calls/s", "attempts", "longest", "policies, outermost first"
               ("", "llamadas/s", "intentos", "lo más largo", "políticas, de fuera adentro"))
 
 
-class _Texts:
-    """The words of one language."""
-
-    def __init__(self, lang: str) -> None:
-        self.words = Words(lang)
-
-    def __call__(self, key: str, **values: object) -> str:
-        return self.words.pick(TEXTS[key]).format(**values)
-
-    def heads(self, pair: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[str, ...]:
-        """The heads of a table."""
-        return pair[LANGUAGES.index(self.words.lang)]
-
-
 def explained(title: str, reckoning: Reckoning, lang: str = "en") -> Iterator[str]:
     """Lines of text."""
-    texts = _Texts(lang)
+    words = Words(lang)
+    texts = Texts(words, TEXTS)
     code = [load.name for load in reckoning.services if not load.known]
     unsure = {callee for caller, _, callee in (edge.name.partition("->") for edge in reckoning.edges) if caller in code}
     unsure |= {load.name for load in reckoning.services if code and not load.rate}  # whom only code may call
     yield texts("title", title=title)
     yield ""
     yield texts("services")
-    yield from _table(texts.heads(SERVICE_HEADS), [_service_row(load, load.name in unsure, texts) for load in reckoning.services], left=1)
+    services = [_service_row(load, load.name in unsure, texts) for load in reckoning.services]
+    yield from _table(words.pick(SERVICE_HEADS), services, left=1)
     yield ""
     yield texts("calls")
     calls = [_call_row(edge, edge.name.partition("->")[0] in code, texts) for edge in reckoning.edges]
-    yield from _table(texts.heads(CALL_HEADS), calls, left=1, last_left=True)
+    yield from _table(words.pick(CALL_HEADS), calls, left=1, last_left=True)
     for edge in reckoning.edges:
         for warning in edge.warnings:
             yield f"  {texts('warning', edge=edge.name, text=warning)}"
@@ -77,7 +65,7 @@ def explained(title: str, reckoning: Reckoning, lang: str = "en") -> Iterator[st
         yield texts("some code", count=len(code), plural="s" * (len(code) > 1))
 
 
-def _service_row(load: ServiceLoad, unsure: bool, texts: _Texts) -> tuple[str, ...]:
+def _service_row(load: ServiceLoad, unsure: bool, texts: Texts) -> tuple[str, ...]:
     words = texts.words
     name = load.name if load.kind == "service" else f"{load.name} ({words.kind(load.kind)})"
     rate, workers, worst = _rate(load.rate, unsure, words), _workers(load.workers, texts), _times(load.worst_arrivals, texts)
@@ -96,21 +84,21 @@ def _rate(rate: float, unsure: bool, words: Words) -> str:
     return words.short(rate) if not unsure else f"{words.short(rate)} +" if rate else "+"
 
 
-def _call_row(edge: EdgeCost, unsure: bool, texts: _Texts) -> tuple[str, ...]:
+def _call_row(edge: EdgeCost, unsure: bool, texts: Texts) -> tuple[str, ...]:
     longest = texts.words.seconds(edge.latency) if math.isfinite(edge.latency) else texts("no limit")
     policies = " > ".join(edge.policies) or texts("no policies")
     return (edge.name, _rate(edge.rate, unsure, texts.words), _times(edge.attempts, texts), longest, policies)
 
 
-def _times(number: float, texts: _Texts) -> str:
+def _times(number: float, texts: Texts) -> str:
     return texts("no limit") if not math.isfinite(number) else f"x{number:g}" if number else ""
 
 
-def _workers(number: float, texts: _Texts) -> str:
+def _workers(number: float, texts: Texts) -> str:
     return texts.words.number(number) if math.isfinite(number) else texts("any")
 
 
-def _verdict(reckoning: Reckoning, texts: _Texts) -> str:
+def _verdict(reckoning: Reckoning, texts: Texts) -> str:
     if reckoning.bottleneck is None:
         return texts("nothing")
     if reckoning.headroom < 1:

@@ -14,7 +14,7 @@ from typing import Any
 
 from reports.charts.spread import NoFigure, figure_at, mean_and_half_width, t_975
 from reports.export.manifest import version
-from reports.texts import Words
+from reports.texts import Texts, Words
 from sim.errors import InvalidInput
 from sim.lab.compare import compare
 from sim.lab.pool import Crew, finished
@@ -52,12 +52,10 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
             "--seeds {ten} {least} times",
             "{seeds} semillas dicen poco: con la misma dispersión, --seeds {five} haría los intervalos {less} veces más estrechos y "
             "--seeds {ten}, {least} veces"),
-    "cells": ("cells", "celdas"),
-    "progress": ("{done} of {whole} {what}", "{done} de {whole} {what}"),
-    "of runs": ("runs", "ejecuciones"),
+    "cells done": ("{done} of {whole} cells", "{done} de {whole} celdas"),
+    "runs done": ("{done} of {whole} runs", "{done} de {whole} ejecuciones"),
 }
 FIGURES = ("success_ratio", "goodput_rps", "latency_s.p50", "latency_s.p99")  # of every workload, where nothing else is asked for
-
 INSTANT = 1e-3  # seconds
 
 
@@ -76,9 +74,10 @@ class Given:
     scheduler: str | None = None  # of dask: its address
     lang: str = "en"
 
-    def text(self, key: str, **values: object) -> str:
-        """A line in the language asked for."""
-        return Words(self.lang).pick(TEXTS[key]).format(**values)
+    @property
+    def texts(self) -> Texts:
+        """What there is to say, in the language asked for."""
+        return Texts(Words(self.lang), TEXTS)
 
     @property
     def crew(self) -> Crew[Any, Any]:
@@ -157,21 +156,21 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     identity = {"scenario": _hash(scenarios), "vary": varied, "seeds": given.seeds_of(base), "variant": variant,
                 "version": version(), "files": _files(scenarios)}
     try:
-        cells = sweep(every, given.seeds_of(base), place, identity=identity, crew=given.crew, on_cell=_counter(given, "cells"))
+        cells = sweep(every, given.seeds_of(base), place, identity=identity, crew=given.crew, on_cell=_counter(given.texts, "cells done"))
     except KeyboardInterrupt:
         done = len(list((place / "cells").glob("*.json")))
         whole = len(every) * given.seeds
-        print(given.text("interrupted", done=done, whole=whole, place=place), file=sys.stderr)
+        print(given.texts("interrupted", done=done, whole=whole, place=place), file=sys.stderr)
         raise
     _check(cells, figures)
     _write_csv(place / "cells.csv", cells, figures)
     charts = _draw_sweep(place / "charts", cells, figures, given.lang)
-    yield from _sweep_table(cells, list(varied), figures, given.lang)
+    yield from _sweep_table(cells, list(varied), figures, given.texts.words)
     yield ""
     yield from few(given)
-    yield given.text("runs", count=len(cells))
-    yield from _listed(given.text("table"), [str(place / "cells.csv")])
-    yield from _listed(given.text("charts"), charts or [given.text("no figure")])
+    yield given.texts("runs", count=len(cells))
+    yield from _listed(given.texts("table"), [str(place / "cells.csv")])
+    yield from _listed(given.texts("charts"), charts or [given.texts("no figure")])
 
 
 def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
@@ -182,8 +181,7 @@ def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
             raise InvalidInput(f"--measure {error.args[0]}") from None
 
 
-def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[str], lang: str) -> Iterator[str]:
-    words = Words(lang)
+def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[str], words: Words) -> Iterator[str]:
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         groups.setdefault(tuple(cell.varied[path] for path in paths), []).append(cell)
@@ -222,11 +220,11 @@ def _write_csv(path: Path, cells: Sequence[Cell], figures: Sequence[str]) -> Non
 def compared(given: Given, first: str, second: str, measures: Sequence[str], out: str | None) -> Iterator[str]:
     """Run both on the same seeds, write figures and charts; lines to print."""
     sides = _sides(given, first, second)
-    names = (first, second if second != first else given.text("again", name=second))
+    names = (first, second if second != first else given.texts("again", name=second))
     seeds = given.seeds_of(sides[0])
     figures = measures_of(sides, measures)
-    runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter(given, "of runs"))
-    words = Words(given.lang)
+    runs = compare(sides[0], sides[1], seeds, jobs=given.jobs, on_run=_counter(given.texts, "runs done"))
+    words = given.texts.words
     rows, data = [], {}
     for figure in figures:
         try:
@@ -235,21 +233,21 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
             raise InvalidInput(f"--measure {error.args[0]}") from None
         gaps = [b - a for a, b in zip(*values, strict=True)]
         rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]),
-                     given.text("differs") if _differ(gaps) else ""])
+                     given.texts("differs") if _differ(gaps) else ""])
         data[figure] = {names[0]: values[0], names[1]: values[1], "difference": gaps}
     verdicts = [sum(result.summary["verdict"] == "pass" for result in side) for side in runs]
-    rows.append([given.text("held"), *(given.text("of", held=held, count=len(seeds)) for held in verdicts), "", ""])
+    rows.append([given.texts("held"), *(given.texts("of", held=held, count=len(seeds)) for held in verdicts), "", ""])
     place = Path(out) if out is not None else Path("out") / f"compare-{sides[0].name}-{_file(first)}-{_file(second)}"
     charts = _draw_comparison(place, dict(zip(names, runs, strict=True)), data, seeds, given.lang)
-    yield given.text("against", scenario=sides[0].name, first=first, second=second, count=len(seeds))
-    yield from _table(["", *names, given.text("difference"), ""], rows)
+    yield given.texts("against", scenario=sides[0].name, first=first, second=second, count=len(seeds))
+    yield from _table(["", *names, given.texts("difference"), ""], rows)
     yield ""
     if sides[0] == sides[1]:
-        yield given.text("the same", first=first, second=second)
+        yield given.texts("the same", first=first, second=second)
     else:
         yield from few(given)
-    yield from _listed(given.text("figures"), [str(place / "comparison.json")])
-    yield from _listed(given.text("charts"), charts or [given.text("nothing")])
+    yield from _listed(given.texts("figures"), [str(place / "comparison.json")])
+    yield from _listed(given.texts("charts"), charts or [given.texts("nothing")])
 
 
 def _sides(given: Given, first: str, second: str) -> list[Scenario]:
@@ -303,12 +301,11 @@ ENOUGH = 5  # runs; from here on an interval narrows slowly
 def few(given: Given) -> Iterator[str]:
     """What is to be thought of means over so few seeds, and how many would do. An interval is t / sqrt(n) standard deviations wide."""
     if given.seeds == 1:
-        yield given.text("one run", enough=ENOUGH)
+        yield given.texts("one run", enough=ENOUGH)
     elif given.seeds < ENOUGH:
         now, five, ten = (t_975(many - 1) / math.sqrt(many) for many in (given.seeds, ENOUGH, 2 * ENOUGH))
-        words = Words(given.lang)
-        yield given.text("few", seeds=given.seeds, five=ENOUGH, ten=2 * ENOUGH, less=words.number(now / five, 1),
-                         least=words.number(now / ten, 1))
+        less, least = (given.texts.words.number(now / then, 1) for then in (five, ten))
+        yield given.texts("few", seeds=given.seeds, five=ENOUGH, ten=2 * ENOUGH, less=less, least=least)
 
 
 def _listed(head: str, things: Sequence[str]) -> Iterator[str]:
@@ -367,11 +364,10 @@ def _is_users(name: str, module: Any, tops: Container[str]) -> bool:
     return top in tops or ("site-packages" not in file and Path(file).is_relative_to(Path.cwd()))
 
 
-def _counter(given: Given, what: str) -> Any:
+def _counter(texts: Texts, key: str) -> Any:
     def tell(done: int, of: int) -> None:
         if sys.stderr.isatty():
-            text = given.text("progress", done=done, whole=of, what=given.text(what))
-            print(f"\r{text}", end="\n" if done == of else "", file=sys.stderr, flush=True)
+            print(f"\r{texts(key, done=done, whole=of)}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
     return tell
 

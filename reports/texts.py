@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LANGUAGES = ("en", "es")
 LONGEST_SEED = 24  # digits
@@ -144,8 +148,8 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         return self.pick(TEXTS[key]).format(**values)
 
-    def pick(self, pair: tuple[str, str]) -> str:
-        """The text of this language out of (English, Spanish)."""
+    def pick(self, pair: tuple[T, T]) -> T:
+        """What is this language's out of (English, Spanish)."""
         return pair[LANGUAGES.index(self.lang)]
 
     @property
@@ -221,3 +225,15 @@ class Words:
             if 0 < abs(value) < limit * 0.9995:
                 return f"{self.short(value * factor)} {unit}"
         return f"{self.short(value)} s"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts that a part of the reports has for itself, in one language: `texts("began", at="61 s")`; those of all are its `words`."""
+
+    words: Words
+    table: Mapping[str, tuple[str, str]]  # key: English, Spanish
+
+    def __call__(self, key: str, **values: object) -> str:
+        text = self.words.pick(self.table[key])
+        return text.format(**values) if values else text

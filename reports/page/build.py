@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.charts.tallies import time_edges
 from reports.export.jsontext import dumps
-from reports.texts import Words
+from reports.texts import Texts, Words
 
 from . import tables, verdict
 from .calls import calls_over_time
@@ -21,7 +21,7 @@ from .moments import time_of
 from .overtime import MOST_BINS, over_time
 from .pictures import pictures
 from .story import story
-from .texts import Texts
+from .texts import IN_THE_BROWSER, TEXTS
 from .waterfalls import waterfalls
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def page(result: RunResult, charts: Path, lang: str) -> str:
     import jinja2
 
     words = Words(lang)
-    texts = Texts(words)
+    texts = Texts(words, TEXTS)
     data = _data(result, texts)
     environment = jinja2.Environment(loader=jinja2.PackageLoader("reports.page", "templates"), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
@@ -61,7 +61,8 @@ def page(result: RunResult, charts: Path, lang: str) -> str:
 def _data(result: RunResult, texts: Texts) -> dict[str, Any]:
     """What scripts draw from."""
     return {
-        "lang": texts.words.lang, "duration": result.duration, "warmup": result.warmup, "texts": texts.in_the_browser(),
+        "lang": texts.words.lang, "duration": result.duration, "warmup": result.warmup,
+        "texts": {key: texts(key) for key in IN_THE_BROWSER},  # with places for values left open
         "faults": [_interval(result, fault) for fault in sorted(result.faults, key=lambda fault: fault.start)],
         **over_time(result), "calls": calls_over_time(result, time_edges(result.duration, MOST_BINS)), "traces": waterfalls(result),
     }

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.states import breakers, seconds_in
-from reports.texts import Words
+from reports.texts import Texts, Words
 
 from .headers import headers
-from .texts import Texts
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult

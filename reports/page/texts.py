@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reports.texts import TEXTS as EVERYWHERE
-from reports.texts import Words
 
 TEXTS: dict[str, tuple[str, str]] = {
     # frame
@@ -224,18 +221,3 @@ TEXTS: dict[str, tuple[str, str]] = {
 IN_THE_BROWSER = tuple(
     key for key in TEXTS if not key.startswith(("nav ", "big ", "why ", "table ")) and not key.endswith((" explains", " explain"))
 )
-
-
-@dataclass(frozen=True)
-class Texts:
-    """The page's words in one language: `texts("began", at="61 s")`."""
-
-    words: Words
-
-    def __call__(self, key: str, **values: object) -> str:
-        text = self.words.pick(TEXTS[key])
-        return text.format(**values) if values else text
-
-    def in_the_browser(self) -> dict[str, str]:
-        """What scripts say, by key, with places for values left open."""
-        return {key: self(key) for key in IN_THE_BROWSER}

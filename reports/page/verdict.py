@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reports.export.answered import answered
-from reports.texts import LONG, Words
+from reports.texts import LONG, Texts, Words
 from sim.telemetry.codes import Outcome
-
-from .texts import Texts
 
 if TYPE_CHECKING:
     from sim.telemetry.result import Requests, RunResult

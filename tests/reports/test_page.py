@@ -23,10 +23,10 @@ from reports.page.numbers import significant
 from reports.page.overtime import over_time
 from reports.page.pictures import inline
 from reports.page.sentences import SENTENCES
-from reports.page.texts import IN_THE_BROWSER, TEXTS, Texts
+from reports.page.texts import IN_THE_BROWSER, TEXTS
 from reports.page.verdict import checks, seen_by_users
 from reports.page.waterfalls import choose, waterfalls
-from reports.texts import Words
+from reports.texts import Texts, Words
 from sim.telemetry.codes import Outcome
 from tests.reports.export_runs import repeated, shop
 from tests.reports.hand_made import client, fault, gauge, request, run_of
@@ -314,4 +314,4 @@ def test_everything_that_the_page_needs_is_installed():
 
 def test_texts_are_filled_in():
     """`Texts` speaks the language it was made for."""
-    assert Texts(Words("es"))("why fail", failed=2, total=9) == "2 de 9 comprobaciones no se cumplieron bajo fallos."
+    assert Texts(Words("es"), TEXTS)("why fail", failed=2, total=9) == "2 de 9 comprobaciones no se cumplieron bajo fallos."
