@@ -135,7 +135,6 @@ def members(values: Mapping[str, Any]) -> str:
     return ",".join([f"{quote(key)}:{dumps(value)}" for key, value in values.items()])
 
 
-
 def _instances_of_parents(rows: Any, which: Any) -> Any:
     """For each of the spans *which*, the instance of the span that called it; 0 where there is none."""
     import numpy as np

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sim.lab.measuring import Evidence, measured
@@ -53,7 +54,6 @@ class Judge:
     def __init__(self, scenario: Scenario, evidence: Evidence, intervals: Sequence[FaultInterval], end: float,
                  figures: Mapping[str, Any]) -> None:
         self.scenario, self.evidence, self.intervals, self.end, self.figures = scenario, evidence, intervals, end, figures
-        self._ended: Evidence | None = None  # before the first fault
 
     def checks(self) -> list[dict[str, Any]]:
         """The entries of summary.json's `checks`: the steady state, phase by phase, and then the checks."""
@@ -63,26 +63,26 @@ class Judge:
         for asked in self.scenario.steady_state:
             for phase in phases(self.intervals, self.scenario.warmup, self.end, asked.grace):
                 title = f"{asked.title} {phase.name} the faults" if self.intervals else asked.title
-                if phase.name == BEFORE and self.intervals and self._too_short(asked, phase):
-                    continue  # the first fault left no time to tell: nobody can say that the system was ill
                 evidence = self._untouched(asked, phase) if phase.name == BEFORE and self.intervals else self.evidence
-                if evidence is not None:
+                if evidence is not None:  # else the first fault left no time to tell: nobody can say that the system was ill
                     yield from self._entries(asked, title, measured(evidence, asked, phase.start, phase.until), phase)
 
     def _untouched(self, asked: Asked, before: Phase) -> Evidence | None:
         """What the first fault has not changed: how calls end that it met under way says nothing of the time before. None if it met all
-        of them. Rates count what began, however it ended."""
+        of them, or if too few began in too short a time: what one of them does, or chance, would decide. Rates count what began,
+        however it ended."""
+        began = len(self.evidence.calls(asked.of or "").window(before.start, before.until).at)
+        if before.until - before.start < LEAST_LOOK and began < LEAST_REQUESTS:
+            return None
         if asked.measure in RATES or asked.of is None:
             return self.evidence
-        if self._ended is None:
-            self._ended = self.evidence.ended_by(before.until)
-        began, ended = (len(evidence.calls(asked.of).window(before.start, before.until).at) for evidence in (self.evidence, self._ended))
+        ended = len(self._ended.calls(asked.of).window(before.start, before.until).at)
         return None if began and not ended else self._ended
 
-    def _too_short(self, asked: Asked, phase: Phase) -> bool:
-        """Too few requests began in it to judge by, for it was too short: what one of them does, or chance, would decide."""
-        return (phase.until - phase.start < LEAST_LOOK
-                and len(self.evidence.calls(asked.of or "").window(phase.start, phase.until).at) < LEAST_REQUESTS)
+    @cached_property
+    def _ended(self) -> Evidence:
+        """Without what the first fault met under way."""
+        return self.evidence.ended_by(min(interval.start for interval in self.intervals))
 
     def _windows(self) -> Iterator[dict[str, Any]]:
         for check in self.scenario.checks:
