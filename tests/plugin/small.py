@@ -9,6 +9,7 @@ import sim.testing.running  # noqa: F401
 from sim import Request, Response, Service, route
 
 PAYMENTS = {"instances": 2, "endpoints": {"POST /charges": [{"work": "20ms"}]}}
+QUICK = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")  # hypothesis loads itself at the end of a session, which takes a second
 
 
 class Orders(Service):
@@ -44,3 +45,8 @@ def inside(pytester, text, *options):
     """Run a test file in a session of its own, with only our plugin."""
     pytester.makepyfile(text)
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:asyncio", "-p", "no:anyio", *options)
+
+
+def apart(pytester, *options):
+    """Run what lies there in a process of its own, beside the other plugins that are installed."""
+    return pytester.runpytest_subprocess(*QUICK, *options)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.plugin.small import apart
+
 pytest_plugins = ["pytester"]
 OURS = """
     import asyncio, pytest
@@ -50,7 +52,7 @@ THEIRS = """
 def test_ours_are_ours(pytester, options):
     """Whoever else is there, and however eager."""
     pytester.makepyfile(OURS)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "--strict-markers", *options)
+    result = apart(pytester, "-p", "no:xdist", "--strict-markers", *options)
     result.assert_outcomes(passed=3)
 
 
@@ -59,7 +61,7 @@ def test_theirs_are_theirs(pytester, mark):
     """A coroutine that bears another plugin's mark runs on a loop of the machine."""
     pytester.makepyfile(OURS + THEIRS.format(mark=mark))
     pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'")
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+    result = apart(pytester, "-p", "no:xdist")
     result.assert_outcomes(passed=4)
 
 
@@ -78,7 +80,7 @@ def test_a_suite_without_simulated_tests_pays_nothing(pytester):
             loaded += [name for name in sys.modules if name.startswith("sim.") and name not in ("sim.testing", "sim.testing.plugin")]
             assert loaded == []
     """)
-    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+    apart(pytester).assert_outcomes(passed=1)
 
 
 def test_a_test_on_another_loop_is_told_how_to_get_onto_ours(pytester):
@@ -90,5 +92,5 @@ def test_a_test_on_another_loop_is_told_how_to_get_onto_ours(pytester):
             lab.services(shop={})
             await lab.request("GET /", to="shop")
     """)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "asyncio_mode=auto")
+    result = apart(pytester, "-p", "no:xdist", "-o", "asyncio_mode=auto")
     result.stdout.fnmatch_lines(["E*this test runs on another loop than its lab: mark it with @pytest.mark.simulated"])

@@ -4,14 +4,14 @@ import re
 import subprocess
 import sys
 
-from tests.plugin.small import inside
+from tests.plugin.small import QUICK, inside
 from tests.source_tree import ROOT
 
 pytest_plugins = ["pytester"]
 
 
 def bugs(*options):
-    command = [sys.executable, "-m", "pytest", "scenarios/bugs", "-p", "no:cacheprovider", "--no-header", *options]
+    command = [sys.executable, "-m", "pytest", "scenarios/bugs", *QUICK, "--no-header", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
 
 

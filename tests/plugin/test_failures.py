@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.plugin.small import inside
+from tests.plugin.small import apart, inside
 
 pytest_plugins = ["pytester"]
 SHOP = """
@@ -89,6 +89,6 @@ def test_the_replay_fails_as_the_first_time(pytester):
 def test_seeds_are_spread_over_processes(pytester):
     """With pytest-xdist the lowest seed that failed is found all the same."""
     pytester.makepyfile(SEEDS)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", "--lab-seeds", "12", "-k", "three or plain")
+    result = apart(pytester, "-n", "2", "--lab-seeds", "12", "-k", "three or plain")
     assert result.parseoutcomes()["failed"] >= 1
     result.stdout.fnmatch_lines(["*::test_from_three fails with seed 3: *"])
