@@ -21,7 +21,7 @@ from sim.telemetry.result import FaultInterval
 LEAST_LOOK = 1.0  # seconds: in less, before the faults, only many requests are a verdict; abort_if looks back so far at least
 LEAST_REQUESTS = 100  # that are many
 LOSSES = ("lost", "dropped", "given_up", "expired")  # what becomes of a message that is neither handled nor kept
-RATES = ("goodput", "throughput", "offered", "attempts")
+ENDS = ("success_ratio", "error_share", "amplification")  # like latencies these are of how calls end
 BEFORE, DURING, AFTER = "before", "during", "after"
 
 
@@ -69,20 +69,19 @@ class Judge:
 
     def _untouched(self, asked: Asked, before: Phase) -> Evidence | None:
         """What the first fault has not changed: how calls end that it met under way says nothing of the time before. None if it met all
-        of them, or if too few began in too short a time: what one of them does, or chance, would decide. Rates count what began,
-        however it ended."""
+        of them, or if too few began in too short a time: what one of them does, or chance, would decide."""
         began = len(self.evidence.calls(asked.of or "").window(before.start, before.until).at)
         if before.until - before.start < LEAST_LOOK and began < LEAST_REQUESTS:
             return None
-        if asked.measure in RATES or asked.of is None:
+        if asked.measure not in ENDS and not asked.measure.startswith("latency."):
             return self.evidence
-        ended = len(self._ended.calls(asked.of).window(before.start, before.until).at)
+        ended = len(self._ended.calls(asked.of or "").window(before.start, before.until).at)
         return None if began and not ended else self._ended
 
     @cached_property
     def _ended(self) -> Evidence:
-        """Without what the first fault met under way."""
-        return self.evidence.ended_by(min(interval.start for interval in self.intervals))
+        """Without what the first fault met under way, and maybe ended in the same instant."""
+        return self.evidence.ended_before(min(interval.start for interval in self.intervals))
 
     def _windows(self) -> Iterator[dict[str, Any]]:
         for check in self.scenario.checks:

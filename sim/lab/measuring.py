@@ -72,9 +72,9 @@ class Evidence:
         """All that a finished run has left."""
         return cls(result.names, result.requests.rows, result.spans.rows, result.samples, result.events)
 
-    def ended_by(self, time: float) -> Evidence:
-        """The same without requests and calls that were still under way at that time, in seconds."""
-        requests, spans = (rows[rows["end"] <= time] for rows in (self.requests, self.spans))
+    def ended_before(self, time: float) -> Evidence:
+        """The same without requests and calls that were still under way at that time, in seconds, or ended in that instant."""
+        requests, spans = (rows[rows["end"] < time] for rows in (self.requests, self.spans))
         return Evidence(self.names, requests, spans, self.samples, self.events, by_end=self.by_end)
 
     def calls(self, part: str) -> Calls:

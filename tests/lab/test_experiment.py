@@ -43,6 +43,18 @@ def test_what_was_under_way_as_the_first_fault_came_says_nothing_of_the_time_bef
     assert verdict == "fail" and checks["ok before the faults"] == (True, 1.0)
     verdict, checks = judged({**kill, "schedule": {"at": "3s", "for": "1s"}}, services=slow, workloads=users, steady_state=[OK])
     assert verdict == "fail" and "ok before the faults" not in checks
+    ok = {**OK, "of": "api"}  # which ends what it was at in the instant of the kill
+    verdict, checks = judged({**kill, "schedule": {"at": "5s", "for": "1s"}}, services=slow, workloads=users, steady_state=[ok])
+    assert verdict == "fail" and checks["ok before the faults"] == (True, 1.0)
+
+
+def test_how_busy_the_system_was_before_the_faults_needs_nobody_to_have_ended():
+    """Answers take 2 s, and 1 s after the warm-up comes the first fault: a hundred workers and more were busy until then."""
+    slow = {"api": {"workers": 1000, "endpoints": {"GET /": [{"work": "2s"}]}}}
+    users, pause = {"users": {**USERS, "timeout": "5s"}}, {"kind": "instance.pause", "target": {"service": "api"}}
+    idle = {"name": "idle", "measure": "utilisation", "of": "api", "at_most": "10%"}
+    verdict, checks = judged({**pause, "schedule": {"at": "3s", "for": "1s"}}, services=slow, workloads=users, steady_state=[idle])
+    assert verdict == "baseline" and checks["idle before the faults"] == (False, pytest.approx(0.2, abs=0.01))
 
 
 def test_a_system_that_shrugs_a_fault_off_passes():
