@@ -27,6 +27,11 @@ workloads:
 """
 
 
+@pytest.fixture(scope="module")
+def busy():
+    return simulate(BUSY)
+
+
 def ending(text, rate, after):
     """The same station, whose users stop coming *after* seconds."""
     stages = f"stages: [{{duration: {after}s, target: {rate}/s}}, {{duration: 1ms, target: 0/s}}]"
@@ -54,32 +59,31 @@ def test_v1_littles_law_holds_for_the_workload_too():
     assert area == pytest.approx(float(result.requests.latency.sum()), rel=1e-5)  # samples are kept in single precision
 
 
-def test_v3_nothing_is_lost_between_the_edges_of_a_busy_system():
+def test_v3_nothing_is_lost_between_the_edges_of_a_busy_system(busy):
     """What was called ended or is under way, what was sent arrived or is on its way, attempts are first tries and retries."""
-    result = simulate(BUSY)
-    totals = result.summary["requests"]
+    totals = busy.summary["requests"]
     assert totals["started"] == sum(totals[outcome.name.lower()] for outcome in Outcome)
     assert totals["failed"] > 0 and totals["rejected"] > 0
-    client, server = result.spans.of(SpanKind.CLIENT), result.spans.of(SpanKind.SERVER)
-    names = result.names.nodes
+    client, server = busy.spans.of(SpanKind.CLIENT), busy.spans.of(SpanKind.SERVER)
+    names = busy.names.nodes
     calls = client[(client.node == names.index("front")) & (client.peer == names.index("back"))]
     attempts = int(calls.attempt.sum())
-    edge = result.summary["calls"]["front->back"]
+    edge = busy.summary["calls"]["front->back"]
     assert edge["calls"] == len(calls) and edge["attempts"] == attempts
     assert attempts == len(calls) + edge["retries"]
     arrived = len(server[server.node == names.index("back")])
     assert 0 <= attempts - arrived <= 20  # what is still on its way, or served, when the run ends
 
 
-def test_v5_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+def test_v5_the_same_seed_gives_the_same_bytes_and_another_seed_others(busy):
     """The digest depends on the seed alone."""
-    assert simulate(BUSY, seed=7).digest == simulate(BUSY, seed=7).digest != simulate(BUSY, seed=8).digest
+    assert busy.digest == simulate(BUSY).digest != simulate(BUSY, seed=8).digest
 
 
-def test_v5_a_service_that_nobody_calls_changes_no_other_figure():
+def test_v5_a_service_that_nobody_calls_changes_no_other_figure(busy):
     """Streams are asked for by name, so a new part moves nobody else's dice."""
     bystander = BUSY.replace("workloads:", "  aside:\n    workers: 2\n    endpoints: {GET /: [{work: {exponential: 1s}}]}\nworkloads:")
-    before, after = simulate(BUSY).summary, simulate(bystander).summary
+    before, after = busy.summary, simulate(bystander).summary
     after["services"].pop("aside")
     for part in ("requests", "workloads", "services", "calls"):
         assert before[part] == after[part]
