@@ -18,6 +18,7 @@ from sim.model.paths import Routes, Target, is_pattern
 from sim.model.service import ServiceSpec
 from sim.model.steps import Step
 from sim.scenario.scenario import Scenario
+from sim.spec import Spec
 
 from .walk import word_of, written
 
@@ -52,7 +53,7 @@ class Operation(NamedTuple):
         return f"{self.node} {self.key}".rstrip()
 
 
-def references(spec: NodeSpec, loc: Loc) -> Iterator[Reference]:
+def references(spec: Spec, loc: Loc) -> Iterator[Reference]:
     """Every node that *spec*, which stands at *loc*, names as somebody to call."""
     for place, part in written(spec, loc):
         if isinstance(part, Target):
@@ -63,6 +64,11 @@ def references(spec: NodeSpec, loc: Loc) -> Iterator[Reference]:
         elif isinstance(part, Step) and word_of(part) in BY_NAME:
             field, kind = BY_NAME[word_of(part)]
             yield from (Reference((*place, field), target, kind, word_of(part)) for target in part.targets())
+
+
+def callees(spec: NodeSpec) -> list[str]:
+    """Everybody whom a node calls, or says how it would."""
+    return list(dict.fromkeys([*(reference.target.node for reference in references(spec, ())), *spec.uses]))
 
 
 class Directory:

@@ -65,7 +65,7 @@ def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     yield from _no_zones(scenario)
     yield from _no_batches(scenario)
     yield from doubtful_discovery(scenario, flow.directory)
-    yield from doubtful_platform(scenario)
+    yield from doubtful_platform(scenario, flow.directory)
 
 
 def _policy_orders(scenario: Scenario) -> Iterator[Mistake]:

@@ -17,7 +17,7 @@ from sim.scenario.scenario import Scenario
 from sim.spec import word_in
 from sim.units import format_duration
 
-from .calls import EVENT_STEPS, Directory, Operation, references, runs
+from .calls import EVENT_STEPS, Directory, Operation, callees, runs
 from .in_vain import in_vain
 from .walk import word_of, written
 
@@ -25,9 +25,8 @@ EVEN = ("random", "round_robin")  # balancers that look at no weight
 AT = ("at", "start_after", "from_")  # fields that say when something begins
 
 
-def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
+def wrong_platform(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
     """Everything of the platform that names what is not there, or stands where it does nothing."""
-    directory = Directory(scenario)
     for name, spec in scenario.nodes().items():
         loc: Loc = ("services", name)
         yield from _fallbacks(name, getattr(spec, "routes", []), directory)
@@ -36,18 +35,18 @@ def wrong_platform(scenario: Scenario) -> Iterator[Mistake]:
         yield from _transactions(spec, loc)
 
 
-def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
+def doubtful_platform(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
     """What of the platform works against itself, or does nothing."""
     yield from too_late(scenario.services, ("services",), scenario.duration)
     yield from too_late(scenario.workloads, ("workloads",), scenario.duration)
-    yield from _one_stream(scenario)
+    yield from _one_stream(scenario, directory)
     nodes = scenario.nodes()
     for name, spec in nodes.items():
         yield from in_vain(name, spec, nodes)
         mesh = spec.mesh
         if mesh is None and not spec.weights:
             continue
-        callers = {caller: nodes[caller] for caller in nodes if name in _called(caller, nodes[caller])}
+        callers = {caller: nodes[caller] for caller in nodes if name in callees(nodes[caller])}
         if spec.weights and not any(_goes_by_weights(caller, name) for caller in callers.values()):
             yield Mistake(("services", name, "weights"), f"nobody who calls {name!r} goes by weights",
                           f"give a caller `uses: {{{name}: {{balancer: weighted}}}}`", at_key=True)
@@ -79,9 +78,8 @@ def doubtful_platform(scenario: Scenario) -> Iterator[Mistake]:
                           "unless that is the point: `rotate: true`", at_key=True)
 
 
-def _one_stream(scenario: Scenario) -> Iterator[Mistake]:
+def _one_stream(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
     """Events that all go into one stream: nothing says whose they are, neither their step nor the requests of workloads that get there."""
-    directory = Directory(scenario)
     pending = [Target(load.to, send.send.method, send.send.path) for load in scenario.workloads.values() for send in load.mix
                if send.key is None]
     seen: set[Operation] = set()
@@ -106,10 +104,6 @@ def _goes_by_weights(caller: NodeSpec, callee: str) -> bool:
     """The balancer of *caller* gives a heavier instance more."""
     balancer = caller.uses[callee].balancer if callee in caller.uses else None
     return balancer is not None and (word_in(BALANCERS, type(balancer)) not in EVEN or getattr(balancer, "slow_start", None) is not None)
-
-
-def _called(name: str, spec: NodeSpec) -> set[str]:
-    return {*spec.uses, *(reference.target.node for reference in references(spec, ("services", name)))}
 
 
 def too_late(parts: Any, loc: Loc, duration: float) -> Iterator[Mistake]:

@@ -18,7 +18,7 @@ from sim.resilience.deadline import DeadlineSpec
 from sim.resilience.explain import explain_specs
 from sim.resilience.policy import PolicySpec, Worst
 from sim.resilience.timeout import TimeoutSpec
-from sim.scenario.calls import Operation, references
+from sim.scenario.calls import Operation, callees
 from sim.scenario.flow import Flow, workers
 from sim.scenario.hints import mesh_warnings
 from sim.scenario.scenario import Scenario
@@ -133,7 +133,7 @@ def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> 
             key = (operation.node, site.callee.node)
             rates[key] = rates.get(key, 0.0) + rate * site.times
     for name, spec in scenario.services.items():  # and what is called only now and then: fallbacks, misses, compensations
-        for callee in (*(reference.target.node for reference in references(spec, ("services", name))), *spec.uses):
+        for callee in callees(spec):
             rates.setdefault((name, callee), 0.0)
     return [_edge(scenario, caller, callee, rate) for (caller, callee), rate in rates.items()]
 

@@ -24,7 +24,7 @@ def wrong_references(scenario: Scenario, complete: bool = True) -> Iterator[Mist
     yield from _links(scenario)
     yield from _zones(scenario)
     yield from wrong_discovery(scenario, directory)
-    yield from wrong_platform(scenario)
+    yield from wrong_platform(scenario, directory)
 
 
 def unknown(loc: Loc, what: str, name: str, known: Iterable[str], at_key: bool = False) -> Mistake:

@@ -58,12 +58,10 @@ def _measures(scenario: Scenario) -> Iterator[Mistake]:
 
 def edges_of(scenario: Scenario) -> set[str]:
     """Every `caller->callee` that can be: what is written, and for services in Python anything."""
-    from sim.scenario.calls import references
+    from sim.scenario.calls import callees
 
     edges = {f"{name}->{load.to}" for name, load in scenario.workloads.items()}
     for name, spec in scenario.nodes().items():
-        callees = {reference.target.node for reference in references(spec, ())} | set(spec.uses)
-        if spec.has_user_code():
-            callees |= set(scenario.services)
-        edges |= {f"{name}->{callee}" for callee in callees}
+        called = [*callees(spec), *(scenario.services if spec.has_user_code() else ())]
+        edges |= {f"{name}->{callee}" for callee in called}
     return edges

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sim.scenario.calls import references
+from sim.scenario.calls import callees
 from sim.scenario.scenario import Scenario
 
 LATENCIES = ("5ms", "10ms", "20ms", "50ms", "100ms", "200ms", "500ms", "1s", "2s", "5s")
@@ -134,8 +134,7 @@ def strikes(scenario: Scenario, seen: Iterable[str], at: float, length: int) -> 
 
 def _written_edges(scenario: Scenario) -> Iterator[str]:
     for name, spec in scenario.services.items():
-        called = {*spec.uses, *(reference.target.node for reference in references(spec, ()))}
-        yield from (f"{name}->{callee}" for callee in called if callee in scenario.services)
+        yield from (f"{name}->{callee}" for callee in callees(spec) if callee in scenario.services)
 
 
 def _lost_with(zone: str, scenario: Scenario) -> Iterator[tuple[str, float]]:
