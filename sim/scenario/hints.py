@@ -15,11 +15,11 @@ from sim.resilience.explain import explain_specs
 from sim.scenario.scenario import Scenario
 from sim.spec import Spec, word_in
 from sim.units import format_duration
-from sim.workload.open_load import OpenSpec
 
-from .calls import Directory
+from .calls import Directory, references
 from .discovery import doubtful_discovery
 from .flow import Flow, workers
+from .in_vain import in_vain
 from .platform import doubtful_platform
 from .walk import written
 
@@ -63,7 +63,7 @@ def doubtful(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
     yield from _unanswered(scenario, flow.directory)
     yield from _overload(scenario, flow)
     yield from _no_zones(scenario)
-    yield from _no_batches(scenario)
+    yield from in_vain(scenario)
     yield from doubtful_discovery(scenario, flow.directory)
     yield from doubtful_platform(scenario, flow.directory)
 
@@ -94,13 +94,13 @@ def _attempts_too_late(node: NodeSpec, loc: Loc) -> Iterator[Mistake]:
     """Attempts with more time than the route has that they are made for."""
     for index, route in enumerate(getattr(node, "routes", [])):
         told: dict[str, None] = {}
-        for callee in (*route.services, *(part.send.node for part in (route.compose or {}).values())):
+        for callee in dict.fromkeys(reference.target.node for reference in references(route, ())):
             own = node.uses[callee].policies if callee in node.uses else []
             for limit, policies in route.ways(callee):
                 if limit is not None:
-                    deadline = DeadlineSpec.model_construct(duration=limit)
-                    told |= dict.fromkeys(explain_specs([deadline, *policies, *own]).warnings)
-                    told = {warning: None for warning in told if warning not in explain_specs([*policies, *own]).warnings}
+                    deadline, before = DeadlineSpec.model_construct(duration=limit), explain_specs([*policies, *own]).warnings
+                    within = explain_specs([deadline, *policies, *own]).warnings
+                    told |= dict.fromkeys(warning for warning in within if warning not in before)
         yield from _told((warning.replace("the deadline", "that of the route") for warning in told), (*loc, index, "timeout"))
 
 
@@ -143,15 +143,6 @@ def _no_zones(scenario: Scenario) -> Iterator[Mistake]:
                 there = "" if scenario.network.zones else ", and name zones: `network: {zones: {a: {}, b: {}}}`"
                 yield Mistake(("services", name, "uses", callee, "balancer"), f"{nowhere[0]!r} is in no zone, so that zones decide nothing",
                               f"give {nowhere[0]} `zone: spread`{there}", at_key=True)
-
-
-def _no_batches(scenario: Scenario) -> Iterator[Mistake]:
-    """How large batches are, of load that comes in none."""
-    for name, workload in scenario.workloads.items():
-        if isinstance(workload, OpenSpec) and not workload.arrivals.in_batches:
-            for key in sorted(workload.written() & {"batch_size", "batch_sizes"}):
-                yield Mistake(("workloads", name, key), f"`{key}` is of `arrivals: batch`, and this load comes in none: it changes nothing",
-                              "write `arrivals: batch`, or leave it out", at_key=True)
 
 
 def _rounded(number: float) -> str:

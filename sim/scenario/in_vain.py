@@ -1,63 +1,68 @@
-"""What databases, caches and brokers are told, and steps about them say, that does nothing where something else is not there."""
+"""Keys that say something of what is not there: of replicas without any, of batches of a load that comes in none. They do nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sim.mistakes import Loc, Mistake
-from sim.model.node import NodeSpec
 from sim.model.queries import Query
+from sim.scenario.scenario import Scenario
+from sim.spec import Spec
+from sim.workload.open_load import OpenSpec
 
 from .walk import word_of, written
 
-Said = Iterator[tuple[str, str, str]]  # a key, why it does nothing, and the cure
+
+@dataclass(frozen=True)
+class Idle:
+    """The *keys* do nothing in a spec in which *idle* holds: they are *of* something else."""
+
+    keys: tuple[str, ...]
+    idle: Callable[[Any], bool]
+    of: str
+    cure: str
+
+    def told(self, spec: Spec, loc: Loc) -> Iterator[Mistake]:
+        """A mistake for each of them that *spec*, which stands at *loc*, has all the same."""
+        for key in self.keys:
+            if key in spec.written() and self.idle(spec):
+                yield Mistake((*loc, key), f"`{key}` is of {self.of}", self.cure, at_key=True)
 
 
-def in_vain(name: str, spec: NodeSpec, nodes: Mapping[str, NodeSpec]) -> Iterator[Mistake]:
-    """What the node *name*, one of *nodes*, is told, and what its steps say."""
-    loc: Loc = ("services", name)
-    yield from _told(_OF_NODES.get(spec.word), spec, loc)
-    for place, part in written(spec, loc):
-        if isinstance(part, Query):
-            yield from _told(lambda step: _session(step, nodes), part, place)
-        elif not isinstance(part, tuple):
-            yield from _told(_OF_STEPS.get(word_of(part)), part, place)
+OF_NODES: Mapping[str, Idle] = {
+    "database": Idle(("replica_lag", "reads", "session_wait"), lambda spec: not spec.replicas,
+                     "replicas, and this database has none", "add `replicas: 1`, or remove it"),
+    "cache": Idle(("jitter",), lambda spec: spec.ttl is None,
+                  "the time that entries live, and these live until they are pushed out", "add `ttl: 1m`, or remove it"),
+    "broker": Idle(("discard",), lambda spec: spec.max_messages is None and spec.max_bytes is None,
+                   "a stream that is full, and this one never is", "add `max_messages: 10000`, or remove it"),
+}
+OF_STEPS: Mapping[str, Idle] = {
+    "append": Idle(("retries", "replay"), lambda spec: not spec.expect_version,
+                   "an append that reads the stream first", "remove it, or `expect_version: false`"),
+}
+OF_LOAD = Idle(("batch_size", "batch_sizes"), lambda spec: not spec.arrivals.in_batches,
+               "`arrivals: batch`, and this load comes in none: it changes nothing", "write `arrivals: batch`, or leave it out")
 
 
-def _told(idle: Callable[[Any], Said] | None, spec: Any, loc: Loc) -> Iterator[Mistake]:
-    for key, why, cure in idle(spec) if idle is not None else ():
-        yield Mistake((*loc, key), f"`{key}` is of {why}", cure, at_key=True)
+def in_vain(scenario: Scenario) -> Iterator[Mistake]:
+    """Whatever *scenario* tells a load, a node or a step that does nothing there."""
+    for name, load in scenario.workloads.items():
+        if isinstance(load, OpenSpec):
+            yield from OF_LOAD.told(load, ("workloads", name))
+    for name, spec in scenario.services.items():
+        loc: Loc = ("services", name)
+        if spec.word in OF_NODES:
+            yield from OF_NODES[spec.word].told(spec, loc)
+        for place, part in written(spec, loc):
+            if isinstance(part, Query):
+                yield from _of_query(part.database, scenario).told(part, place)
+            elif isinstance(part, Spec) and word_of(part) in OF_STEPS:
+                yield from OF_STEPS[word_of(part)].told(part, place)
 
 
-def _database(spec: Any) -> Said:
-    says = {"replica_lag": spec.replica_lag.expectation() > 0, "reads": spec.reads != "replicas",
-            "session_wait": "session_wait" in spec.written()}
-    for key in says:
-        if says[key] and not spec.replicas:
-            yield key, "replicas, and this database has none", "add `replicas: 1`, or remove it"
-
-
-def _cache(spec: Any) -> Said:
-    if spec.jitter and spec.ttl is None:
-        yield "jitter", "the time that entries live, and these live until they are pushed out", "add `ttl: 1m`, or remove it"
-
-
-def _broker(spec: Any) -> Said:
-    if spec.discard == "new" and spec.max_messages is None and spec.max_bytes is None:
-        yield "discard", "a stream that is full, and this one never is", "add `max_messages: 10000`, or remove it"
-
-
-def _append(step: Any) -> Said:
-    for key in ("retries", "replay"):
-        if key in step.written() and not step.expect_version:
-            yield key, "an append that reads the stream first", "remove it, or `expect_version: false`"
-
-
-def _session(step: Query, nodes: Mapping[str, NodeSpec]) -> Said:
-    if step.consistency != "eventual" and not getattr(nodes.get(step.database), "replicas", 1):
-        yield "consistency", f"replicas, and {step.database!r} has none", "add `replicas: 1` there, or remove it"
-
-
-_OF_NODES: Mapping[str, Callable[[Any], Said]] = {"database": _database, "cache": _cache, "broker": _broker}
-_OF_STEPS: Mapping[str, Callable[[Any], Said]] = {"append": _append}
+def _of_query(database: str, scenario: Scenario) -> Idle:
+    return Idle(("consistency",), lambda step: not getattr(scenario.services.get(database), "replicas", 1),
+                f"replicas, and {database!r} has none", "add `replicas: 1` there, or remove it")

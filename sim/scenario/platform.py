@@ -18,7 +18,6 @@ from sim.spec import word_in
 from sim.units import format_duration
 
 from .calls import EVENT_STEPS, Directory, Operation, callees, runs
-from .in_vain import in_vain
 from .walk import word_of, written
 
 EVEN = ("random", "round_robin")  # balancers that look at no weight
@@ -42,7 +41,6 @@ def doubtful_platform(scenario: Scenario, directory: Directory) -> Iterator[Mist
     yield from _one_stream(scenario, directory)
     nodes = scenario.nodes()
     for name, spec in nodes.items():
-        yield from in_vain(name, spec, nodes)
         mesh = spec.mesh
         if mesh is None and not spec.weights:
             continue

@@ -50,6 +50,8 @@ def test_the_scenario_itself_is_sound(tmp_path):
      "a route that has no `fallback`"),
     ("to: orders, timeout: 2s,", "to: orders, timeout: 2s, policies: [{timeout: 3s}],", "timeout: 2s",
      "the timeout of one attempt (3 s) is not below that of the route (2 s)", "make it shorter"),
+    ("orders: 10}}\n", "orders: 10}, timeout: 1s, fallback: POST payments/charges}\n    uses: {payments: {policies: [{timeout: 3s}]}}\n", "timeout: 1s",
+     "the timeout of one attempt (3 s) is not below that of the route (1 s)", "make it shorter"),
     ("[logging, auth,", "[logging, authentication,", "authentication", "not 'authentication'", "did you mean 'auth'?"),
     ("    auth: {tokens: {demo: shopper}}\n", "", "required", "nobody has a token that is known here", "add `auth: {tokens:"),
     ("- {path: /api/me,", "- {path: /api/orders/*, methods: [GET], to: users}\n      - {path: /api/me,", "/api/orders/*, methods: [GET], to",
