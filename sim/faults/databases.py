@@ -53,6 +53,9 @@ class DbSlow(InstanceFault):
             raise invalid(Mistake((), "it does not say how slow", "add `factor: 10`, or `latency: 200ms`"))
         return self
 
+    def does_nothing(self) -> bool:
+        return super().does_nothing() and not self.latency
+
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
         with (at.slow(instance, lambda strength: 1 + (self.factor - 1) * strength),

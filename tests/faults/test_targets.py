@@ -149,9 +149,11 @@ def test_a_fault_that_changed_nothing_is_a_warning_that_names_why(fault, why):
 
 
 def test_what_has_changed_something_once_is_no_warning():
-    """A jitter without latency, a leak of a pool without a share, the one of several times at which there was something to do."""
+    """A jitter without latency, a leak of a pool without a share, a latency of statements without a factor, the one of several times at
+    which there was something to do."""
     result = ran({"kind": "network.delay", "latency": "0s", "jitter": "5ms", "target": {"link": "front->back"}},
                  {"kind": "resource.pool", "leak": "1/s", "target": BACK},
+                 {"kind": "db.slow", "name": "late", "latency": "5ms", "target": {"service": "db"}},
                  {"kind": "db.slow", "factor": 2, "target": {"service": "db"}, "schedule": {"every": "999ms", "for": "2ms"}},
                  {"kind": "cache.limit", "share": "0%", "target": {"service": "cache"}})
     assert not result.summary["warnings"]
