@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reports.charts.spread import NoFigure, figure_at, mean_and_half_width, t_975
+from reports.charts.spread import NoFigure, figure_at, figures_at, mean_and_half_width, t_975
 from reports.export.manifest import version
 from reports.texts import Texts, Words
 from sim.errors import InvalidInput
@@ -114,7 +114,7 @@ def measures_of(scenarios: Sequence[Scenario], asked: Sequence[str]) -> list[str
             try:
                 figure_at(summary, figure)
             except NoFigure as error:
-                if not error.may_come:
+                if error.instead is None:
                     raise InvalidInput(f"--measure {error.args[0]}") from None
     return list(asked) or [f"workloads.{name}.{figure}" for name in scenarios[0].workloads for figure in FIGURES]
 
@@ -162,10 +162,10 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
         whole = len(every) * given.seeds
         print(given.texts("interrupted", done=done, whole=whole, place=place), file=sys.stderr)
         raise
-    _check(cells, figures)
-    _write_csv(place / "cells.csv", cells, figures)
+    columns = {figure: _column([cell.summary for cell in cells], figure) for figure in figures}
+    _write_csv(place / "cells.csv", cells, columns)
     charts = _draw_sweep(place / "charts", cells, figures, given.lang)
-    yield from _sweep_table(cells, list(varied), figures, given.texts.words)
+    yield from _sweep_table(cells, list(varied), columns, given.texts.words)
     yield ""
     yield from few(given)
     yield given.texts("runs", count=len(cells))
@@ -173,22 +173,13 @@ def swept(given: Given, vary: Sequence[str], variant: str | None, measures: Sequ
     yield from _listed(given.texts("charts"), charts or [given.texts("no figure")])
 
 
-def _check(cells: Sequence[Cell], figures: Sequence[str]) -> None:
-    for figure in figures:
-        try:
-            figure_at(cells[0].summary, figure)
-        except KeyError as error:
-            raise InvalidInput(f"--measure {error.args[0]}") from None
-
-
-def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], figures: Sequence[str], words: Words) -> Iterator[str]:
-    groups: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(tuple(cell.varied[path] for path in paths), []).append(cell)
-    rows = []
-    for key, some in groups.items():
-        rows.append([*key, *(_spread([figure_at(cell.summary, figure) for cell in some], figure, words) for figure in figures)])
-    yield from _table([*(path.rpartition(".")[2] for path in paths), *(_short(figure) for figure in figures)], rows)
+def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], columns: Mapping[str, Sequence[float]], words: Words) -> Iterator[str]:
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index, cell in enumerate(cells):
+        groups.setdefault(tuple(cell.varied[path] for path in paths), []).append(index)
+    rows = [[*key, *(_spread([values[index] for index in some], figure, words) for figure, values in columns.items())]
+            for key, some in groups.items()]
+    yield from _table([*(path.rpartition(".")[2] for path in paths), *map(_short, columns)], rows)
 
 
 def _draw_sweep(place: Path, cells: Sequence[Cell], figures: Sequence[str], lang: str) -> list[str]:
@@ -203,14 +194,13 @@ def _draw_sweep(place: Path, cells: Sequence[Cell], figures: Sequence[str], lang
     return drawn
 
 
-def _write_csv(path: Path, cells: Sequence[Cell], figures: Sequence[str]) -> None:
+def _write_csv(path: Path, cells: Sequence[Cell], columns: Mapping[str, Sequence[float]]) -> None:
     import csv
 
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*cells[0].varied, "seed", "verdict", *figures])
-        for cell in cells:
-            values = [figure_at(cell.summary, figure) for figure in figures]
+        writer.writerow([*cells[0].varied, "seed", "verdict", *columns])
+        for cell, *values in zip(cells, *columns.values(), strict=True):
             writer.writerow([*cell.varied.values(), cell.seed, cell.summary["verdict"], *values])
 
 
@@ -227,10 +217,8 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
     words = given.texts.words
     rows, data = [], {}
     for figure in figures:
-        try:
-            values = [[figure_at(result.summary, figure) for result in side] for side in runs]
-        except KeyError as error:
-            raise InvalidInput(f"--measure {error.args[0]}") from None
+        both = _column([result.summary for side in runs for result in side], figure)
+        values = [both[: len(seeds)], both[len(seeds) :]]
         gaps = [b - a for a, b in zip(*values, strict=True)]
         rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]),
                      given.texts("differs") if _differ(gaps) else ""])
@@ -306,6 +294,14 @@ def few(given: Given) -> Iterator[str]:
         now, five, ten = (t_975(many - 1) / math.sqrt(many) for many in (given.seeds, ENOUGH, 2 * ENOUGH))
         less, least = (given.texts.words.number(now / then, 1) for then in (five, ten))
         yield given.texts("few", seeds=given.seeds, five=ENOUGH, ten=2 * ENOUGH, less=less, least=least)
+
+
+def _column(summaries: Sequence[Mapping[str, Any]], figure: str) -> list[float]:
+    """The *figure* of every run; raise InvalidInput where none has it."""
+    try:
+        return figures_at(summaries, figure)
+    except NoFigure as error:
+        raise InvalidInput(f"--measure {error.args[0]}") from None
 
 
 def _listed(head: str, things: Sequence[str]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sim.mistakes import did_you_mean, nearest
@@ -35,15 +36,18 @@ def mean_and_half_width(rows: Any) -> tuple[Any, Any]:
     return mean, half
 
 
-BY_WHAT_HAPPENS = ("calls", "by_status", "by_request", "policies", "shed", "sagas", "projections", "groups")  # whose keys a run brings
+BY_WHAT_HAPPENS = {  # whose keys a run brings, and what stands for one that it did not bring: no value, or a count of what did not happen
+    "calls": math.nan, "by_request": math.nan, "sagas": math.nan, "projections": math.nan, "groups": math.nan,
+    "by_status": 0.0, "policies": 0.0, "shed": 0.0,
+}
 
 
 class NoFigure(KeyError):
-    """A path leads to no number. *may_come*: in another run, in which more happens, it might."""
+    """A path leads to no number. *instead* is what stands for it if another run, in which more happens, has one; None if none can."""
 
-    def __init__(self, what: str, may_come: bool = False) -> None:
+    def __init__(self, what: str, instead: float | None = None) -> None:
         super().__init__(what)
-        self.may_come = may_come
+        self.instead = instead
 
 
 def figure_at(summary: Mapping[str, Any], path: str) -> float:
@@ -59,7 +63,7 @@ def figure_at(summary: Mapping[str, Any], path: str) -> float:
         keys = [key for key in at if rest == key or rest.startswith(f"{key}.")]
         if not keys:
             word = rest if nearest(rest, at) else rest.partition(".")[0]
-            raise NoFigure(f"{path!r}: {word!r} is not there; {did_you_mean(word, at)}", key in BY_WHAT_HAPPENS)
+            raise NoFigure(f"{path!r}: {word!r} is not there; {did_you_mean(word, at)}", BY_WHAT_HAPPENS.get(key))
         key = max(keys, key=len)
         at, rest = at[key], rest[len(key) + 1 :]
     if isinstance(at, Mapping):
@@ -67,3 +71,19 @@ def figure_at(summary: Mapping[str, Any], path: str) -> float:
     if not isinstance(at, int | float | None):
         raise NoFigure(f"{path!r} is no number")
     return float("nan") if at is None else float(at)
+
+
+def figures_at(summaries: Iterable[Mapping[str, Any]], path: str) -> list[float]:
+    """The number at *path* in each of the *summaries*, also of runs in which less happened; raise NoFigure where none has it."""
+    found, missing = [], []
+    for summary in summaries:
+        try:
+            found.append(figure_at(summary, path))
+        except NoFigure as error:
+            if error.instead is None:
+                raise
+            found.append(error.instead)
+            missing.append(error)
+    if missing and len(missing) == len(found):
+        raise missing[0]
+    return found

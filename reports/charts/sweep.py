@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from .spread import figure_at, mean_and_half_width
+from .spread import figures_at, mean_and_half_width
 from .style import SMALL, Look, NotApplicable, heading, legend, side
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ def tabulate(cells: Sequence[Cell], paths: Sequence[str], axes: Sequence[Sequenc
 
     seeds = sorted({cell.seed for cell in cells})
     table = np.full([*map(len, axes), len(seeds)], np.nan)
-    for cell in cells:
+    for cell, value in zip(cells, figures_at((cell.summary for cell in cells), measure), strict=True):
         place = [list(axis).index(cell.varied[path]) for axis, path in zip(axes, paths, strict=True)]
-        table[(*place, seeds.index(cell.seed))] = figure_at(cell.summary, measure)
+        table[(*place, seeds.index(cell.seed))] = value
     return table
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from reports.sweeping import Given, few
+from reports.sweeping import Given, few, swept
 from sim.errors import InvalidInput
 from sim.kernel.problems import SimulationError
 from sim.lab.pool import finished
@@ -147,6 +147,17 @@ def test_what_cannot_be_swept_or_compared_is_told(folder, arguments, told):  # n
     done = mesocosm(*arguments, cwd=folder)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert told in f"\n{done.stderr}"
+
+
+def test_what_did_not_happen_in_some_runs_counts_there_as_nothing(folder):  # noqa: F811
+    """A back that never fails and one that always does: of the first there is no status 502 in the summary, and 0 of them in the table."""
+    given = Given(str(folder / "small.yaml"), (), (), "2s", None, 1, 1)
+    done = list(swept(given, ["services.back.endpoints.GET /=[{work: 1ms}],[{fail: 100%}]"], None, ["workloads.users.by_status.502"],
+                      str(folder / "s")))
+    rows = [line.split(",")[-1] for line in (folder / "s" / "cells.csv").read_text().splitlines()[1:]]
+    assert float(rows[0]) == 0 and float(rows[1]) > 50 and done[1].split()[-1] == "0"
+    with pytest.raises(InvalidInput, match="'599' is not there"):
+        list(swept(given, ["services.back.workers=1"], None, ["workloads.users.by_status.599"], str(folder / "t")))
 
 
 def test_a_comparison_pairs_its_runs(folder):  # noqa: F811
