@@ -38,7 +38,7 @@ def mean_and_half_width(rows: Any) -> tuple[Any, Any]:
 
 BY_WHAT_HAPPENS = {  # whose keys a run brings, and what stands for one that it did not bring: no value, or a count of what did not happen
     "calls": math.nan, "by_request": math.nan, "sagas": math.nan, "projections": math.nan, "groups": math.nan,
-    "by_status": 0.0, "policies": 0.0, "shed": 0.0,
+    "by_status": 0.0, "policies": 0.0, "admission": 0.0,
 }
 
 

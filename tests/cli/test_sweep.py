@@ -150,12 +150,14 @@ def test_what_cannot_be_swept_or_compared_is_told(folder, arguments, told):  # n
 
 
 def test_what_did_not_happen_in_some_runs_counts_there_as_nothing(folder):  # noqa: F811
-    """A back that never fails and one that always does: of the first there is no status 502 in the summary, and 0 of them in the table."""
-    given = Given(str(folder / "small.yaml"), (), (), "2s", None, 1, 1)
-    done = list(swept(given, ["services.back.endpoints.GET /=[{work: 1ms}],[{fail: 100%}]"], None, ["workloads.users.by_status.502"],
+    """A back that is quick, and one that turns away whoever waits: of the first no 503 is in the summary and nobody whom it turned away,
+    and 0 of them are in the table."""
+    given = Given(str(folder / "small.yaml"), (), ["services.back.queue={limit: 9, max_wait: 1ms}"], "2s", None, 1, 1)
+    figures = ["workloads.users.by_status.503", "services.back.admission.max_wait"]
+    done = list(swept(given, ["services.back.workers=50,1", "services.back.endpoints.GET /=[{work: 50ms}]"], None, figures,
                       str(folder / "s")))
-    rows = [line.split(",")[-1] for line in (folder / "s" / "cells.csv").read_text().splitlines()[1:]]
-    assert float(rows[0]) == 0 and float(rows[1]) > 50 and done[1].split()[-1] == "0"
+    quick, slow = (line.split(",")[-2:] for line in (folder / "s" / "cells.csv").read_text().splitlines()[1:])
+    assert list(map(float, quick)) == [0, 0] and min(map(float, slow)) > 5 and done[1].split()[-2:] == ["0", "0"]
     with pytest.raises(InvalidInput, match="'599' is not there"):
         list(swept(given, ["services.back.workers=1"], None, ["workloads.users.by_status.599"], str(folder / "t")))
 
