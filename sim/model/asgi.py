@@ -12,6 +12,8 @@ before the shutdown of one that is drained. Websockets are refused with 501.
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import re
 from asyncio import FIRST_COMPLETED, CancelledError
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
@@ -47,13 +49,41 @@ class AppFailed(Exception):
 
 
 def check_asgi_app(reference: str) -> str:
-    """*reference*, if it names something that can be called as an app; for the validator of a scenario."""
+    """*reference*, if it names something that can be an app; for the validator of a scenario."""
     found = find(reference)
-    if not callable(found) or isinstance(found, type):
-        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-        cure = "name the app object itself: `app = Starlette(...)`, `asgi: module:app`"
+    if (wrong := _no_app(found)) is not None:
+        what, cure = wrong
         raise invalid(Mistake((), f"{reference!r} is {what}, and no ASGI app", cure))
     return reference
+
+
+def _no_app(found: Any) -> tuple[str, str] | None:
+    """What *found* is if it cannot be an app, and a cure. An object with a `__call__` for three is taken for one: many of these are
+    decorated, or hand on what another app gives them to await."""
+    if not callable(found) or (isinstance(found, type) and not hasattr(found, "__await__")):
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        return what, "name the app object itself: `app = Starlette(...)`, `asgi: module:app`"
+    function = found
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not _takes_three(found):
+        return ("a callable that does not take the three arguments of one", "an app is called with (scope, receive, send); "
+                "of a factory name what it makes, `app = create_app()`; one of WSGI needs a wrapper, `app = WsgiToAsgi(app)` of asgiref")
+    if inspect.isroutine(function) and not any(map(inspect.iscoroutinefunction, (function, inspect.unwrap(function)))):
+        return "no coroutine function", "write `async def app(scope, receive, send)`, or name the app object itself"
+    return None
+
+
+def _takes_three(found: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(found, follow_wrapped=False)  # of a decorated one, what is called is the wrapper
+    except (TypeError, ValueError):  # of some, Python cannot tell
+        return True
+    try:
+        signature.bind("scope", "receive", "send")
+    except TypeError:
+        return False
+    return True
 
 
 class Listed(NamedTuple):

@@ -318,11 +318,25 @@ def test_grpc_is_refused_inside_of_a_simulation_with_what_to_do_instead(loop, mo
         loop.run_until_complete(connect())
 
 
+def test_an_app_may_be_whatever_can_be_called_as_one(loop):
+    """Functions, methods, objects and classes, also wrapped and decorated."""
+    shapes = ("function", "partial", "in_middleware", "decorated", "instance", "method", "passing", "decorated_call", "slotted", "Endpoint",
+              "fastapi")
+    small = SmallWorld(loop, {shape: {"asgi": f"{APPS}.shapes:{shape}"} for shape in shapes})
+    loop.run_until(1)
+    answers = {shape: small.send(shape, "GET", "/").content for shape in shapes}
+    assert answers == {shape: b'"here"' if shape == "fastapi" else b"here" for shape in shapes}
+
+
 # what is said of apps that cannot be used
 
 @pytest.mark.parametrize(("asgi", "what"), [
     (f"{APPS}.plain:ap", "has no 'ap'"), (f"{APPS}.plain:count", "is a int, and no ASGI app"),
-    ("tests.model.sample_services:Stranger", "is the class Stranger"),
+    ("tests.model.sample_services:Stranger", "is the class Stranger"), (f"{APPS}.shapes:OfTwo", "is the class OfTwo"),
+    ("os.path:join", "is no coroutine function"), (f"{APPS}.shapes:plain", "is no coroutine function"),
+    ("builtins:print", "is no coroutine function"),
+    (f"{APPS}.shapes:create_app", "does not take the three arguments"), (f"{APPS}.shapes:wsgi", "does not take the three arguments"),
+    (f"{APPS}.shapes:fastapi.get", "does not take the three arguments"),
 ])
 def test_what_is_no_app_is_a_mistake(asgi, what):
     """Found when the scenario is read, at the key `asgi`."""
