@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from asyncio import Future, Task
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -129,6 +132,9 @@ class ResourceMemory(InstanceFault):
     the interval shrinks with the memory that is free, the pause grows with what is used. So the kill comes after
     (1 - used) * size / leak seconds. When the fault ends all that has leaked is free again, and so it is in a new process.
 
+    Several of them at once fill the one memory that a process has: their leaks add up, and of what else they say the worst holds (the least
+    `size`, the largest share `used`, the shortest `gc_interval`, the longest `gc_pause` and `restart_after`).
+
     `{kind: resource.memory, target: {service: orders, mode: one}, schedule: {at: 60s, for: 60s}, size: 512MiB, leak: 16MiB}`
     """
 
@@ -142,54 +148,129 @@ class ResourceMemory(InstanceFault):
     restart_after: Duration = 5.0
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        return at.running(self._leak(instance, at))
+        return at.shared.of(instance, "memory", partial(Memory, instance)).leaking(self, at)
 
-    async def _leak(self, instance: Instance, at: Injection) -> None:
+
+class Memory:
+    """The memory of the process that *instance* has, which all leaks that are on fill together."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance, self._loop = instance, instance.loop
+        self._leaks: dict[Injection, Leak] = {}
+        self._process = instance.process
+        self._since = 0.0  # when it was last added up
+        self._wait: Future[bool] | None = None
+        self._life: Task[None] | None = None
+
+    @contextmanager
+    def leaking(self, spec: ResourceMemory, at: Injection) -> Iterator[None]:
+        """Leak as *spec* says while the block lasts; then what has leaked so is free again."""
+        self._add_up()
+        self._leaks[at] = Leak(spec, at)
+        if len(self._leaks) == 1:
+            self._life = self._loop.create_task(self._live(at), name=f"memory of {self._instance.name}")
+        self._go_on(False)
+        try:
+            yield
+        finally:
+            self._add_up()
+            del self._leaks[at]
+            self._go_on(False)
+            if not self._leaks and self._life is not None:
+                self._life.cancel()
+
+    async def _live(self, at: Injection) -> None:
+        """Process after process, while anything leaks; *at* is in whose name they stand still and are killed."""
         while True:
-            if await self._one_life(instance, at):
-                at.world.recorder.event("memory.oom", node=instance.node.name, instance=instance.name)
-                with at.killed(instance):
-                    await at.world.loop.sleep(self.restart_after)
+            self._process = self._instance.process
+            for leak in self._leaks.values():
+                leak.leaked = 0.0
+            if await self._one_life(at):
+                at.world.recorder.event("memory.oom", node=self._instance.node.name, instance=self._instance.name)
+                with at.killed(self._instance):
+                    await self._loop.sleep(max(leak.spec.restart_after for leak in self._leaks.values()))
 
-    async def _one_life(self, instance: Instance, at: Injection) -> bool:
+    async def _one_life(self, at: Injection) -> bool:
         """From a fresh start to the moment at which no memory is free; False if something else has ended the process before."""
-        heap = Heap(self.size, self.used * self.size, instance)
-        while await self._fill(heap, self._until_collection(heap), at) and heap.in_use:
-            with at.paused(instance):
-                if not await self._fill(heap, self.gc_pause * heap.used / heap.at_first, at):
+        while await self._fill(self._until_collection) and self._in_use:
+            with at.paused(self._instance):
+                if not await self._fill(self._pause):
                     break
-        return instance.up and heap.in_use
+        return self._instance.up and self._in_use
 
-    def _until_collection(self, heap: Heap) -> float:
-        return max(self.gc_interval * heap.free / (self.size - heap.at_first), SHORTEST)
-
-    async def _fill(self, heap: Heap, seconds: float, at: Injection) -> bool:
-        """Leak for so long, or until another process begins; False if the heap was full before that. A ramp is followed step by step."""
-        loop = at.world.loop
-        until = loop.time() + seconds
-        while (left := until - loop.time()) > 0 and heap.in_use:
-            rate, since = self.leak * at.strength, loop.time()
-            fits = heap.free / rate if rate > 0 else math.inf
-            await loop.sleep(min(left, fits, LOOK))
-            heap.used += rate * (loop.time() - since)
-            if fits <= min(left, LOOK):
-                return False
+    async def _fill(self, length: Callable[[], float]) -> bool:
+        """Leak for so many seconds, or fewer where a leak that begins meanwhile says so, or until another process begins; False if the memory
+        was full before that. A ramp is followed step by step."""
+        self._since = self._loop.time()
+        until = self._since + length()
+        while (left := until - self._loop.time()) > 0 and self._in_use:
+            fits, look = self._seconds_to_full(), min(left, LOOK)
+            if await self._pass(min(look, fits)):
+                if fits <= look:
+                    return False
+            else:
+                until = min(until, self._loop.time() + length())
         return True
 
+    async def _pass(self, seconds: float) -> bool:
+        """Let so much time pass, and add up; False if a leak came or went before it was over."""
+        self._wait = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._go_on, True)
+        try:
+            over = await self._wait
+        finally:
+            timer.cancel()
+            self._wait = None
+        self._add_up()
+        return over
 
-class Heap:
-    """Bytes of memory of the process that *instance* has now: *size* in all, *used* of it now."""
+    def _go_on(self, over: bool) -> None:
+        if self._wait is not None and not self._wait.done():
+            self._wait.set_result(over)
 
-    def __init__(self, size: float, used: float, instance: Instance) -> None:
-        self.size, self.used, self.at_first = size, used, used
-        self._instance, self._process = instance, instance.process
+    def _add_up(self) -> None:
+        passed, self._since = self._loop.time() - self._since, self._loop.time()
+        for leak in self._leaks.values():
+            leak.leaked += leak.rate * passed
+
+    def _seconds_to_full(self) -> float:
+        """As fast as it leaks now."""
+        for leak in self._leaks.values():
+            leak.rate = leak.spec.leak * leak.at.strength
+        rate = sum(leak.rate for leak in self._leaks.values())
+        return max(0.0, self._size - self._used) / rate if rate > 0 else math.inf
+
+    def _until_collection(self) -> float:
+        interval = min(leak.spec.gc_interval for leak in self._leaks.values())
+        return max(interval * (self._size - self._used) / (self._size - self._at_first), SHORTEST)
+
+    def _pause(self) -> float:
+        return max(leak.spec.gc_pause for leak in self._leaks.values()) * self._used / self._at_first
 
     @property
-    def in_use(self) -> bool:
+    def _in_use(self) -> bool:
         """Its process is still the one that runs."""
         return self._instance.process == self._process
 
     @property
-    def free(self) -> float:
-        """Bytes that can still be used."""
-        return self.size - self.used
+    def _size(self) -> float:
+        return min(leak.spec.size for leak in self._leaks.values())
+
+    @property
+    def _at_first(self) -> float:
+        """Bytes that a process uses as it starts."""
+        return self._size * max(leak.spec.used for leak in self._leaks.values())
+
+    @property
+    def _used(self) -> float:
+        return self._at_first + sum(leak.leaked for leak in self._leaks.values())
+
+
+@dataclass
+class Leak:
+    """A leak that is on: bytes that have *leaked* so in the present process, and how many do each second."""
+
+    spec: ResourceMemory
+    at: Injection
+    leaked: float = 0.0
+    rate: float = 0.0

@@ -208,6 +208,28 @@ def test_a_process_that_was_restarted_has_leaked_nothing():
     assert answers == [(200, pytest.approx(12.601)), (200, pytest.approx(19.051, abs=0.01))]
 
 
+@pytest.mark.parametrize(("first", "second", "full"), [
+    (("2s", "9s"), ("2s", "9s"), [4.5, 8.0]),  # 20 MB/s from the start: 50 MB in 2.5 s
+    (("2s", "9s"), ("4s", "9s"), [5.5, 9.0]),  # 20 MB alone, and 30 MB together
+    (("2s", "9s"), ("4s", "1s"), [7.0]),  # what the second has leaked is free again at 5 s: as if it had not been
+    (("2s", "3s"), ("4s", "9s"), [9.0]),  # and so is that of the first
+])
+def test_leaks_of_one_process_fill_one_memory(first, second, full):
+    """Each of 10 MB/s: what they leak adds up while both are on, and each takes its own with it."""
+    leaks = [fault("resource.memory", *window, name=name, size="100MB", leak="10MB", restart_after="1s", gc_interval="100s")
+             for name, window in zip("ab", (first, second), strict=True)]
+    _, result = single(*leaks, at=("0s",))
+    assert [event["at"] for event in result.events if event["kind"] == "memory.oom"] == pytest.approx(full)
+
+
+def test_of_two_memories_of_one_process_the_worse_one_holds():
+    """A small leak in a memory that is as good as never collected, beside one that is collected each second: pauses of 100 ms and more."""
+    rare = fault("resource.memory", "1s", "9s", name="rare", leak="1KB", gc_interval="1h")
+    often = fault("resource.memory", "2s", "4s", name="often", leak="1KB", gc_interval="1s", gc_pause="100ms")
+    answers, _ = single(rare, often, at=("2950ms", "7s"), steps=[{"work": "500ms"}])
+    assert answers == [(200, pytest.approx(2.95 + 0.6 + 0.1, abs=1e-4)), (200, 7.6)]
+
+
 def test_connections_that_a_caller_leaks_are_exhausted_and_come_back():
     """A pool of 8 connections to a database leaks 2/s: after 4 s every call waits for one, and is refused after 1 s; then it is whole."""
     times = [f"{n * 100}ms" for n in range(100)]
