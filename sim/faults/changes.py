@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -24,7 +23,6 @@ from sim.units import Share
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
-    from sim.model.node import Node
 
 
 class Badness(Spec):
@@ -136,7 +134,8 @@ class DeployBadVersion(Badness, InstanceFault):
 
 class ConfigBad(Badness, NodeFault):
     """A bad configuration is published: its values in *set*, and what they do to whoever has them. It reaches the instances as the
-    service's `config_updates` say (at once, if they say nothing), and so does the good one when the fault ends.
+    service's `config_updates` say (at once, if they say nothing), and so does the good one when the fault ends. A change of the service's
+    own that comes meanwhile counts as well: the bad values lie over it, and it holds when they are gone.
 
     `{kind: config.bad, target: {service: orders}, schedule: {at: 60s, for: 30s}, set: {pool_size: 1}, speed: 0.2}`
     """
@@ -148,48 +147,10 @@ class ConfigBad(Badness, NodeFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         node = self.hit(at)
-        bad = at.shared.of(node, "configurations", partial(Published, node))
-        bad.lay(at, self.set, self.behaviour())
+        if node.configuration is None:
+            node.configuration = ConfigUpdatesSpec().build(node)
+        node.configuration.lay(at, self.set, self.behaviour())
         try:
             yield
         finally:
-            bad.lift(at)
-
-
-class Published:
-    """The bad configurations that are out at a time, as one; when the last is taken back, what was there before is published again."""
-
-    def __init__(self, node: Node) -> None:
-        if node.configuration is None:
-            node.configuration = ConfigUpdatesSpec().build(node)
-        self._configuration = node.configuration
-        self._before = 0
-        self._out: dict[object, tuple[dict[str, Any], Behaviour]] = {}
-
-    def lay(self, key: object, values: dict[str, Any], behaviour: Behaviour) -> None:
-        """Publish one more."""
-        if not self._out:
-            self._before = self._configuration.newest
-        self._out[key] = values, behaviour
-        self._publish()
-
-    def lift(self, key: object) -> None:
-        """Take one back."""
-        del self._out[key]
-        if self._out:
-            self._publish()
-        else:
-            self._configuration.back_to(self._before)
-
-    def _publish(self) -> None:
-        values: dict[str, Any] = {}
-        for some, _ in self._out.values():
-            values |= some
-        all_of_them = [behaviour for _, behaviour in self._out.values()]
-        failing = [behaviour for behaviour in all_of_them if behaviour.error_rate]
-        self._configuration.push(values, Behaviour.model_construct(
-            speed=prod(sorted(behaviour.speed for behaviour in all_of_them)),
-            error_rate=1 - prod(sorted(1 - behaviour.error_rate for behaviour in all_of_them)),
-            error_status=failing[0].error_status if failing else 500,
-            crashes=any(behaviour.crashes for behaviour in all_of_them),
-        ))
+            node.configuration.lift(at)

@@ -199,8 +199,8 @@ class Memory:
         return self._instance.up and self._in_use
 
     async def _fill(self, length: Callable[[], float]) -> bool:
-        """Leak for so many seconds, or fewer where a leak that begins meanwhile says so, or until another process begins; False if the memory
-        was full before that. A ramp is followed step by step."""
+        """Leak for so many seconds, or fewer where a leak that begins meanwhile says so, or until another process begins; False if the
+        memory was full before that. A ramp is followed step by step."""
         self._since = self._loop.time()
         until = self._since + length()
         while (left := until - self._loop.time()) > 0 and self._in_use:

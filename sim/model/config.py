@@ -17,13 +17,16 @@ from pydantic import model_validator
 
 from sim.distributions import Constant, TimeDistribution
 from sim.mistakes import Mistake, invalid
-from sim.model.versions import Behaviour, behave
+from sim.model.versions import Behaviour, behave, together
 from sim.spec import Spec
 from sim.units import Duration, PositiveDuration, Share
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
     from sim.model.node import Node
+
+
+Values = tuple[dict[str, Any], Behaviour]  # of a configuration, and what they do to whoever has them
 
 
 class ChangeSpec(Behaviour):
@@ -61,7 +64,9 @@ class Configuration:
 
     def __init__(self, node: Node, spec: ConfigUpdatesSpec) -> None:
         self.node, self.spec = node, spec
-        self.versions: list[tuple[dict[str, Any], Behaviour]] = [({}, Behaviour.model_construct())]
+        self._own: Values = ({}, Behaviour.model_construct())  # what its changes have come to
+        self._over: dict[object, Values] = {}  # what is published over that, until it is taken back
+        self.versions = [self._own]
         self._has: dict[Instance, int] = {}
         self._base: dict[Instance, dict[str, Any]] = {}  # what they were started with
         self._undo: dict[Instance, Callable[[], None]] = {}
@@ -81,22 +86,29 @@ class Configuration:
         return len(self.versions) - 1
 
     def push(self, values: dict[str, Any], behaviour: Behaviour | None = None) -> int:
-        """Lay *values* over what was there; who has them behaves so. Return the number of this version."""
-        self.versions.append(({**self.versions[-1][0], **values}, behaviour or Behaviour.model_construct()))
-        self._publish()
-        return self.newest
+        """Lay *values* over what was there, for good; who has them behaves so. Return the number of this version."""
+        self._own = {**self._own[0], **values}, behaviour or Behaviour.model_construct()
+        return self._publish()
 
-    def back_to(self, version: int) -> int:
-        """Publish *version* once more, as the newest; it reaches the instances as any other change does."""
-        self.versions.append(self.versions[version])
-        self._publish()
-        return self.newest
+    def lay(self, key: object, values: dict[str, Any], behaviour: Behaviour) -> int:
+        """As `push`, until *key* is lifted, and whatever is pushed meanwhile; several such behaviours come together."""
+        self._over[key] = values, behaviour
+        return self._publish()
+
+    def lift(self, key: object) -> int:
+        """Take back what was laid as *key*: published is what there would be without it. It reaches the instances as any change does."""
+        del self._over[key]
+        return self._publish()
 
     def version_at(self, instance: Instance) -> int:
         """What *instance* has."""
         return self._has.get(instance, 0)
 
-    def _publish(self) -> None:
+    def _publish(self) -> int:
+        values, behaviour = self._own
+        for some, _ in self._over.values():
+            values = {**values, **some}
+        self.versions.append((values, together([behaviour, *(theirs for _, theirs in self._over.values())]) if self._over else behaviour))
         loop = self.node.world.loop
         self.node.world.recorder.event("config.changed", node=self.node.name, version=self.newest)
         for instance in self.node.instances:
@@ -104,6 +116,7 @@ class Configuration:
                 loop.post(self._until_poll(instance, self.spec.poll), self.read, instance)
             elif not self.spec.lost or self._dice.random() >= self.spec.lost:
                 loop.post(self._delay(), self.read, instance)
+        return self.newest
 
     def _until_poll(self, instance: Instance, period: float) -> float:
         phase = self._phase.setdefault(instance, self._dice.uniform(0, period))

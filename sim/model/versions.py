@@ -7,7 +7,8 @@ The same words say what a value of the configuration does to whoever has it: see
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -39,6 +40,17 @@ class VersionSpec(Behaviour):
     shorthand: ClassVar[str] = "name"
     name: str = Field(min_length=1, max_length=50)
     config: dict[str, Any] = {}
+
+
+def together(behaviours: Sequence[Behaviour]) -> Behaviour:
+    """As who has all of them behaves: speeds and the shares that go well multiply; errors have the status of the first that makes any."""
+    failing = [behaviour for behaviour in behaviours if behaviour.error_rate]
+    return Behaviour.model_construct(
+        speed=prod(sorted(behaviour.speed for behaviour in behaviours)),
+        error_rate=1 - prod(sorted(1 - behaviour.error_rate for behaviour in behaviours)),
+        error_status=failing[0].error_status if failing else 500,
+        crashes=any(behaviour.crashes for behaviour in behaviours),
+    )
 
 
 def behave(instance: Instance, behaviour: Behaviour, why: str) -> Callable[[], None]:

@@ -67,6 +67,13 @@ def test_bad_configurations_stack_and_unstack_in_any_order():
         assert times == pytest.approx([0.01, 0.07, 0.03, 0.0], abs=1e-6)
 
 
+def test_a_change_that_comes_while_a_bad_configuration_is_out_holds_when_it_is_gone():
+    """At 5 s half the speed is planned; the bad quarter of 4 to 8 s goes on beside it, and the half is what is left."""
+    result = ran(bad("config.bad", speed=0.25), services__back__config_updates={"changes": [{"at": "5s", "speed": 0.5}]})
+    times = [web(result, "latency.mean", window) - BASE["web"] for window in ((4.1, 4.9), (5.1, 7.9), (8.1, 11.9))]
+    assert times == pytest.approx([0.03, 0.07, 0.01], abs=1e-6)
+
+
 def test_a_configuration_travels_as_the_service_says():
     """Asked for once in two seconds, it reaches each of the three instances at its own time, and so does the good one."""
     result = ran(bad("config.bad", error_rate="100%"), services__back__config_updates={"poll": "2s"})

@@ -93,12 +93,34 @@ def test_service_code_reads_the_value_that_its_instance_has():
             return [instance.config["price"] for instance in node.instances]
 
         assert small.send("shop", "GET", "/price").json == 5
-        node.configuration.push({"price": 7, "more": True}, Behaviour())
+        node.configuration.lay("trial", {"price": 7, "more": True}, Behaviour())
         assert prices() == [5, 5]
         loop.run_until(loop.time() + 5)
         assert sorted(prices()) in ([5, 5], [5, 7], [7, 7])
         loop.run_until(loop.time() + 6)
         assert prices() == [7, 7] and small.send("shop", "GET", "/price").json == 7
-        node.configuration.back_to(0)
+        node.configuration.lift("trial")
         loop.run_until(loop.time() + 11)
         assert prices() == [5, 5] and "more" not in node.instances[0].config
+
+
+def test_what_is_laid_over_a_configuration_takes_only_itself_away():
+    """Of two that lie over it and a change of its own between them, each leaves what there would be without it."""
+    spec = {"code": "tests.model.config_service:Priced", "instances": 1, "config": {"price": 5}, "config_updates": {}}
+    with SimLoop(seed=3) as loop:
+        node = SmallWorld(loop, {"shop": spec}).world.node("shop")
+
+        def values():
+            loop.run_until(loop.time() + 1)
+            return node.instances[0].config
+
+        node.configuration.lay("one", {"price": 7, "size": 1}, Behaviour(speed=0.5))
+        node.configuration.push({"price": 6, "name": "new"}, Behaviour(error_rate="25%"))
+        node.configuration.lay("two", {"size": 2}, Behaviour(speed=0.25, error_rate="50%"))
+        assert values() == {"price": 7, "size": 2, "name": "new"}
+        assert node.configuration.versions[-1][1] == Behaviour(speed=0.125, error_rate="62.5%")
+        node.configuration.lift("one")
+        assert values() == {"price": 6, "size": 2, "name": "new"}
+        node.configuration.lift("two")
+        assert values() == {"price": 6, "name": "new"}
+        assert node.configuration.versions[-1][1] == Behaviour(error_rate="25%")
