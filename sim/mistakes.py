@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import groupby
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -69,16 +71,36 @@ def shown(value: object) -> str:
 
 def mistakes(error: ValidationError, at: Loc = (), cls: type[BaseModel] | None = None) -> list[Mistake]:
     """Every mistake of *error*, flat, with places counted from the root; *cls* is the class that was validated."""
-    found: list[tuple[Loc, Mistake]] = []
-    for one in error.errors(include_url=False):
-        for mistake in _told(one, cls):
-            of_key = mistake.loc[-1:] == (_KEY,)
-            plain = replace(mistake, loc=at + _without_tags(mistake.loc), at_key=mistake.at_key or of_key)
-            tried_before = found and found[-1][1].loc == plain.loc and found[-1][0] != mistake.loc  # the branches of a union
-            if tried_before and plain.loc != at + mistake.loc:
-                plain = _either(found.pop()[1], plain)
-            found.append((mistake.loc, plain))
-    return [mistake for _, mistake in found]
+    found: list[Mistake] = []
+    for outside, tried in groupby(error.errors(include_url=False), _outside_union):
+        errors = list(tried)
+        branches = [errors] if outside is None else _branches(errors, outside)
+        told = [[mistake for one in branch for mistake in _told(one, cls)] for branch in branches]
+        found += told[0] if len(told) == 1 else [reduce(_either, (branch[0] for branch in told))]
+    return [replace(mistake, loc=at + tuple(part for part in mistake.loc if part != _KEY),
+                    at_key=mistake.at_key or mistake.loc[-1:] == (_KEY,)) for mistake in found]
+
+
+def _outside_union(one: ErrorDetails) -> Loc | None:
+    """The place of the value that *one* was found in while it was tried as one branch of a union: pydantic puts the branch behind it."""
+    loc = one["loc"]
+    for index, part in enumerate(loc):
+        if isinstance(part, str) and part.startswith(_TAGS) and part.endswith("]"):
+            return loc[:index]
+    last = str(loc[-1]).removeprefix("constrained-") if loc else ""
+    return loc[:-1] if one["type"].startswith(_SCALAR_TAGS.get(last, ())) else None
+
+
+def _branches(errors: list[ErrorDetails], outside: Loc) -> list[list[ErrorDetails]]:
+    """The errors of each branch of a union, without its tag; if one is right but for what is in it, of that one alone."""
+    depth = len(outside)
+    branches: dict[str | int, list[ErrorDetails]] = {}
+    for one in errors:
+        branches.setdefault(one["loc"][depth], []).append({**one, "loc": outside + one["loc"][depth + 1 :]})
+    if len(branches) == 1:  # no union: what looks like a tag is a key
+        return [errors]
+    meant = [branch for branch in branches.values() if len(branch[0]["loc"]) > depth or branch[0]["type"].startswith(_BOUNDS)]
+    return meant[:1] or list(branches.values())
 
 
 def _told(one: ErrorDetails, cls: type[BaseModel] | None) -> list[Mistake]:
@@ -98,19 +120,25 @@ def _told(one: ErrorDetails, cls: type[BaseModel] | None) -> list[Mistake]:
 
 def _either(first: Mistake, second: Mistake) -> Mistake:
     """A value that could have been one of two things, and is neither."""
-    what = f"{first.what.rsplit(', not ', 1)[0]}, or it {second.what}"
-    return replace(first, what=what, cure="\n".join(filter(None, (first.cure, second.cure))))
+    (wanted, _, value), (other, _, _) = first.what.partition(", not "), second.what.partition(", not ")
+    if first.what.startswith(_SHOULD) and second.what.startswith(_SHOULD):
+        return replace(first, what=f"{wanted} or {other.removeprefix(_SHOULD)}, not {value}", cure=_lines(first.cure, second.cure))
+    if first.what.startswith(_SHOULD):
+        first, second, other = second, first, wanted
+    return replace(first, cure=_lines(first.cure, second.cure or f"or write {other.removeprefix(_SHOULD)}"))
 
 
-def _without_tags(loc: Loc) -> Loc:
-    """Without what pydantic adds to say which branch of a union it tried."""
-    kept = tuple(part for part in loc if part != _KEY and not (isinstance(part, str) and part.endswith("]") and part.startswith(_TAGS)))
-    return kept[:-1] if kept and kept[-1] in _LAST_TAGS else kept
+def _lines(*cures: str) -> str:
+    return "\n".join(filter(None, cures))
 
 
+_SHOULD = "should be "
+_BOUNDS = ("greater_", "less_")
 _KEY = "[key]"  # what comes before it is the key of a mapping, and not the value that stands there
-_TAGS = ("function-", "literal[", "list[", "dict[", "constrained-", "union[", "nullable[", "lax-or-strict[")
-_LAST_TAGS = ("int", "float", "str", "bool")
+_TAGS = ("function-", "literal[", "list[", "dict[", "union[", "nullable[", "lax-or-strict[")
+_SCALAR_TAGS = {  # and the types of error that there can be
+    "int": ("int_", "greater_", "less_"), "float": ("float_", "finite_", "greater_", "less_"), "str": ("string_",), "bool": ("bool_",),
+}
 
 
 def _whole(context: Mapping[str, Any], value: object) -> tuple[str, str]:

@@ -283,3 +283,30 @@ def test_a_misspelt_key_that_was_needed_hides_no_name(tmp_path):
     path.write_text("name: m\nduration: 20s\nservices: {a: {endpoints: {GET /: []}}}\nworkloads: {users: {raet: 5/s, to: q, mix: [{send: GET /}]}}\n")
     assert [problem.what for problem in check_files([str(path)]).problems] == [
         "'rate' is missing", "unknown key 'raet'", "there is no service 'q'"]
+
+
+@pytest.mark.parametrize(("key", "what", "cure"), [
+    ("redelivery_delay: [1s, ¦2]", "a duration needs a unit", "write '2ms' or '2s'"),
+    ("redelivery_delay: [1s, ¦[2s]]", "should be a duration, not a list", "as in '5ms'"),
+    ("redelivery_delay: ¦5", "a duration needs a unit", "write '5ms' or '5s'\nwrite `- item` lines"),
+    ("redelivery_delay: ¦{}", "should be a duration or a list, not an empty mapping", "as in '5ms' or '5s'\nwrite `- item` lines"),
+    ("deployment: {version: {name: v2}, strategy: {rolling: {max_surge: ¦x}}}", "'x' is no share", "for example '5%'\nor write a whole number"),
+    ("deployment: {version: {name: v2}, strategy: {rolling: {max_surge: ¦-1}}}", "should be at least 0, not -1", ""),
+    ("deployment: {version: {name: v2}, strategy: {rolling: {max_surge: ¦[1]}}}", "should be a whole number or a share, not a list", "as in '5%'"),
+])
+def test_a_value_that_may_be_one_of_two_things_is_told_of_once(tmp_path, key, what, cure):
+    """What stands in a list is wrong there alone; what fits neither is told with both; what is only too small is told so."""
+    kind = "broker" if key.startswith("redelivery") else "service"
+    before, _, after = f"name: two\nduration: 5s\nservices:\n  two: {{kind: {kind}, {key}}}\n".partition("¦")
+    path = tmp_path / "two.yaml"
+    path.write_text(before + after)
+    found = [problem for problem in problems_in(path) if problem.col == len(before.rpartition("\n")[2]) + 1]
+    assert [problem.what for problem in found] == [what] and cure in found[0].cure, problems_in(path)
+
+
+def test_names_that_are_called_as_types_are_have_places_of_their_own(tmp_path):
+    """A header `int` or `str` is no branch of anything."""
+    path = tmp_path / "names.yaml"
+    path.write_text("name: names\nduration: 5s\nservices: {a: {}}\nworkloads:\n"
+                    "  w: {rate: 1/s, to: a, mix: [{send: GET /, headers: {str: 5, int: 6}}]}\n")
+    assert [(problem.col, problem.what) for problem in problems_in(path)] == [(60, "should be text, not 5"), (68, "should be text, not 6")]
