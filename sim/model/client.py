@@ -241,7 +241,7 @@ class Client:
         except CancelledError as cancelled:
             if self.tells_departure and delay != LOST:
                 self._tell_departure(exchange, now + delay)
-            limit = OWN_LIMITS.get(cancelled.args[0]) if cancelled.args else None  # too slow: the callee's failure
+            limit = _own_limit(cancelled)
             self._attempt_ended(exchange, balancer, now, limit or CANCELLED, FAILED,
                                 CallOutcome.CANCELLED if limit is None else CallOutcome.FAILURE)
             raise
@@ -302,13 +302,18 @@ class Client:
         """One attempt, at *instance* if one is given."""
         return self._attempt(request, instance)
 
-    def not_sent(self, request: Request, instance: Instance | None, start: float, error: Exception) -> None:
-        """An attempt has failed before anything was sent."""
+    def not_sent(self, request: Request, instance: Instance | None, start: float, error: Exception | CancelledError) -> None:
+        """An attempt has failed before anything was sent, or was given up."""
         request.attempts += 1
+        reason, judged = CANCELLED, CallOutcome.CANCELLED
+        if not isinstance(error, CancelledError):
+            reason, judged = explain_failure(error).reason, CallOutcome.FAILURE
+        elif (limit := _own_limit(error)) is not None:
+            reason, judged = limit, CallOutcome.FAILURE
         if self.counts_load and instance is not None:
             self.balancer.started(instance, start)
-            self.balancer.finished(instance, self.env._now, self.env._now - start, CallOutcome.FAILURE)
-        self._write_attempt(request, self.recorder.next_span(), request.attempts, start, explain_failure(error).reason, FAILED)
+            self.balancer.finished(instance, self.env._now, self.env._now - start, judged)
+        self._write_attempt(request, self.recorder.next_span(), request.attempts, start, reason, FAILED)
 
     # the life of its process
 
@@ -343,6 +348,10 @@ class Client:
         if not exchange.answer.done():
             exchange.answer.set_exception(error)
 
+
+def _own_limit(cancelled: CancelledError) -> int | None:
+    """The reason of the policy that has cancelled an attempt as too slow, which is the callee's failure."""
+    return OWN_LIMITS.get(cancelled.args[0]) if cancelled.args else None
 
 
 def transport_for(client: Client, use: UseSpec) -> Transport | None:

@@ -9,7 +9,7 @@ well, and its callers wait. Names and defaults follow HikariCP.
 
 from __future__ import annotations
 
-from asyncio import Future
+from asyncio import CancelledError, Future
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -65,10 +65,14 @@ class ConnectionPool(Policy):
 
     async def __call__(self, proceed: Proceed, *args: Any) -> Any:
         """Run *proceed* on a connection."""
+        client, start = self.client, self.client.env._now
         try:
             await self.acquire()
         except PoolTimeout:
-            self.client.edge.note("pool.rejected", args[0].span)
+            client.edge.note("pool.rejected", args[0].span)
+            raise
+        except CancelledError as error:
+            client.not_sent(args[0], None, start, error)
             raise
         try:
             return await proceed(*args)
@@ -92,19 +96,21 @@ class ConnectionPool(Policy):
 
     def release(self) -> None:
         """Give a connection back: it goes to the one who has waited longest."""
-        if self._line and self.in_use <= self.size:
+        while self._line and self.in_use <= self.size:
             _, turn = self._line.popitem(last=False)
-            turn.set_result(None)
-        else:
-            self.in_use -= 1
+            if not turn.done():  # else who waited has left in this instant
+                turn.set_result(None)
+                return
+        self.in_use -= 1
 
     def resize(self, size: int) -> None:
         """Have so many connections: who holds one keeps it, and those who wait get new ones at once."""
         self.size = size
         while self._line and self.in_use < self.size:
-            self.in_use += 1
             _, turn = self._line.popitem(last=False)
-            turn.set_result(None)
+            if not turn.done():
+                self.in_use += 1
+                turn.set_result(None)
 
     def close(self) -> None:
         """All idle connections are gone, as after one end was restarted: the next calls open new ones."""

@@ -17,7 +17,7 @@ Sources: grpc/doc/keepalive.md, connection-backoff.md; proposals A6 (transparent
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, Task
+from asyncio import CancelledError, Future, Task
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -141,6 +141,9 @@ class GrpcTransport(Transport):
                 continue
             try:
                 connection = await self._stream_to(instance)
+            except CancelledError as error:
+                self.client.not_sent(request, instance, start, error)
+                raise
             except CallError as error:
                 why = error
                 unreachable.append(instance.name)

@@ -11,7 +11,7 @@ Who waits for one of them then looks for another instance.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
+from asyncio import CancelledError, Future
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -114,18 +114,18 @@ class HttpTransport(Transport, Policy):
 
     async def _connected(self, request: Request) -> tuple[Pool, Instance]:
         """A connection of that pool, to that instance."""
-        client, start = self.client, self.env._now
-        while True:
-            instance = client.choose(request)
-            pool = self.pools.get(instance)
-            if pool is None:
-                pool = self.pools[instance] = Pool(self.spec)
-            try:
+        client, start, instance = self.client, self.env._now, None
+        try:
+            while True:
+                instance = client.choose(request)
+                pool = self.pools.get(instance)
+                if pool is None:
+                    pool = self.pools[instance] = Pool(self.spec)
                 if await self._connection(pool, instance, request):
                     return pool, instance
-            except CallError as error:
-                client.not_sent(request, instance, start, error)
-                raise
+        except (CallError, CancelledError) as error:
+            client.not_sent(request, instance, start, error)
+            raise
 
     async def _connection(self, pool: Pool, instance: Instance, request: Request) -> bool:
         """Have a connection: an idle one, a new one, or one that somebody gives back. False: it had to wait, and there will be no more."""

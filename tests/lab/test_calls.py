@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from reports.charts.edges import edges
-from tests.model.small_runs import at, ran, users
+from sim.telemetry.codes import SpanKind
+from tests.model.small_runs import at, ran, spans, users
 
 ALWAYS_BAD = {"fail": "100%"}
 HANGING = {"sleep": "1h"}
@@ -58,6 +59,27 @@ def test_a_retry_that_was_not_sent_is_none():
     assert first_tries(edge) == edge["calls"] - (edge["rejected"]["circuit_breaker"] - retries_refused)
     slow = called(ALWAYS_BAD, policies=[{"timeout": "1s"}, {"retry": {"max_attempts": 2, "backoff": {"kind": "constant", "delay": "2s"}}}])
     assert slow["attempts"] == slow["calls"] == slow["policies"]["retry.retry"] and slow["retries"] == 0
+
+
+@pytest.mark.parametrize("use", [{}, {"connection": {}}, {"connection": {"max_connections": 1}}, {"protocol": "grpc", "connection": {}}])
+def test_an_attempt_that_gets_no_connection_is_one(use):
+    """Nothing reaches the other side, or nobody is there: two calls of three attempts each, whatever connections cost."""
+    retry = {"retry": {"max_attempts": 3, "backoff": AT_ONCE, "on": ["any"]}}
+    front = {"uses": {"back": {**use, "policies": [retry, {"timeout": "200ms"}]}}, "endpoints": {"GET /": [{"call": "back"}]}}
+    for instances, links, timeouts in ((1, {"front->back": {"loss": "100%", "transport": "datagram"}}, 6), (0, {}, 0)):
+        services = {"front": front, "back": {"instances": instances, "endpoints": {"GET /": [{"work": "1ms"}]}}}
+        result = ran(services, {"users": at("0s", "2s", to="front")}, "4s", network={"links": links})
+        edge = result.summary["calls"]["front->back"]
+        assert (edge["calls"], edge["attempts"], edge["retries"], edge["timeouts"]) == (2, 6, 4, timeouts)
+        assert len([span for span in spans(result, SpanKind.ATTEMPT) if span["peer"] == "back"]) == 6
+
+
+def test_an_attempt_that_waits_in_vain_for_a_pool_is_one():
+    """Of two calls of two attempts each one has the only connection to the database, and the other one waits for it."""
+    use = {"pool": {"size": 1}, "policies": [{"retry": {"max_attempts": 2, "backoff": AT_ONCE}}, {"timeout": "500ms"}]}
+    services = {"api": {"uses": {"db": use}, "endpoints": {"GET /": [{"query": "db"}]}}, "db": {"kind": "database", "query": "1m"}}
+    edge = ran(services, {"users": at("0s", "0s")}, "4s").summary["calls"]["api->db"]
+    assert (edge["calls"], edge["attempts"], edge["retries"], edge["timeouts"]) == (2, 4, 2, 4)
 
 
 def test_every_timeout_of_a_list_counts():
