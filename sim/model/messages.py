@@ -106,6 +106,9 @@ class Response:
         """The body as bytes, as it would go over a wire."""
         return as_bytes(self.body)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status}>"
+
     @property
     def ok(self) -> bool:
         """Answered as asked: a status below 400."""

@@ -12,7 +12,7 @@ from sim.spec import Spec
 from sim.units import PositiveDuration, Share
 
 from .backoff import AnyBackoff, Backoff, Constant, ConstantSpec
-from .failures import FailureWords, predicate
+from .failures import FailureWords, answers, predicate
 from .policy import PolicyParts, PolicySpec
 from .windows import Consecutive, CountWindow, TimeWindow, Window
 
@@ -127,4 +127,5 @@ class CircuitBreakerSpec(PolicySpec):
 
         same = {name: getattr(self, name) for name in BreakerOptions.__dataclass_fields__}
         same |= {"sliding_window": self.sliding_window.build(), "wait_duration_in_open_state": self.wait_duration_in_open_state.build()}
-        return CircuitBreaker(**same, record_on=predicate(self.on), ignore_on=predicate(self.ignore), now=parts.now)
+        return CircuitBreaker(**same, record_on=predicate(self.on), ignore_on=predicate(self.ignore), record_result=answers(self.on),
+                              ignore_result=answers(self.ignore), now=parts.now)

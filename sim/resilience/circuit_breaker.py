@@ -40,20 +40,21 @@ class CircuitBreaker(Policy):
     """Lets calls through while they succeed. *options* are those of `BreakerOptions`.
 
     *record_on* says which errors are failures (others are answers, hence successes), *ignore_on* which count neither way,
-    *record_result* which results are failures. *now* (seconds) is what windows of time are aligned to.
+    *record_result* and *ignore_result* say the same of results. *now* (seconds) is what windows of time are aligned to.
     """
 
     word = "circuit_breaker"
 
     def __init__(self, *, record_on: Errors = (Exception,), ignore_on: Errors = (), record_result: Callable[[Any], bool] | None = None,
-                 now: float = 0.0, rng: random.Random | None = None, name: str | None = None, on_event: Listener | None = None,
-                 **options: Any) -> None:
+                 ignore_result: Callable[[Any], bool] | None = None, now: float = 0.0, rng: random.Random | None = None,
+                 name: str | None = None, on_event: Listener | None = None, **options: Any) -> None:
         self.options = BreakerOptions(**options)
         self.state = CLOSED
         self.generation = 0  # answers to calls made in an earlier state must not count in this one
         self.last_failure: BaseException | None = None
         self.rng, self._name, self.on_event = rng, name, on_event
-        self._failure, self._ignored, self._bad_result = matcher(record_on), matcher(ignore_on), record_result
+        self._failure, self._ignored = matcher(record_on), matcher(ignore_on)
+        self._bad_result, self._ignored_result = record_result, ignore_result
         self._origin = now
         self._openings = 0  # since it was last closed
         self._last_wait: float | None = None
@@ -269,19 +270,19 @@ class CircuitBreaker(Policy):
             self._failed(permit, error, proceed, started, clock())
             raise
         now = clock()
-        if self._bad_result is None or not self._is_bad(result, permit, now):
-            self.record(permit, SUCCESS, now, now - started)
-        else:
+        outcome = SUCCESS if self._bad_result is None and self._ignored_result is None else self._judge(result, permit, now)
+        if outcome is FAILURE:
             self.last_failure = None
-            self.record(permit, FAILURE, now, now - started)
+        self.record(permit, outcome, now, now - started)
         if self._automatic:
             self._set_alarm()
         return result
 
-    def _is_bad(self, result: Any, permit: BreakerPermit, now: float) -> bool:
-        assert self._bad_result is not None
+    def _judge(self, result: Any, permit: BreakerPermit, now: float) -> Outcome:
         try:
-            return self._bad_result(result)
+            if self._ignored_result is not None and self._ignored_result(result):
+                return IGNORED
+            return FAILURE if self._bad_result is not None and self._bad_result(result) else SUCCESS
         except BaseException:  # nobody knows what the call has taught
             self.release(permit, now)
             raise

@@ -9,7 +9,8 @@
     any           every Exception
 
 Errors are told apart by Python's own classes and by an integer attribute `status`, so that an HTTP client's own errors
-work as they are. A cancellation is no Exception and matches no word.
+work as they are. A cancellation is no Exception and matches no word. A 404 is an answer, and no error, to whoever does not name it:
+a status that comes as the `status` of a result is a failure to the policies alone that list it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ Errors = type[BaseException] | tuple[type[BaseException], ...] | Predicate  # wh
 _BROKEN = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
-def status_of(error: BaseException) -> int | None:
-    """The status that *error* carries, if it carries one."""
-    status = getattr(error, "status", None)
+def status_of(ending: object) -> int | None:
+    """The status that *ending*, an error or a result, carries, if it carries one."""
+    status = getattr(ending, "status", None)
     return status if isinstance(status, int) else None
 
 
@@ -57,6 +58,12 @@ def predicate(words: Iterable[str | int]) -> Predicate:
     """True for an error that any of *words* means; raise ValueError for a word that is none."""
     tests = [_test_of(str(word)) for word in words]
     return lambda error: any(test(error) for test in tests)
+
+
+def answers(words: Iterable[str]) -> Callable[[Any], bool] | None:
+    """True for a result whose status *words* list; None where they list none that is an answer: 429 and 5xx come as errors."""
+    statuses = {int(word) for word in words if word.isdecimal() and word != "429" and int(word) < 500}
+    return (lambda result: status_of(result) in statuses) if statuses else None
 
 
 def matcher(errors: Errors) -> Predicate:

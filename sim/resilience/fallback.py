@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import Field
 
 from .events import FallbackFailed, FallbackUsed, Listener, describe
-from .failures import Errors, FailureWords, matcher, predicate
+from .failures import Errors, FailureWords, answers, matcher, predicate
 from .policy import Policy, PolicyParts, PolicySpec, Proceed
 
 
@@ -29,44 +30,50 @@ class FallbackSpec(PolicySpec):
     degraded: bool = True
 
     def build(self, parts: PolicyParts) -> Fallback:
-        return Fallback(on=predicate(self.on), value=lambda error: parts.make_response(self.status, self.degraded), degraded=self.degraded)
+        return Fallback(on=predicate(self.on), replace_result=answers(self.on), degraded=self.degraded,
+                        value=lambda ending: parts.make_response(self.status, self.degraded))
 
 
 class Fallback(Policy):
-    """Answer *value* for the errors in *on*; a callable value is called with the error, and awaited if it is asynchronous.
+    """Answer *value* for the errors in *on*, and for the results that *replace_result* says.
 
-    What the callable raises is raised, caused by the error that it was to replace.
+    A callable value is called with the error or the result, and awaited if it is asynchronous. What it raises is raised, caused by the
+    error that it was to replace.
     """
 
     word = "fallback"
 
-    def __init__(self, *, value: Any, on: Errors = (Exception,), degraded: bool = True,
-                 name: str | None = None, on_event: Listener | None = None) -> None:
+    def __init__(self, *, value: Any, on: Errors = (Exception,), replace_result: Callable[[Any], bool] | None = None,
+                 degraded: bool = True, name: str | None = None, on_event: Listener | None = None) -> None:
         self.value = value
         self.degraded = degraded
-        self._covers = matcher(on)
+        self._covers, self._bad_result = matcher(on), replace_result
         self._name = name
         self.on_event = on_event
 
     async def __call__(self, proceed: Proceed, *args: Any) -> Any:
         """Await *proceed*, or answer in its place."""
         try:
-            return await proceed(*args)
+            result = await proceed(*args)
         except Exception as error:
             if not self._covers(error):
                 raise
-            return await self._substitute(error)
+            return await self._substitute(error, error)
+        if self._bad_result is None or not self._bad_result(result):
+            return result
+        return await self._substitute(result, None)
 
-    async def _substitute(self, error: Exception) -> Any:
+    async def _substitute(self, ending: Any, error: Exception | None) -> Any:
         clock = asyncio.get_running_loop().time
+        text = describe(error) if error is not None else f"result {ending!r}"
         try:
-            answer = self.value(error) if callable(self.value) else self.value
+            answer = self.value(ending) if callable(self.value) else self.value
             if inspect.isawaitable(answer):
                 answer = await answer
         except Exception as failure:
             if self.on_event is not None:
-                self.emit(FallbackFailed(at=clock(), policy=self.name, error=describe(error), failure=describe(failure)))
+                self.emit(FallbackFailed(at=clock(), policy=self.name, error=text, failure=describe(failure)))
             raise failure from error
         if self.on_event is not None:
-            self.emit(FallbackUsed(at=clock(), policy=self.name, error=describe(error), degraded=self.degraded))
+            self.emit(FallbackUsed(at=clock(), policy=self.name, error=text, degraded=self.degraded))
         return answer

@@ -25,7 +25,7 @@ from .budgets import AnyBudget, RetryBudget
 from .deadline import current_deadline
 from .errors import CircuitOpen, DeadlineExceeded
 from .events import Listener, RetryGaveUp, RetryScheduled, RetrySucceeded, describe
-from .failures import Errors, FailureWords, matcher, predicate, retry_after_of
+from .failures import Errors, FailureWords, answers, matcher, predicate, retry_after_of
 from .outcomes import Outcome
 from .policy import SAME, Policy, PolicyParts, PolicySpec, Proceed, Worst, loop_time, refused_inside
 
@@ -42,7 +42,8 @@ class RetrySpec(PolicySpec):
 
     def build(self, parts: PolicyParts) -> Retry:
         return Retry(max_attempts=self.max_attempts, backoff=self.backoff.build(), retry_on=predicate(self.on),
-                     abort_on=predicate(self.abort_on), max_duration=self.max_duration, budget=parts.budget(self.budget))
+                     abort_on=predicate(self.abort_on), retry_result=answers(word for word in self.on if word not in self.abort_on),
+                     max_duration=self.max_duration, budget=parts.budget(self.budget))
 
 
 @dataclass(frozen=True)

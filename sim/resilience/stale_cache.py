@@ -24,7 +24,7 @@ from sim.units import Duration, PositiveDuration
 
 from .deadline import without_deadline
 from .events import Listener, RefreshFailed, StaleServed, describe
-from .failures import Errors, FailureWords, matcher, predicate
+from .failures import Errors, FailureWords, answers, matcher, predicate
 from .policy import SAME, Policy, PolicyParts, PolicySpec, Proceed
 
 
@@ -41,7 +41,7 @@ class StaleCacheSpec(PolicySpec):
 
     def build(self, parts: PolicyParts) -> StaleCache:
         return StaleCache(self.ttl, self.stale_ttl, refresh=self.refresh, single_flight=self.single_flight, max_entries=self.max_entries,
-                          key=parts.read(self.key), mark=parts.mark_degraded, on=predicate(self.on))
+                          key=parts.read(self.key), mark=parts.mark_degraded, on=predicate(self.on), bad_result=answers(self.on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ def all_arguments(*args: Any) -> Hashable:
 
 
 class StaleCache(Policy):
-    """Serve answers that are younger than *ttl* seconds, and for *stale_ttl* more in place of an error of the kinds in *on*.
+    """Serve answers that are younger than *ttl* seconds, and for *stale_ttl* more in place of an error of the kinds in *on*
+    or of a result that *bad_result* says; such a one is never kept.
 
     *key* is called with the arguments of a call; *mark* makes a copy of a stale answer that says that it is one. With *single_flight*
     one caller fetches and the others wait; if that caller is cancelled, the next of them fetches. At most *max_entries* answers are kept,
@@ -79,7 +80,8 @@ class StaleCache(Policy):
 
     def __init__(self, ttl: float, stale_ttl: float = 0.0, *, refresh: str = "on_error", single_flight: bool = True,
                  max_entries: int = 10_000, key: Callable[..., Hashable] = all_arguments, mark: Callable[[Any], Any] | None = None,
-                 on: Errors = (Exception,), name: str | None = None, on_event: Listener | None = None) -> None:
+                 on: Errors = (Exception,), bad_result: Callable[[Any], bool] | None = None, name: str | None = None,
+                 on_event: Listener | None = None) -> None:
         if refresh not in ("on_error", "background"):
             raise ValueError(f"refresh is 'on_error' or 'background', not {refresh!r}")
         if ttl < 0 or stale_ttl < 0 or max_entries < 1:
@@ -88,7 +90,7 @@ class StaleCache(Policy):
         self.hits = self.misses = self.stale = 0
         self._in_background = refresh == "background"
         self._single_flight = single_flight
-        self._key, self._mark, self._covers = key, mark, matcher(on)
+        self._key, self._mark, self._covers, self._bad_result = key, mark, matcher(on), bad_result
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
         self._flights: dict[Hashable, Flight] = {}
         self._refreshing: dict[Hashable, asyncio.Task[None]] = {}  # asyncio itself keeps only weak references
@@ -136,6 +138,8 @@ class StaleCache(Policy):
             if flight.error is not None:
                 return self._instead_of(flight.error, key, clock())
             if flight.arrived:
+                if self._is_bad(flight.result):
+                    return self._instead_of_result(flight.result, key, clock())
                 self.hits += 1
                 return flight.result
         return await self._fetch(key, proceed, args)
@@ -154,20 +158,28 @@ class StaleCache(Policy):
             if self._flights.get(key) is flight:
                 del self._flights[key]
             flight.landed.set_result(None)
+        if self._is_bad(flight.result):
+            return self._instead_of_result(flight.result, key, loop.time())
         self.store(key, flight.result, loop.time())
         return flight.result
+
+    def _is_bad(self, result: Any) -> bool:
+        return self._bad_result is not None and self._bad_result(result)
 
     def _instead_of(self, error: Exception, key: Hashable, now: float) -> Any:
         entry = self.look_up(key, now)
         if entry is None or not self._covers(error):
             raise error
-        return self._serve_stale(entry, now, error)
+        return self._serve_stale(entry, now, describe(error))
 
-    def _serve_stale(self, entry: Entry, now: float, error: Exception | None) -> Any:
+    def _instead_of_result(self, result: Any, key: Hashable, now: float) -> Any:
+        entry = self.look_up(key, now)
+        return result if entry is None else self._serve_stale(entry, now, f"result {result!r}")
+
+    def _serve_stale(self, entry: Entry, now: float, why: str | None) -> Any:
         self.stale += 1
         if self.on_event is not None:
-            text = None if error is None else describe(error)
-            self.emit(StaleServed(at=now, policy=self.name, age=now - entry.at, error=text))
+            self.emit(StaleServed(at=now, policy=self.name, age=now - entry.at, error=why))
         return entry.result if self._mark is None else self._mark(entry.result)
 
     def _refresh(self, key: Hashable, proceed: Proceed, args: tuple[Any, ...]) -> None:
@@ -181,10 +193,18 @@ class StaleCache(Policy):
         self.misses += 1
         clock = asyncio.get_running_loop().time
         try:
-            self.store(key, await proceed(*args), clock())
+            result = await proceed(*args)
         except Exception as error:
-            if self.on_event is not None:
-                self.emit(RefreshFailed(at=clock(), policy=self.name, error=describe(error)))
+            self._refresh_failed(describe(error), clock())
+        else:
+            if self._is_bad(result):
+                self._refresh_failed(f"result {result!r}", clock())
+            else:
+                self.store(key, result, clock())
+
+    def _refresh_failed(self, why: str, now: float) -> None:
+        if self.on_event is not None:
+            self.emit(RefreshFailed(at=now, policy=self.name, error=why))
 
     async def aclose(self) -> None:
         """Cancel the fetches in the background and wait until they have ended."""

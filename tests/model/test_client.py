@@ -117,6 +117,33 @@ def test_a_failed_answer_under_policies(policies, call, answer):
     assert calls(result) == [call] and answers(result) == [answer]
 
 
+TWICE = {"max_attempts": 2, "backoff": "1ms"}
+
+
+@pytest.mark.parametrize(("policies", "call"), [
+    ([{"retry": TWICE}], ("404", 1, 2.0)),  # an answer like others
+    ([{"retry": TWICE | {"on": ["any"]}}], ("404", 1, 2.0)),
+    ([{"retry": TWICE | {"on": [404]}}], ("404", 2, 5.0)),
+    ([{"retry": TWICE | {"on": [404, "5xx"], "abort_on": [404]}}], ("404", 1, 2.0)),
+    ([{"fallback": {"status": 202}}], ("404", 1, 2.0)),
+    ([{"fallback": {"status": 202, "on": [404]}}], ("202", 1, 2.0)),
+    ([{"fallback": {"status": 202, "on": [409]}}, {"retry": TWICE | {"on": ["404"]}}], ("404", 2, 5.0)),
+])
+def test_an_answer_of_4xx_is_a_failure_to_the_policies_that_name_it(policies, call):
+    """A retry and a fallback that list 404 mean it; to all others it is what was asked for."""
+    assert calls(called(*policies, back={"endpoints": {"GET /": [{"return": 404}]}})) == [call]
+
+
+@pytest.mark.parametrize(("words", "statuses"), [
+    ({}, ["404", "404", "404"]), ({"on": ["any", 404]}, ["404", "404", "503"]), ({"on": [404, 409], "ignore": [404]}, ["404", "404", "404"]),
+])
+def test_a_breaker_counts_the_4xx_that_it_names(words, statuses):
+    """Two in a row open it, unless they are answers to it, or to be ignored."""
+    breaker = {"circuit_breaker": {"sliding_window": {"consecutive": 2}, **words}}
+    result = called(breaker, back={"endpoints": {"GET /": [{"return": 404}]}}, load=at("0s", "1s", "2s", to="front"))
+    assert [status for status, _ in answers(result)] == statuses
+
+
 def test_each_attempt_has_a_span_of_its_own():
     """Three attempts under one logical call; the far side's spans belong to the attempts."""
     bad = {"endpoints": {"GET /": [{"fail": {"status": 503}}]}}

@@ -46,6 +46,29 @@ def test_fresh_until_its_age_is_the_ttl():
     assert run(scenario()) == ([1, 1, 2], 1, 2)
 
 
+@pytest.mark.parametrize("refresh", ["on_error", "background"])
+def test_a_result_that_says_failed_is_not_kept(refresh):
+    """It is handed on while there is nothing better, and an old answer takes its place, with those who wait for the same fetch too."""
+
+    async def scenario():
+        results, events = iter(["gone", "good", "gone", "gone", "new"]), []
+
+        async def source():
+            await asyncio.sleep(1)
+            return next(results)
+
+        cache = StaleCache(ttl=10, stale_ttl=100, refresh=refresh, bad_result=lambda result: result == "gone", mark=str.upper,
+                           on_event=events.append)
+        seen = [await cache(source), await cache(source)]
+        for _ in range(3):
+            await asyncio.sleep(20)
+            seen += await asyncio.gather(cache(source), cache(source))
+        return seen, [event.error for event in events if event.error is not None]
+
+    old, last = ["GOOD"] * 4, ["new"] * 2 if refresh == "on_error" else ["GOOD"] * 2
+    assert run(scenario()) == (["gone", "good", *old, *last], ["result 'gone'"] * (4 if refresh == "on_error" else 2))
+
+
 def test_an_old_answer_rather_than_an_error():
     """Down after the ttl: the stale one, marked; too old: the error."""
     events = []
