@@ -22,6 +22,8 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     "warning": ("warning: {edge}: {text}", "aviso: {edge}: {text}"),
     "some code": ("what the code of {count} service{plural} calls is known in a run only: where it says +, more may come",
                   "a quién llama el código de {count} servicio{plural} solo se sabe al ejecutar: donde pone +, puede llegar más"),
+    "closed": ("users of {names} wait for their answers: so much they ask if nobody waits for a worker",
+               "los usuarios de {names} esperan sus respuestas: tanto piden si nadie espera a un trabajador"),
     "its code": ("its code", "su código"),
     "decides": ("decides", "decide"),
     "for ever": ("for ever", "siempre"),
@@ -61,6 +63,8 @@ def explained(title: str, reckoning: Reckoning, lang: str = "en") -> Iterator[st
             yield f"  {texts('warning', edge=edge.name, text=warning)}"
     yield ""
     yield _verdict(reckoning, texts)
+    if reckoning.closed:
+        yield texts("closed", names=", ".join(reckoning.closed))
     if code:
         yield texts("some code", count=len(code), plural="s" * (len(code) > 1))
 

@@ -13,10 +13,12 @@ from typing import NamedTuple
 from sim.mistakes import Loc
 from sim.model.gateway import GatewaySpec, RouteSpec
 from sim.model.health import PATH as HEALTH
+from sim.model.messaging import DELIVER, Subscription
 from sim.model.node import NodeSpec
 from sim.model.paths import Routes, Target, is_pattern
 from sim.model.service import ServiceSpec
 from sim.model.steps import Step
+from sim.model.subjects import matches
 from sim.scenario.scenario import Scenario
 from sim.spec import Spec
 
@@ -102,8 +104,29 @@ class Directory:
             return Operation(target.node, OWN_HEALTH) if f"{target.method} {path.partition('?')[0]}" == OWN_HEALTH else None
         return Operation(target.node, f"{target.method} {path}" if self.kind(target.node) == "gateway" else found)
 
-    def behind(self, gateway: Operation) -> Iterator[Target]:
-        """Whom a request at a gateway is passed on to."""
+    def broker(self, name: str | None) -> str | None:
+        """The broker called *name*, or the only one; None where that is not so."""
+        brokers = self.of_kind("broker")
+        if name is not None:
+            return name if name in brokers else None
+        return brokers[0] if len(brokers) == 1 else None
+
+    def subscribers(self, broker: str, subject: str) -> Iterator[tuple[str, str, float]]:
+        """Who gets what is published as *subject*: the service, by which pattern, and how many of the messages."""
+        groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for name, spec in self.nodes.items():
+            for pattern, subscription in subscriptions(spec).items():
+                if self.broker(subscription.broker) == broker and matches(pattern, concrete(subject)):
+                    if subscription.everyone:
+                        yield name, pattern, float(spec.instances)
+                    else:
+                        groups.setdefault((pattern, subscription.group or name), []).append((name, pattern))
+        for members in groups.values():
+            together = sum(self.nodes[name].instances for name, _ in members)
+            yield from ((name, pattern, self.nodes[name].instances / together) for name, pattern in members if together)
+
+    def behind(self, gateway: Operation) -> Iterator[tuple[float, Target]]:
+        """Whom a request at a gateway is passed on to, and how often."""
         spec = self.nodes[gateway.node]
         routes = self.routes(gateway.node)
         assert isinstance(spec, GatewaySpec)
@@ -113,10 +136,11 @@ class Directory:
         if not index:
             return
         route = spec.routes[int(index)]
-        for name in route.services:
+        weights = route.split or dict.fromkeys(route.services, 1)
+        for name, weight in weights.items():
             if name in self.nodes:
-                yield Target(name, method, self._inner(spec, path, name))
-        yield from (part.send for part in (route.compose or {}).values())
+                yield weight / sum(weights.values()), Target(name, method, self._inner(spec, path, name))
+        yield from ((1.0, part.send) for part in (route.compose or {}).values())
 
     def _inner(self, spec: GatewaySpec, path: str, node: str) -> str:
         prefix = spec.strip_prefix
@@ -132,6 +156,20 @@ def runs(spec: NodeSpec, key: str, loc: Loc) -> Iterator[tuple[Loc, list[Step]]]
         yield (*loc, "endpoints", key), spec.calls()[key]
     elif key == OWN_HEALTH and isinstance(spec, ServiceSpec) and spec.health is not None:
         yield from (((*loc, "health", "checks", name), steps) for name, steps in spec.health.checks.items())
+    elif isinstance(spec, ServiceSpec) and key.startswith(delivery("")):
+        yield from (((*loc, "subscribe", pattern), subscription.do) for pattern, subscription in spec.subscribe.items()
+                    if key == delivery(pattern))
+
+
+def delivery(pattern: str) -> str:
+    """The key of the operation that handles what comes by a subscription to *pattern*."""
+    return f"{DELIVER} {pattern}"
+
+
+def subscriptions(spec: NodeSpec) -> dict[str, Subscription]:
+    """By pattern: those that its `subscribe` lists, and those of its code."""
+    listed = spec.subscribe if isinstance(spec, ServiceSpec) else {}
+    return {**spec.code_subscriptions(), **{pattern: subscription.subscription() for pattern, subscription in listed.items()}}
 
 
 def concrete(path: str) -> str:

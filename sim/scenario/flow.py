@@ -1,24 +1,25 @@
 """The arithmetic of a scenario before it runs: how often each operation is called, and how long each takes without any queueing.
 
-Policies, faults and cache misses are left out: no retry is counted and every look-up is a hit, so all figures are lower bounds.
+Policies, faults and cache misses are left out: no retry is counted, every look-up is a hit, and of steps side by side the mean of the
+longest is taken, so all figures are lower bounds.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sim.mistakes import Loc
 from sim.model.node import NodeSpec
 from sim.model.paths import Target
-from sim.model.steps import Step
+from sim.model.steps import Publish, Step
 from sim.scenario.scenario import Scenario
 from sim.workload.workload import WorkloadSpec
 
-from .calls import OWN_HEALTH, Directory, Operation, runs
-from .times import own_time, query_time, steps_of, steps_time, sure_calls
+from .calls import OWN_HEALTH, Directory, Operation, delivery, runs
+from .times import own_time, query_time, statements, steps_of, steps_time, sure_calls, transaction
 
 BEYOND_RECKONING = 1e15  # calls
 NEGLIGIBLE = 1e-6
@@ -29,13 +30,16 @@ ROUNDS = 10_000
 class CallSite:
     """A call that one request to an operation makes *times* on average; *loc* is where it is written.
 
-    *holds* is how long it keeps a worker of the callee, in seconds, if the call says so itself.
+    *holds* is how long it keeps a worker of the callee, in seconds, if the call says so itself. A transaction keeps it for as long as its
+    *steps* take. Nobody *waits* for the answer where there is none.
     """
 
     callee: Operation
     times: float
     loc: Loc
     holds: float | None = None
+    steps: Sequence[Step] = ()
+    waits: bool = True
 
 
 @dataclass
@@ -53,6 +57,7 @@ class Flow:
         self.scenario = scenario
         self.directory = Directory(scenario)
         self._sites: dict[Operation, list[CallSite]] = {}
+        self._deliveries: dict[Operation, list[CallSite]] = {}
         self._times: dict[Operation, float] = {}
 
     def entries(self, workload: WorkloadSpec) -> Iterator[tuple[float, Operation]]:
@@ -72,23 +77,49 @@ class Flow:
         return self._sites[operation]
 
     def _calls(self, operation: Operation) -> Iterator[CallSite]:
-        spec = self.directory.nodes[operation.node]
-        loc: Loc = ("services", operation.node)
         if self.directory.kind(operation.node) == "gateway":
-            for target in self.directory.behind(operation):
-                yield from self._site(target, 1.0, loc)
-        for at, steps in runs(spec, operation.key, loc):
+            for share, target in self.directory.behind(operation):
+                yield from self._site(target, share, ("services", operation.node))
+        for times, step, place in self._steps(operation):
+            yield from self._step_calls(step, times, place)
+
+    def _steps(self, operation: Operation) -> Iterator[tuple[float, Step, Loc]]:
+        """What one request to *operation* does: each step with how often, and its place; not the statements of a transaction, for which
+        their transaction stands."""
+        spec = self.directory.nodes[operation.node]
+        for at, steps in runs(spec, operation.key, ("services", operation.node)):
+            within: set[int] = set()
             for times, step, place in steps_of(steps, at, 1.0):
-                yield from self._step_calls(step, times, place)
+                if id(step) not in within:
+                    within.update(map(id, statements(step)))
+                    yield times, step, place
 
     def _step_calls(self, step: Step, times: float, loc: Loc) -> Iterator[CallSite]:
+        if isinstance(step, Publish):
+            broker = self.directory.broker(step.to)
+            if broker is not None:
+                confirms = getattr(self.directory.nodes[broker], "delivery", "") == "at_least_once"
+                waits = confirms if step.confirm is None else step.confirm
+                yield CallSite(Operation(broker, step.subject), times, loc, waits=waits)
+            return
         for target in sure_calls(step):
-            yield from self._site(target, times, loc, query_time(step))
+            yield from self._site(target, times, loc, query_time(step), transaction(step))
 
-    def _site(self, target: Target, times: float, loc: Loc, holds: float | None = None) -> Iterator[CallSite]:
+    def _site(self, target: Target, times: float, loc: Loc, holds: float | None = None, steps: Sequence[Step] = ()) -> Iterator[CallSite]:
         callee = self.directory.find(target) if target.node in self.directory.nodes else None
         if callee is not None:
-            yield CallSite(callee, times, loc, holds)
+            yield CallSite(callee, times, loc, holds, steps)
+
+    # who is told by messages
+
+    def deliveries(self, operation: Operation) -> list[CallSite]:
+        """The messages that somebody handles for each one that is published by *operation* of a broker, which is its subject."""
+        if self.directory.kind(operation.node) != "broker":
+            return []
+        if operation not in self._deliveries:
+            self._deliveries[operation] = [CallSite(Operation(to, delivery(pattern)), times, ("services", to, "subscribe", pattern))
+                                           for to, pattern, times in self.directory.subscribers(operation.node, operation.key)]
+        return self._deliveries[operation]
 
     def operations(self) -> Iterator[Operation]:
         """Everything that a request can reach by a list of steps."""
@@ -123,7 +154,20 @@ class Flow:
 
     # how often
 
-    def demand(self, requests: Callable[[WorkloadSpec], float]) -> Demand | None:
+    def rate(self, workload: WorkloadSpec) -> float:
+        """Requests per second on average, of users who wait for their answers: if nobody else has to wait."""
+        if workload.to not in self.directory.nodes:
+            return 0.0
+        name = next(name for name, one in self.scenario.workloads.items() if one is workload)
+        answer = self.way(name, workload.to) + sum(share * self.time(operation) for share, operation in self.entries(workload))
+        return workload.rate_if_answered_in(answer, self.scenario.duration)
+
+    def load(self, requests: Callable[[WorkloadSpec], float]) -> Demand | None:
+        """As `demand`, with the work on messages; without it, where messages cause messages without end."""
+        return self.demand(requests, self.deliveries) or self.demand(requests)
+
+    def demand(self, requests: Callable[[WorkloadSpec], float],
+               also: Callable[[Operation], list[CallSite]] = lambda operation: []) -> Demand | None:
         """What is asked for when a workload makes so many *requests*; None where calls multiply beyond all bounds."""
         demand = Demand()
         wave: dict[Operation, float] = defaultdict(float)
@@ -135,18 +179,21 @@ class Flow:
         for _ in range(ROUNDS):
             if not wave:
                 return demand
-            wave = self._next_wave(wave, demand)
+            wave = self._next_wave(wave, demand, also)
             if sum(demand.calls.values()) > BEYOND_RECKONING:
                 return None
         return None
 
-    def _next_wave(self, wave: dict[Operation, float], demand: Demand) -> dict[Operation, float]:
+    def _next_wave(self, wave: dict[Operation, float], demand: Demand,
+                   also: Callable[[Operation], list[CallSite]]) -> dict[Operation, float]:
         following: dict[Operation, float] = defaultdict(float)
         for operation, times in wave.items():
             demand.calls[operation] += times
-            for site in self.calls(operation):
+            self.time(operation)  # and so that of all that it calls
+            for site in [*self.calls(operation), *also(operation)]:
                 following[site.callee] += times * site.times
-                demand.busy[site.callee.node] += times * site.times * (self.time(site.callee) if site.holds is None else site.holds)
+                self.time(site.callee)
+                demand.busy[site.callee.node] += times * site.times * self._held(operation.node, site)
         return {operation: times for operation, times in following.items() if times > NEGLIGIBLE}
 
     # how long
@@ -166,16 +213,28 @@ class Flow:
         lists = [steps for _, steps in runs(spec, operation.key, ())]
         if lists:
             return max(steps_time(steps, lambda step: self._call_time(step, operation.node)) for steps in lists)
-        return max((self._round_trip(operation.node, site) for site in self.calls(operation)), default=0.0)
+        passed_on = [site.times * self._round_trip(operation.node, site) for site in self.calls(operation)]
+        return sum(passed_on) if sum(site.times for site in self.calls(operation)) <= 1 else max(passed_on)
 
     def _call_time(self, step: Step, node: str) -> float:
-        return sum(self._round_trip(node, site) for site in self._step_calls(step, 1.0, ()))
+        return sum(self._round_trip(node, site) for site in self._step_calls(step, 1.0, ()) if site.waits)
 
     def _round_trip(self, caller: str, site: CallSite) -> float:
-        network = self.scenario.network
-        links = network.link(caller, site.callee.node), network.link(site.callee.node, caller)
-        inside = self._times.get(site.callee, 0.0) if site.holds is None else site.holds  # 0: calls that come back are not followed
-        return sum(link.latency.expectation() for link in links) + inside
+        return self.way(caller, site.callee.node) + self._held(caller, site)
+
+    def _held(self, caller: str, site: CallSite) -> float:
+        """How long it keeps a worker of the callee; 0 for calls that come back, which are not followed."""
+        if site.steps:  # and until word of their end has come
+            return steps_time(list(site.steps), lambda step: self._call_time(step, caller)) + self.way(caller, site.callee.node)
+        own = own_time(self.directory.nodes[site.callee.node]) if site.holds is None else site.holds
+        return self._times.get(site.callee, 0.0) if own is None else own
+
+    def way(self, caller: str, callee: str) -> float:
+        """Mean seconds of a message there and one back, through the sidecars at both ends."""
+        network, nodes = self.scenario.network, self.directory.nodes
+        meshes = [nodes[end].mesh for end in (caller, callee) if end in nodes]
+        sidecars = sum(mesh.sidecar.latency.expectation() for mesh in meshes if mesh is not None)
+        return sum(link.latency.expectation() + sidecars for link in (network.link(caller, callee), network.link(callee, caller)))
 
 
 def workers(spec: NodeSpec) -> float:

@@ -127,7 +127,7 @@ def _unanswered(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
             if operation is None:
                 yield Mistake(loc, f"{workload.to!r} does not listen on {target.operation!r} and answers 404 or 405", LOOK)
             elif directory.kind(workload.to) == "gateway":
-                for behind in directory.behind(operation):
+                for _, behind in directory.behind(operation):
                     if directory.find(behind) is None:
                         what = f"{workload.to!r} passes it on to {behind.node!r}, which has no endpoint {behind.operation!r}"
                         yield Mistake(loc, what, LOOK)
@@ -151,7 +151,7 @@ def _rounded(number: float) -> str:
 
 
 def _overload(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
-    demand = flow.demand(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
+    demand = flow.load(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
     if demand is None:
         return
     for node, busy in demand.busy.items():

@@ -88,7 +88,7 @@ def _one_stream(scenario: Scenario, directory: Directory) -> Iterator[Mistake]:
             continue
         seen.add(operation)
         if directory.kind(operation.node) == "gateway":
-            pending += directory.behind(operation)
+            pending += (target for _, target in directory.behind(operation))
         for at, steps in runs(directory.nodes[operation.node], operation.key, ("services", operation.node)):
             for place, step in written(steps, at):
                 if isinstance(step, Step) and word_of(step) == "append" and getattr(step, "stream", None) is None:

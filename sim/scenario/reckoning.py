@@ -1,7 +1,8 @@
 """What arithmetic says of a scenario before it runs: load, utilisation and waiting of each service, and what its policies cost at worst.
 
-Retries, faults and cache misses are left out of the loads, so these are lower bounds; waiting is that of M/M/c, or by Allen and Cunneen
-where arrivals are no Poisson process. The worst case multiplies along the way: three attempts here that cause three there are nine.
+Retries, faults and cache misses are left out of the loads, so these are lower bounds; users who wait for their answers ask as often as they
+would if nobody had to wait for a worker, which is an upper bound. Waiting is that of M/M/c, or by Allen and Cunneen where arrivals are no
+Poisson process. The worst case multiplies along the way: three attempts here that cause three there are nine.
 """
 
 from __future__ import annotations
@@ -86,18 +87,22 @@ class EdgeCost:
 
 @dataclass(frozen=True)
 class Reckoning:
-    """All of it; *bottleneck* is the node that saturates first, *headroom* by how much the load may grow until then (inf: nothing does)."""
+    """All of it; *bottleneck* is the node that saturates first, *headroom* by how much the load may grow until then (inf: nothing does).
+
+    Of *closed* workloads the load is an upper bound.
+    """
 
     services: Sequence[ServiceLoad]
     edges: Sequence[EdgeCost]
     bottleneck: str | None
     headroom: float
+    closed: Sequence[str]
 
 
 def reckon(scenario: Scenario) -> Reckoning:
     """The arithmetic of *scenario*."""
     flow = Flow(scenario)
-    demand = flow.demand(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
+    demand = flow.load(flow.rate)
     calls = demand.calls if demand is not None else {}
     busy = demand.busy if demand is not None else {}
     edges = _edges(scenario, flow, calls)
@@ -110,7 +115,8 @@ def reckon(scenario: Scenario) -> Reckoning:
                 for name in scenario.services]
     loaded = [(load.utilisation, load.name) for load in services if load.utilisation]
     highest = max(loaded, default=None)
-    return Reckoning(services, edges, highest[1] if highest else None, 1 / highest[0] if highest and highest[0] else math.inf)
+    closed = [name for name, workload in scenario.workloads.items() if workload.mean_rate(scenario.duration) is None]
+    return Reckoning(services, edges, highest[1] if highest else None, 1 / highest[0] if highest and highest[0] else math.inf, closed)
 
 
 def _load(scenario: Scenario, name: str, rate: float, busy: float, uneven: Uneven, worst: float) -> ServiceLoad:
@@ -127,9 +133,9 @@ def _load(scenario: Scenario, name: str, rate: float, busy: float, uneven: Uneve
 def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> list[EdgeCost]:
     rates: dict[tuple[str, str], float] = {}
     for name, workload in scenario.workloads.items():
-        rates[name, workload.to] = workload.mean_rate(scenario.duration) or 0.0
+        rates[name, workload.to] = flow.rate(workload)
     for operation, rate in calls.items():
-        for site in flow.calls(operation):
+        for site in [*flow.calls(operation), *flow.deliveries(operation)]:
             key = (operation.node, site.callee.node)
             rates[key] = rates.get(key, 0.0) + rate * site.times
     for name, spec in scenario.services.items():  # and what is called only now and then: fallbacks, misses, compensations

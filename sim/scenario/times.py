@@ -27,6 +27,7 @@ def own_time(spec: NodeSpec) -> float | None:
 
 
 _OWN_TIMES: Mapping[str, Callable[[Any], float]] = {
+    "broker": lambda spec: spec.latency.expectation(),
     "database": lambda spec: spec.query.expectation(),
     "cache": lambda spec: spec.latency.expectation(),
     "external": lambda spec: spec.latency.expectation(),
@@ -36,6 +37,18 @@ _OWN_TIMES: Mapping[str, Callable[[Any], float]] = {
 def query_time(step: Step) -> float | None:
     """How long a query takes that says so itself."""
     return step.time.expectation() if isinstance(step, Query) and step.time is not None else None
+
+
+def transaction(step: Step) -> list[Step]:
+    """The steps of a transaction."""
+    return (step.transaction or []) if isinstance(step, Query) else []
+
+
+def statements(step: Step) -> Iterator[Step]:
+    """The statements in a transaction, which are asked over the connection that it has."""
+    for _, inner, _ in steps_of(transaction(step), (), 1.0):
+        if isinstance(inner, Query) and isinstance(step, Query) and inner.database == step.database:
+            yield inner
 
 
 def sure_calls(step: Step) -> Iterator[Target]:
@@ -55,6 +68,8 @@ def steps_time(steps: list[Step], call_time: Callable[[Step], float]) -> float:
 def _step_time(step: Step, call_time: Callable[[Step], float]) -> float:
     if isinstance(step, Work | Sleep):
         return step.time.expectation()
+    if isinstance(step, Query):
+        return call_time(step)  # a transaction is as long as its steps
     inside = [times * steps_time(inner, call_time) for times, inner, _ in inner_steps(step)]
     if isinstance(step, Parallel):
         return sorted(inside)[(step.quorum or len(inside)) - 1 if (step.quorum or 0) <= len(inside) else -1]

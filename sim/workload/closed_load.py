@@ -42,11 +42,15 @@ class ClosedSpec(WorkloadSpec):
         return VusExecutor(load, self.users(), self.think, self.pacing)
 
     def expected_requests(self, duration: float) -> float:
-        pause = max(self.think.expectation() if self.think is not None else 0.0, self.pacing or 0.0, BREATH)
-        return self.users().integral(0.0, duration) / pause
+        return self.rate_if_answered_in(0.0, duration) * duration
 
     def mean_rate(self, duration: float) -> float | None:
         return None
+
+    def rate_if_answered_in(self, seconds: float, duration: float) -> float:
+        """By the law of the interactive response time."""
+        think = self.think.expectation() if self.think is not None else 0.0
+        return self.users().integral(0.0, duration) / duration / max(think + seconds, self.pacing or 0.0, BREATH) if duration else 0.0
 
 
 class ConstantVus(ClosedSpec):

@@ -44,6 +44,10 @@ class WorkloadSpec(Spec):
         """Requests per second on average, or None where it depends on the answers."""
         return self.expected_requests(duration) / duration if duration else None
 
+    def rate_if_answered_in(self, seconds: float, duration: float) -> float:
+        """Requests per second on average, if each answer takes so many *seconds*."""
+        return self.mean_rate(duration) or 0.0
+
     def dispersion(self, duration: float) -> float:
         """Variance over mean of the number of requests in a long time; 1 is Poisson's."""
         return 1.0

@@ -48,7 +48,7 @@ def test_a_pattern_of_a_gateway_does_not_take_its_health():
     scenario = loads(PAIR.format(back="{itself: []}"))
     directory = Directory(scenario)
     assert list(directory.behind(Operation("gate", "GET /health"))) == []
-    assert [target.node for target in directory.behind(Operation("gate", "GET /"))] == ["front"]
+    assert [target.node for _, target in directory.behind(Operation("gate", "GET /"))] == ["front"]
 
 
 @pytest.mark.parametrize(("served", "who"), [
