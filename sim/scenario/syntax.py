@@ -22,6 +22,10 @@ MEANINGS = {
     "could not find expected ':'": ("a key without ':'", "write `key: value`; a list item needs a space after its '-'"),
     "did not find expected node content": ("no value where one should be", "a comma or a bracket too many?"),
     "unknown escape character": ("an unknown escape", "write the text in 'single quotes', which leave '\\' alone"),
+    "invalid Unicode character escape code": (
+        "an escape of no character",
+        "write the character itself, or the whole of its number in one escape: '\\U0001F600', not the two halves that JSON has",
+    ),
     "did not find expected hexdecimal number": ("half an escape", "write the text in 'single quotes', which leave '\\' alone"),
     "did not find expected <document start>": (
         "it belongs to nothing above",

@@ -121,6 +121,7 @@ REFUSED = [  # content, line, column, what is said
     ("a:\n  b: 1\n c: 2\n", 3, 2, "neither a key"), ("- a\nb: 1\n", 2, 1, "not an item"), ("x:\n- a\n-b\n", 3, 1, "without ':'"),
     ("a: - b\n", 1, 4, "list cannot begin here"), ("a: @x\n", 1, 4, "'@' needs quotes"), ("a: `x`\n", 1, 4, "needs quotes"),
     ("a: ]\n", 1, 4, "no value"), ("a: 1\n}\n", 2, 1, "neither a key"), ('a: "\\q"\n', 1, 5, "unknown escape"),
+    ('a: "\\ud800"\n', 1, 7, "an escape of no character"),
     ("%X\na: 1\n", 1, 3, "begins with '%'"), ("a: *x\n", 1, 4, "*x names nothing"),
     ("a: &x [*x]\n", 1, 8, "stands inside what it names"), ("a: {<<: 5}\n", 1, 5, "'<<' takes a mapping"),
     ("? [a]\n: b\n", 1, 3, "a key must be text"), ("{{a: 1}: 2}\n", 1, 2, "a key must be text"), ("?\n: b\n", 1, 2, "without a key"),
