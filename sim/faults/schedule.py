@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from itertools import count, islice
 from typing import Annotated, ClassVar, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim.distributions import TimeDistribution
-from sim.spec import OneKey, Spec
+from sim.spec import Mistake, OneKey, Spec, invalid
 from sim.streams import Stream
-from sim.units import Duration, PositiveDuration, PositiveRate
+from sim.units import Duration, PositiveDuration, PositiveRate, format_duration
 
 MOST_TIMES = 100_000  # of one fault in one run: a plan that means more is refused
 
@@ -58,6 +58,12 @@ def _sooner(end: float, until: float | None) -> float:
     return end if until is None else min(until, end)
 
 
+def _refuse_never(first: float, until: float | None) -> None:
+    """Raise what says so where there is no time between *first* and *until*."""
+    if until is not None and until <= first:
+        raise invalid(Mistake(("until",), f"it never comes: its time begins at {format_duration(first)}", "let `until` be later"))
+
+
 class WholeRun(Schedule):
     """From the start to the end; what a fault without a schedule does."""
 
@@ -93,17 +99,25 @@ class Every(Schedule):
     until: Duration | None = None
     max: int | None = Field(default=None, ge=1)
 
+    @model_validator(mode="after")
+    def _comes(self) -> Every:
+        _refuse_never(self.first, self.until)
+        return self
+
+    @property
+    def first(self) -> float:
+        """When it comes for the first time."""
+        return self.every if self.from_ is None else self.from_
+
     @property
     def lasts(self) -> bool:
         return self.for_ is not None
 
     def times(self, end: float) -> float:
-        first = self.every if self.from_ is None else self.from_
-        return min(max(0.0, _sooner(end, self.until) - first) / self.every + 1, self.max or math.inf)
+        return min(max(0.0, _sooner(end, self.until) - self.first) / self.every + 1, self.max or math.inf)
 
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
-        first = self.every if self.from_ is None else self.from_
-        last = _sooner(end, self.until)
+        first, last = self.first, _sooner(end, self.until)
         for number in islice(count(), self.max):
             start = first + number * self.every
             if start >= last:
@@ -122,6 +136,11 @@ class RandomTimes(Schedule):
     from_: Duration = Field(default=0.0, alias="from")
     until: Duration | None = None
     max: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _comes(self) -> RandomTimes:
+        _refuse_never(self.from_, self.until)
+        return self
 
     @property
     def lasts(self) -> bool:
