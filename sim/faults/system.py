@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sim.faults.fault import names_of
 from sim.faults.schedule import MOST_TIMES
 from sim.spec import Mistake, did_you_mean
 from sim.units import format_duration
@@ -74,11 +75,13 @@ def _too_often(fault: Fault, duration: float) -> Iterator[Mistake]:
 
 def _circles(faults: Sequence[Fault]) -> Iterator[Mistake]:
     """Faults that wait for each other."""
-    after = {fault.name: fault.schedule.follows for fault in faults if fault.name and fault.schedule is not None and fault.schedule.follows}
-    for number, fault in enumerate(faults):
-        at, steps = after.get(fault.name or ""), 0
-        while at is not None and at != fault.name and steps <= len(after):
+    names = names_of(faults)
+    after = {name: fault.schedule.follows for name, fault in zip(names, faults, strict=True)
+             if fault.schedule is not None and fault.schedule.follows}
+    for number, name in enumerate(names):
+        at, steps = after.get(name), 0
+        while at is not None and at != name and steps <= len(after):
             at, steps = after.get(at), steps + 1
-        if at is not None and at == fault.name:
-            yield Mistake((number, "schedule", "after"), f"{fault.name!r} waits for itself to end",
+        if at is not None and at == name:
+            yield Mistake((number, "schedule", "after"), f"{name!r} waits for itself to end",
                           "let one fault of the circle come `at` a time")

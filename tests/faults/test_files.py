@@ -81,6 +81,19 @@ def test_they_are_checked_together_in_any_order(files):
         load_scenario(shop, plans=[two])
 
 
+def test_a_fault_without_a_name_is_followed_by_its_kind(files, tmp_path):
+    """As events call it; one that would follow itself in that way waits for ever, and is refused."""
+    plan = tmp_path / "unnamed.yaml"
+    plan.write_text(FIRST.replace("name: first, ", ""))
+    after = tmp_path / "after.yaml"
+    after.write_text(SECOND.replace("after: first", "after: instance.slow"))
+    result = run(load_scenario(files[0], plans=[plan, after]).scenario)
+    assert [(fault.name, fault.start) for fault in result.faults] == [("own", 1), ("instance.slow", 3), ("second", 4)]
+    after.write_text(after.read_text().replace("name: second, ", ""))
+    (problem,) = check_files([files[0], str(after)]).problems
+    assert "'instance.slow' waits for itself to end" in problem.what
+
+
 def test_two_plans_with_one_name_can_be_checked_beside_each_other_and_not_be_run_together(files):
     """They may be meant to be run one or the other."""
     shop, one, _ = files
