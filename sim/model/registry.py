@@ -259,10 +259,11 @@ class Registry(Node):
         self.world.loop.after(self.spec.reap_interval, self._reap, after)
 
     def _spread(self, name: str) -> None:
-        """Queries see the change in a while; where a lag is laid on, as it is now, whatever changes until then."""
+        """Queries see the change in a while, as it is now, whatever changes until then."""
         self._changes += 1
-        seen = (self._changes, self._present(name)) if self._extra_lag else None
-        self.world.loop.after(self._propagation() + self._extra_lag, self._publish, name, seen)
+        delay = self._propagation() + self._extra_lag
+        seen = (self._changes, self._present(name)) if delay else None
+        self.world.loop.after(delay, self._publish, name, seen)
 
     def _present(self, name: str) -> tuple[Instance, ...]:
         return tuple(instance for instance, registration in self.catalogue.items() if registration.name == name
@@ -271,7 +272,9 @@ class Registry(Node):
     def _publish(self, name: str, seen: Seen | None = None) -> None:
         """Let queries see the present, or what was *seen* before, unless they have seen something newer."""
         if self._frozen is not None:
-            self._frozen[name] = seen
+            before = self._frozen.setdefault(name, seen)
+            if before is not None and (seen is None or seen[0] > before[0]):
+                self._frozen[name] = seen
             return
         number, instances = seen or (self._changes, self._present(name))
         if number < self._shown.get(name, 0):

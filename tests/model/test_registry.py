@@ -279,10 +279,11 @@ def test_news_takes_as_long_as_it_spreads():
         assert view - status == pytest.approx(5.0, abs=0.05)
 
 
-def test_under_a_lag_each_change_takes_all_of_it():
-    """Two die 5 s apart, under a lag of 20 s: the second is not seen with the first, but 5 s after it."""
-    with platform(SHOP, registry=FAST) as lab:
-        lab.world.registry.set_lag(20.0)
+@pytest.mark.parametrize(("propagation", "lag"), [("0s", 20.0), ("20s", 0.0), ("15s", 5.0)])
+def test_each_change_takes_all_of_the_time_that_it_spreads(propagation, lag):
+    """Two die 5 s apart, and news take 20 s: the second is not seen with the first, but 5 s after it."""
+    with platform(SHOP, registry={**FAST, "propagation": propagation}) as lab:
+        lab.world.registry.set_lag(lag)
         lab.instance("back-1").kill()
         lab.run(5)
         lab.instance("back-2").kill()
