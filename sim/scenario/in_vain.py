@@ -1,4 +1,4 @@
-"""Keys that say something of what is not there: of replicas without any, of batches of a load that comes in none. They do nothing."""
+"""What does nothing: keys that say something of what is not there, such as of replicas without any; services that nothing ever reaches."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 from sim.mistakes import Loc, Mistake
 from sim.model.queries import Query
+from sim.model.service import ServiceSpec
 from sim.scenario.scenario import Scenario
 from sim.spec import Spec
 from sim.workload.open_load import OpenSpec
 
+from .calls import callees
 from .walk import word_of, written
 
 
@@ -49,6 +51,7 @@ OF_LOAD = Idle(("batch_size", "batch_sizes"), lambda spec: not spec.arrivals.in_
 
 def in_vain(scenario: Scenario) -> Iterator[Mistake]:
     """Whatever *scenario* tells a load, a node or a step that does nothing there."""
+    yield from _idle_services(scenario)
     for name, load in scenario.workloads.items():
         if isinstance(load, OpenSpec):
             yield from OF_LOAD.told(load, ("workloads", name))
@@ -66,3 +69,16 @@ def in_vain(scenario: Scenario) -> Iterator[Mistake]:
 def _of_query(database: str, scenario: Scenario) -> Idle:
     return Idle(("consistency",), lambda step: not getattr(scenario.services.get(database), "replicas", 1),
                 f"replicas, and {database!r} has none", "add `replicas: 1` there, or remove it")
+
+
+def _idle_services(scenario: Scenario) -> Iterator[Mistake]:
+    """Services that do nothing, and that nobody calls. Where there is code of the user's own, it may call anybody; without a workload, so
+    may a test."""
+    nodes = scenario.nodes()
+    if not scenario.workloads or any(spec.has_user_code() for spec in nodes.values()):
+        return
+    called = {*(load.to for load in scenario.workloads.values()), *(callee for spec in nodes.values() for callee in callees(spec))}
+    for name, spec in nodes.items():
+        if isinstance(spec, ServiceSpec) and not spec.endpoints and not spec.subscribe and name not in called:
+            yield Mistake(("services", name), f"nobody calls {name!r}, and it does nothing by itself",
+                          "give it `endpoints` and somebody who calls them, or remove it", at_key=True)

@@ -38,6 +38,7 @@ def report(tmp_path, *changes: tuple[str, str]):
         ("rate: 100/s", "rate: 100000/s", "workers would be busy"),
         ("schedule: {at: 20s,", "schedule: {at: 100s,", "the run has ended by then: it lasts 60s"),
         ("schedule: {at: 20s,", "schedule: {every: 20s, from: 60s,", "the run has ended by then"),
+        ("  mail: {kind", "  post: {}\n  mail: {kind", "nobody calls 'post', and it does nothing by itself"),
         ("rate: 100/s", "rate: 100/s\n    batch_size: 5", "`batch_size` is of `arrivals: batch`"),
         ("rate: 100/s", "rate: 100/s\n    arrivals: uniform\n    batch_sizes: geometric", "`batch_sizes` is of `arrivals: batch`"),
     ],
