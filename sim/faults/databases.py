@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -208,9 +209,10 @@ class DbFailover(DatabaseFault):
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        database = self.database(at)
-        database.fail_over()
-        with at.hold(database, "read-only", partial(database.set_read_only, True), partial(database.set_read_only, False)):
+        database, until = self.database(at), math.inf if at.until is None else at.until
+        with at.layer(database, "read-only", lambda strength: until, base=lambda: 0.0,
+                      apply=partial(setattr, database, "kept_read_only_until"), combine=max):
+            database.fail_over()
             yield
 
 

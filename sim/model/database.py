@@ -9,6 +9,7 @@ With `cpu` the statements at work share cores; with `scaling` they are in each o
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -130,8 +131,7 @@ class Database(Node):
         self.extra_lag = 0.0  # seconds; for faults
         self.primary: DatabaseServer
         self.read_only_until = 0.0
-        self._read_only_since: float | None = None
-        self._read_only = 0  # who keeps it read-only
+        self.kept_read_only_until = 0.0  # for faults
         self._readers: dict[Instance, Client] = {}
         self._projections: dict[str, Level] = {}
         self._own: dict[Instance, tuple[int, dict[str | None, int]]] = {}  # of which process, and what it knows
@@ -248,11 +248,7 @@ class Database(Node):
     @property
     def read_only(self) -> bool:
         """It takes no writes now."""
-        return self._read_only > 0 or self.world.loop.time() < self.read_only_until
-
-    def set_read_only(self, on: bool) -> None:
-        """Take no writes (True), until it is told as often that it may."""
-        self._read_only += 1 if on else -1
+        return self.world.loop.time() < max(self.read_only_until, self.kept_read_only_until)
 
     # failover
 
@@ -296,8 +292,10 @@ class Database(Node):
         now = self.world.loop.time()
         candidates = self._others()
         self.read_only_until = max(self.read_only_until, now + read_only)
+        longest = max(self.read_only_until, self.kept_read_only_until)
+        until = longest if longest < math.inf else None  # nobody knows yet
         if not candidates:
-            self.world.recorder.event("database.read_only", node=self.name, until=self.read_only_until)
+            self.world.recorder.event("database.read_only", node=self.name, until=until)
             return
         old, new = self.primary, max(candidates, key=lambda server: server.copy.applied)
         lost = self._promote(new)
@@ -307,7 +305,7 @@ class Database(Node):
             if client.pool is not None:
                 client.pool.close()
         self.world.recorder.event("database.failover", node=self.name, primary=new.name, was=old.name, lost_writes=lost,
-                                  read_only_until=self.read_only_until)
+                                  read_only_until=until)
         self.changed()
 
     def _promote(self, new: DatabaseServer) -> int:

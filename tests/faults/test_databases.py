@@ -71,6 +71,15 @@ def test_two_lags_add_and_two_failovers_overlap():
     result = result_of(*lags, first, second)
     assert figures(result)["lost_writes"] == pytest.approx(25, abs=1)
     assert figures(result)["refused_writes"] == pytest.approx(125, abs=2)
+    assert [event["read_only_until"] for event in result.events if event["kind"] == "database.failover"] == [5.0, 6.5]
+
+
+def test_a_failover_to_nobody_leaves_the_one_there_is_read_only_and_says_until_when():
+    """The only replica is down: no other server takes over, and for two seconds nobody takes a write."""
+    kill = {"kind": "instance.kill", "target": {"instance": "db-1"}, "schedule": {"at": "3s", "for": "5s"}}
+    result = result_of(kill, {"kind": "db.failover", "target": DB, "schedule": {"at": "4s"}, "read_only": "2s"}, replicas=1)
+    assert [event["until"] for event in result.events if event["kind"] == "database.read_only"] == [6.0]
+    assert (figures(result)["refused_writes"], figures(result)["failovers"]) == (pytest.approx(100, abs=2), 0)
 
 
 @pytest.mark.parametrize("fault", [{"kind": "db.failover"}, {"kind": "db.replica_lag", "lag": "1s"}])
