@@ -93,4 +93,4 @@ class CacheLimit(CacheFault):
 
 
 def _resize(cache: Cache, capacity: float) -> None:
-    cache.resize(int(capacity))
+    cache.resize(int(capacity + 1e-6))  # 10 % of 1,000 places may come to a hair less than 100

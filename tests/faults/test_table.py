@@ -139,6 +139,12 @@ def test_a_ramp_raises_the_severity_in_a_straight_line(fault, figure, wanted, to
         assert figure(result, (start, start + 1)) == pytest.approx(sum(map(wanted, strengths)) / 50, abs=tolerance), start
 
 
+def test_a_share_of_a_cache_is_so_many_whole_places():
+    """10 % of 1,000 are 100, however shares are stored."""
+    result = ran({"kind": "cache.limit", "target": {"service": "cache"}, "share": "10%", "schedule": {"at": "100ms"}}, duration="200ms")
+    assert result.summary["caches"]["cache"]["capacity"] == 100
+
+
 def test_every_kind_is_in_the_table():
     """Kinds with a test of their own are named here."""
     elsewhere = {kind for kind in FAULTS if kind.partition(".")[0] in ("broker", "registry", "dns", "clock", "config", "deploy", "cert")}
