@@ -15,12 +15,14 @@ from pydantic import Field
 
 from sim.model.mesh import REGISTRY
 from sim.model.messages import Exchange, Response
+from sim.model.spans import explain
 from sim.model.steps import AnyStep, sequence
 from sim.spec import Spec
 from sim.units import PositiveDuration
 
 if TYPE_CHECKING:
     from sim.model.service import Service
+    from sim.telemetry.recorder import Recorder
 
 PATH = "/health"
 Check = Callable[[], Awaitable[object]]  # what it returns is its message (None: ok); what it raises says what is wrong
@@ -50,6 +52,13 @@ async def report(service: str, checks: Mapping[str, Check], timeout: float) -> R
     return Response(200 if healthy else 503, json=body)
 
 
+def tell(recorder: Recorder, span: int, report: Response) -> None:
+    """Say in the trace which checks of a *report* are not well, and what they have found."""
+    ill = [f"{name}: {result['message']}" for name, result in report.json["checks"].items() if result["status"] != "healthy"]
+    if ill:
+        explain(recorder, span, "; ".join(ill))
+
+
 async def _checked(check: Check, timeout: float) -> dict[str, str]:
     try:
         async with asyncio.timeout(timeout):
@@ -75,6 +84,8 @@ def health_of_steps(service: Service, spec: HealthSpec | None) -> Callable[[Exch
         return run
 
     async def answer(exchange: Exchange) -> Response:
-        return await report(service.name, {name: check(name, exchange) for name in runs}, timeout)
+        found = await report(service.name, {name: check(name, exchange) for name in runs}, timeout)
+        tell(exchange.instance.recorder, exchange.span, found)
+        return found
 
     return answer

@@ -16,7 +16,7 @@ from sim.model.failures import explain_failure, pass_on
 from sim.model.foreign import CancelledItself, Exited, check_status, is_called_off, settle_in
 from sim.model.handlers import Service
 from sim.model.health import PATH as HEALTH
-from sim.model.health import report
+from sim.model.health import report, tell
 from sim.model.instance import Instance
 from sim.model.json_values import plain
 from sim.model.loading import HOW, find, load
@@ -257,4 +257,7 @@ async def health(process: Service) -> Response:
     """All named checks of a process."""
     checks = {name: getattr(process, attribute) for attribute in dir(type(process))
               if (name := getattr(inspect.getattr_static(type(process), attribute), CHECKS, None)) is not None}
-    return await report(process.name, checks, process.health_timeout)
+    found = await report(process.name, checks, process.health_timeout)
+    place = PLACE.get()
+    tell(place.instance.recorder, place.span, found)
+    return found

@@ -334,6 +334,7 @@ def test_health_runs_all_checks_at_once(living):
     living.world.node("friend").instances[0].kill()
     ill = living.send("living", "GET", "/health")
     assert ill.status == 503 and ill.json["checks"]["friend"] == {"status": "unhealthy", "message": "no healthy instances of friend"}
+    assert [*living.world.recorder.attributes.values()] == [{"error.message": "friend: no healthy instances of friend"}]
 
 
 def test_who_takes_something_else_at_that_path_is_asked_for_its_health_too(loop):

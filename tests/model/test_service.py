@@ -36,6 +36,17 @@ def test_a_service_without_endpoints_answers_everything():
     assert asked("PATCH /any/thing", {})[0] == "200"
 
 
+def test_a_trace_says_which_checks_were_not_well():
+    """Of three checks two fail, each in its own way: both are named in the span that says 503."""
+    checks = {"db": [{"query": "db"}], "self": [{"work": "1ms"}], "pay": [{"sleep": "1m"}]}
+    services = {"api": {"health": {"timeout": "100ms", "checks": checks}}, "db": {"kind": "database"}}
+    ill = {"kind": "db.error", "target": {"service": "db"}}
+    result = ran(services, {"users": at("0s", to="api", send="GET /health")}, faults=[ill])
+    (span,) = [span for span in spans(result, SpanKind.SERVER) if span["node"] == "api"]
+    assert span["status"] == "503"
+    assert result.attributes[span["id"]] == {"error.message": "db: status 502; pay: no answer within 0.1 s"}
+
+
 def test_everybody_answers_health_checks():
     """`GET /health` is there without being written; a service may write its own."""
     assert asked("GET /health") == asked("GET /health?full=1") == ("200", ["GET /health"])
