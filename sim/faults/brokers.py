@@ -7,16 +7,16 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from sim.faults.injection import Injection
 from sim.faults.nodes import NodeFault
 from sim.faults.system import System
-from sim.model.broker import Broker
+from sim.model.broker import Broker, BrokerSpec
 from sim.model.broker_groups import Group
 from sim.model.messaging import Message
-from sim.model.subjects import matches
-from sim.spec import Mistake, invalid
+from sim.model.subjects import Pattern, matches
+from sim.spec import Mistake, did_you_mean
 from sim.units import Duration, Share
 
 
@@ -75,12 +75,16 @@ class BrokerSlowConsumer(BrokerFault):
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
         known = {name for service, spec in system.services.items() for group in getattr(spec, "subscribe", {}).values()
-                 for name in (service, group.group or service)}
-        if self.consumer is not None and not any(spec.has_user_code() for spec in system.services.values()):  # which may subscribe too
-            yield from system.unknown(("consumer",), "consumer", self.consumer, known)
+                 if group.at in (None, broker) for name in (service, group.group or service)}
+        may_subscribe = any(spec.has_user_code() for spec in system.services.values())
+        is_broker = isinstance(system.services.get(broker), BrokerSpec)
+        if is_broker and self.consumer is not None and self.consumer not in known and not may_subscribe:
+            yield Mistake(("consumer",), f"{broker!r} has no consumer {self.consumer!r}",
+                          did_you_mean(self.consumer, known) or "aim at a broker that somebody subscribes to")
 
 
 class BrokerRedeliver(BrokerFault):
+        broker = self.target.service
     """Acknowledgements are lost, with *probability*: messages that were handled are delivered again, and handled twice.
 
     `{kind: broker.redeliver, target: {service: events}, schedule: {at: 60s, for: 30s}, probability: 20%}`
@@ -121,13 +125,7 @@ class BrokerPoison(BrokerFault):
     severity: ClassVar[str] = "probability"
     kind: Literal["broker.poison"] = "broker.poison"
     probability: Share = Field(default=1.0, gt=0)
-    subject: str = ">"
-
-    @model_validator(mode="after")
-    def _is_pattern(self) -> BrokerPoison:
-        if not self.subject or " " in self.subject:
-            raise invalid(Mistake(("subject",), f"{self.subject!r} is no subject", "write for example 'order.*', or '>' for all"))
-        return self
+    subject: Pattern = ">"
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:

@@ -9,6 +9,7 @@ import pytest
 
 from sim.lab.run import run
 from sim.scenario.scenario import Scenario
+from sim.scenario.trial import check_faults
 from sim.telemetry.codes import Reason, SpanKind
 
 EVENTS = {"service": "events"}
@@ -81,6 +82,19 @@ def test_poison_ends_as_dead_letters_after_max_deliver():
     assert dead == pytest.approx(20, abs=12)
     assert group(result)["deliveries"] == group(result)["offered"] + 3 * dead
     assert group(result)["acked"] == group(result)["offered"] - dead
+
+
+def test_a_consumer_of_another_broker_is_a_mistake():
+    """The mailer takes its messages elsewhere."""
+    scenario = Scenario.model_validate({
+        "name": "two", "duration": "1s",
+        "services": {"mailer": {"subscribe": {"order.*": {"at": "events", "do": [{"work": "1ms"}]}}},
+                     "events": {"kind": "broker"}, "other": {"kind": "broker"}},
+        "faults": [{"kind": "broker.slow_consumer", "target": {"service": broker}, "consumer": "mailer", "delay": "1s"}
+                   for broker in ("events", "other")],
+    })
+    (mistake,) = check_faults(scenario)
+    assert (mistake.loc, mistake.what) == (("faults", 1, "consumer"), "'other' has no consumer 'mailer'")
 
 
 def test_poison_on_a_subject_that_nobody_uses_is_a_warning():

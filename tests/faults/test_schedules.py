@@ -114,6 +114,8 @@ DELAY = {"kind": "network.delay", "target": {"link": "a->b"}, "latency": "1s"}
     ({"kind": "resource.pool", "target": {"service": "a"}}, (), "nothing is taken"),
     ({"kind": "resource.pool", "target": {"service": "a"}, "leak": "1/s", "ramp": {"up": "1s"}}, ("ramp",), "grows by itself"),
     ({"kind": "registry.stale", "ramp": {"up": "1s"}}, ("ramp",), "stands still"),
+    ({"kind": "broker.poison", "target": {"service": "b"}, "subject": "order.>.paid"}, ("subject",), "something follows the '>'"),
+    ({"kind": "broker.poison", "target": {"service": "b"}, "subject": "ord*"}, ("subject",), "no token"),
 ])
 def test_what_a_plan_cannot_mean_is_refused_with_its_place(fault, place, what):
     """Each mistake says where and what."""
