@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
 from sim.faults.system import System
+from sim.faults.targets import SELECTORS
 from sim.spec import Mistake
 
 if TYPE_CHECKING:
@@ -43,9 +44,11 @@ class CertExpire(InstanceFault):
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
-        mesh = getattr(system.services.get(self.target.service or ""), "mesh", None)
-        if self.target.service in system.services and getattr(mesh, "mtls", None) is None:
-            yield Mistake(("target", "service"), f"{self.target.service!r} has no certificates",
+        target, key = self.target, next(key for key in SELECTORS if getattr(self.target, key) is not None)
+        name = target.service or (target.instance or "").rpartition("-")[0]
+        meant = [spec for service, spec in system.services.items() if service == name or spec.word == target.kind]
+        if meant and all(getattr(getattr(spec, "mesh", None), "mtls", None) is None for spec in meant):
+            yield Mistake(("target", key), f"{getattr(target, key)!r} has no certificates",
                           "add `mesh: {mtls: {}}` to it and to its callers")
 
 

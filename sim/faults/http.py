@@ -80,6 +80,10 @@ class RequestTarget(Group):
         caller = self.link.partition("->")[0] if self.link is not None else "*"
         return None if caller == "*" else caller
 
+    def whom(self) -> Group:
+        """Those whose requests they are, without a word about who asks; a link to anybody names none."""
+        return self if self.link is None else Group(service=self.link.partition("->")[2])
+
     def fits(self, instance: Instance) -> bool:
         if self.link is not None:
             callee = self.link.partition("->")[2]
@@ -161,7 +165,7 @@ class RequestFault(Fault):
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from self.target.mistakes(system)
-        yield from wrong_kind(self.kind, self.of_kind, self.target, system)
+        yield from wrong_kind(self.kind, self.of_kind, self.target.whom(), system)
 
     def picked_nobody(self, at: Injection) -> str:
         return self.target.nobody("while it was on")
