@@ -74,6 +74,7 @@ class BrokerSlowConsumer(BrokerFault):
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
+        broker = self.target.service
         known = {name for service, spec in system.services.items() for group in getattr(spec, "subscribe", {}).values()
                  if group.at in (None, broker) for name in (service, group.group or service)}
         may_subscribe = any(spec.has_user_code() for spec in system.services.values())
@@ -84,7 +85,6 @@ class BrokerSlowConsumer(BrokerFault):
 
 
 class BrokerRedeliver(BrokerFault):
-        broker = self.target.service
     """Acknowledgements are lost, with *probability*: messages that were handled are delivered again, and handled twice.
 
     `{kind: broker.redeliver, target: {service: events}, schedule: {at: 60s, for: 30s}, probability: 20%}`
