@@ -31,7 +31,7 @@ class Session:
         self.scenario, self.seed, self.loop = scenario, seed, loop
         self._began = perf_counter()
         self.world = World(loop, seed, scenario.nodes(), scenario.network, scenario.registry)
-        self.loads = {name: Load(name, spec, self.world) for name, spec in scenario.workloads.items()}
+        self.loads = {name: Load(name, spec, self.world, scenario.duration) for name, spec in scenario.workloads.items()}
         self._opening: Books | None = None
         loop.after(scenario.warmup, self._begin_to_measure)
         for load in self.loads.values():

@@ -127,7 +127,7 @@ class VusExecutor:
     async def _user(self, number: int) -> None:
         load, loop = self._load, self._load.loop
         intended = loop.time()
-        while len(self._users) <= self._wanted():
+        while len(self._users) <= self._wanted() and loop.time() < load.ends:
             began = loop.time()
             await load.send_and_wait(intended)
             if self._pacing is not None:  # who is late sends at once, and the delay counts as latency

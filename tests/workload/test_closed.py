@@ -48,9 +48,9 @@ def test_the_latency_of_a_user_who_thinks_counts_from_the_sending():
 
 
 def test_a_user_with_a_pace_starts_each_so_often():
-    """Every 250 ms, whatever the answer took."""
+    """Every 250 ms, whatever the answer took; not in the moment in which the run ends."""
     result = crowd("2s", vus=1, pacing="250ms")
-    assert np.round(result.requests.start, 6).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
+    assert np.round(result.requests.start, 6).tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
 
 
 def test_a_user_who_cannot_keep_the_pace_is_late():
