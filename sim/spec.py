@@ -42,8 +42,16 @@ class Spec(BaseModel):
     @classmethod
     def _expand_shorthand(cls, value: Any) -> Any:
         if cls.shorthand is None or isinstance(value, cls):
+            key = cls.meant_for(value) if isinstance(value, str) else None
+            if key is not None:
+                raise invalid(Mistake((), f"should be a mapping, not {shown(value)}", f"write `{{{key}: {value}}}`"))
             return value
         return {cls.shorthand: value} if not isinstance(value, Mapping) or cls._is_choice(value) else value
+
+    @classmethod
+    def meant_for(cls, text: str) -> str | None:
+        """The key that a *text* was meant for which stands in place of the mapping. It is a mistake all the same, and this its cure."""
+        return None
 
     @classmethod
     def _is_choice(cls, value: Mapping[Any, Any]) -> bool:

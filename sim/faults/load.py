@@ -22,6 +22,10 @@ class WorkloadTarget(Spec):
 
     workload: str | None = None
 
+    @classmethod
+    def meant_for(cls, text: str) -> str:
+        return "workload"
+
 
 class LoadSurge(Fault):
     """Rates, or numbers of users, are multiplied by *factor*. Several surges at once multiply each other, to a million times at most.

@@ -19,6 +19,10 @@ class NodeTarget(Spec):
 
     service: str
 
+    @classmethod
+    def meant_for(cls, text: str) -> str:
+        return "service"
+
 
 class NodeFault(Fault):
     """A fault of one node of one kind."""

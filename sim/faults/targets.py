@@ -48,6 +48,10 @@ class Picks(Spec):
     mode: Mode = "all"
     value: int | Share | None = None
 
+    @classmethod
+    def meant_for(cls, text: str) -> str:
+        return "link" if "->" in text and "link" in cls.model_fields else "service"
+
     @model_validator(mode="after")
     def _value_fits(self) -> Picks:
         if self.mode in ("one", "all"):

@@ -24,6 +24,10 @@ class ZoneTarget(Spec):
 
     zone: str
 
+    @classmethod
+    def meant_for(cls, text: str) -> str:
+        return "zone"
+
 
 class ZoneOutage(Fault):
     """A whole zone goes dark: every instance in it is killed, and no message reaches or leaves it, not even word of the death.

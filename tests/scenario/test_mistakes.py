@@ -310,3 +310,18 @@ def test_names_that_are_called_as_types_are_have_places_of_their_own(tmp_path):
     path.write_text("name: names\nduration: 5s\nservices: {a: {}}\nworkloads:\n"
                     "  w: {rate: 1/s, to: a, mix: [{send: GET /, headers: {str: 5, int: 6}}]}\n")
     assert [(problem.col, problem.what) for problem in problems_in(path)] == [(60, "should be text, not 5"), (68, "should be text, not 6")]
+
+
+@pytest.mark.parametrize(("fault", "cure"), [
+    ("instance.kill, target: ¦a", "write `{service: a}`"), ("network.delay, latency: 1s, target: ¦a", "write `{service: a}`"),
+    ("network.delay, latency: 1s, target: ¦a->b", "write `{link: a->b}`"), ("db.slow, factor: 2, target: ¦db", "write `{service: db}`"),
+    ("zone.outage, target: ¦b", "write `{zone: b}`"), ("load.surge, factor: 2, target: ¦users", "write `{workload: users}`"),
+    ("instance.kill, target: ¦[a]", "write `key: value` lines"),
+])
+def test_a_target_that_is_a_bare_name_is_told_its_key(tmp_path, fault, cure):
+    """What kind of thing was probably meant, as the fault would have it."""
+    before, _, after = f"name: bare\nfaults:\n- {{kind: {fault}}}\n".partition("¦")
+    path = tmp_path / "bare.yaml"
+    path.write_text(before + after)
+    (problem,) = problems_in(path)
+    assert (problem.col, problem.cure) == (len(before.rpartition("\n")[2]) + 1, cure) and problem.what.startswith("should be a mapping, not")
