@@ -217,7 +217,8 @@ class DbFailover(DatabaseFault):
 
 
 class DbReplicaLag(DatabaseFault):
-    """Every write reaches the replicas *lag* later: who reads there misses it (a stale read), and a failover loses it.
+    """Every write reaches the replicas *lag* later: who reads there misses it (a stale read), and a failover loses it. When the fault
+    ends they catch up.
 
     `{kind: db.replica_lag, target: {service: orders-db}, schedule: {at: 60s, for: 30s}, lag: 5s}`
     """
@@ -230,5 +231,5 @@ class DbReplicaLag(DatabaseFault):
     def active(self, at: Injection) -> Iterator[None]:
         database = self.database(at)
         with at.layer(database, "lag", lambda strength: self.lag * strength, base=lambda: 0.0,
-                      apply=partial(setattr, database, "extra_lag"), combine=sum):
+                      apply=database.set_extra_lag, combine=sum):
             yield

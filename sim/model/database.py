@@ -128,7 +128,7 @@ class Database(Node):
         self.last_write: dict[str | None, int] = {}  # that is not lost: by key; None: of any row
         self.counts: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
-        self.extra_lag = 0.0  # seconds; for faults
+        self._extra_lag = 0.0  # seconds; for faults
         self.primary: DatabaseServer
         self.read_only_until = 0.0
         self.kept_read_only_until = 0.0  # for faults
@@ -172,7 +172,13 @@ class Database(Node):
 
     def lag(self) -> float:
         """Seconds until the next entry is at a replica."""
-        return self._lag() + self.extra_lag
+        return self._lag() + self._extra_lag
+
+    def set_extra_lag(self, seconds: float) -> None:
+        """Every write is at the replicas so much later; where that is less than before, also those that are on their way."""
+        self._extra_lag = seconds
+        for server in self.instances:
+            server.copy.catch_up()
 
     def way_to(self, server: DatabaseServer) -> float:
         """Seconds that the network adds to what goes from the primary to *server* now; LOST where it does not get there."""
@@ -289,11 +295,9 @@ class Database(Node):
     def fail_over(self, read_only: float = 0.0) -> None:
         """Make the replica that has most of the writes the primary, at once: what it does not have is lost. It takes no writes for the next
         *read_only* seconds. Where there is no replica, the one there is takes no writes for so long."""
-        now = self.world.loop.time()
         candidates = self._others()
-        self.read_only_until = max(self.read_only_until, now + read_only)
-        longest = max(self.read_only_until, self.kept_read_only_until)
-        until = longest if longest < math.inf else None  # nobody knows yet
+        self.read_only_until = max(self.read_only_until, self.world.loop.time() + read_only)
+        until = longest if (longest := max(self.read_only_until, self.kept_read_only_until)) < math.inf else None  # nobody knows yet
         if not candidates:
             self.world.recorder.event("database.read_only", node=self.name, until=until)
             return

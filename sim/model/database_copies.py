@@ -97,6 +97,12 @@ class Copy:
         if self.backlog and self.instance.up and not self._cut:
             self._send(self._generation, FIRST_RTO)
 
+    def catch_up(self) -> None:
+        """The lag is another: what is on its way is here after one lag as it is now, unless it comes sooner."""
+        if self.backlog and not self._cut:
+            self._due = 0.0
+            self._send(self._generation, FIRST_RTO)
+
     def reached(self, position: int) -> Future[bool]:
         """A future that is done when *position* is here, or is known to be lost."""
         come: Future[bool] = Future(loop=self._loop)

@@ -53,6 +53,13 @@ def test_lag_makes_reads_stale_and_ends_with_the_fault():
     assert figures(lagging)["lost_writes"] == 0
 
 
+def test_when_a_lag_ends_replicas_catch_up():
+    """However long it was: a failover half a second later loses nothing."""
+    result = result_of({"kind": "db.replica_lag", "target": DB, "schedule": {"at": "3s", "for": "2s"}, "lag": "1h"},
+                       {"kind": "db.failover", "target": DB, "schedule": {"at": "5500ms"}})
+    assert (figures(result)["failovers"], figures(result)["lost_writes"]) == (1, 0)
+
+
 def test_what_the_lag_holds_back_is_lost_in_a_failover():
     """Half a second of 50 writes a second."""
     result = result_of({"kind": "db.replica_lag", "target": DB, "schedule": {"at": "3s", "for": "5s"}, "lag": "500ms"},
