@@ -62,12 +62,19 @@ class BrokerSlowConsumer(BrokerFault):
     def active(self, at: Injection) -> Iterator[None]:
         groups = [group for group in self.broker(at).groups if self._means(group)]
         at.targets[:] = [f"{self.target.service}->{group.name}" for group in groups]
-        at.hits = len(groups)
+        at.seen = at.hits = 0  # counted when it is over
         with ExitStack() as slowed:
             for group in groups:
+                at.count_if_changed(partial(getattr, group, "slowed"))
                 slowed.enter_context(at.layer(group, "extra", lambda strength: self.delay * strength, base=lambda: 0.0,
                                               apply=partial(setattr, group, "extra"), combine=sum))
             yield
+
+    def picked_nobody(self, at: Injection) -> str:
+        return f"nobody takes messages of {self.target.service} by that name; name a `consumer` that does, or none"
+
+    def missed(self, at: Injection) -> str:
+        return f"no message went {', '.join(at.targets)} while it was on; let it last longer, or come when there are any"
 
     def _means(self, group: Group) -> bool:
         return self.consumer in (None, group.name, group.queue) or any(member.node.name == self.consumer for member in group.members)
@@ -106,7 +113,9 @@ class BrokerRedeliver(BrokerFault):
             yield
 
     def missed(self, at: Injection) -> str:
-        return f"of {at.seen} acknowledgements chance hit none" if at.seen else f"nobody acknowledged a message of {self.target.service}"
+        if at.seen:
+            return f"of {at.seen} acknowledgements chance hit none; raise `probability`, or let it last longer"
+        return f"nobody acknowledged a message of {self.target.service}; let it last longer, or come when there are any"
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
@@ -139,4 +148,6 @@ class BrokerPoison(BrokerFault):
             yield
 
     def missed(self, at: Injection) -> str:
-        return f"of {at.seen} messages chance hit none" if at.seen else f"no message on {self.subject} was published while it was on"
+        if at.seen:
+            return f"of {at.seen} messages chance hit none; raise `probability`, or let it last longer"
+        return f"no message on {self.subject} was published while it was on; name another `subject`, or let it last longer"

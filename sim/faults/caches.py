@@ -44,7 +44,7 @@ class CacheFlush(CacheFault):
         yield
 
     def missed(self, at: Injection) -> str:
-        return f"{self.target.service} held nothing that it could have forgotten"
+        return f"{self.target.service} held nothing that it could have forgotten; let it come when it is in use"
 
 
 class CacheDown(CacheFault):
@@ -82,14 +82,15 @@ class CacheLimit(CacheFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         cache = self.cache(at)
-        whole, before = cache.spec.capacity, cache.counts["evictions"]
+        whole = cache.spec.capacity
+        at.seen = at.hits = 0  # counted when it is over
+        at.count_if_changed(lambda: cache.counts["evictions"])
         with at.layer(cache, "capacity", lambda strength: whole * (1 - (1 - self.share) * strength), base=lambda: float(whole),
                       apply=partial(_resize, cache), combine=min):
             yield
-        at.hits = int(cache.counts["evictions"] > before)
 
     def missed(self, at: Injection) -> str:
-        return f"{self.target.service} never held more than the room it was left"
+        return f"{self.target.service} never held more than the room it was left; lower `share`"
 
 
 def _resize(cache: Cache, capacity: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +32,15 @@ class CertExpire(InstanceFault):
 
     def fits(self, instance: Instance) -> bool:
         return super().fits(instance) and certificates_of(instance) is not None
+
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        certificates = certificates_of(instance)
+        assert certificates is not None, "candidates have them"
+        return lambda: certificates.refused[instance]
+
+    def missed(self, at: Injection) -> str:
+        return (f"{', '.join(at.targets)} made no new connection while it was on, and what is connected goes on; "
+                "write `drop_connections: true`, or let it last longer than `max_connection_age`")
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:

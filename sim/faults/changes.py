@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -62,6 +62,7 @@ class DeployBadVersion(Badness, InstanceFault):
     `{kind: deploy.bad_version, target: {service: orders, mode: fixed-percent, value: 34%}, schedule: {at: 60s, for: 30s}, error_rate: 20%}`
     """
 
+    of_work: ClassVar[bool] = True
     kind: Literal["deploy.bad_version"] = "deploy.bad_version"
     strategy: AnyStrategy | None = None
     analysis: AnalysisSpec | None = None
@@ -107,6 +108,9 @@ class DeployBadVersion(Badness, InstanceFault):
         finally:
             releases.lift(at)
 
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        return None if self.crashes else super().figure(instance, at)
+
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
         undo = behave(instance, self.behaviour(), f"{at.name} at {at.start:g} s")
@@ -129,7 +133,9 @@ class DeployBadVersion(Badness, InstanceFault):
             yield Mistake(("analysis",), "what nobody deploys, nobody judges", "add `strategy: {canary: {}}`", at_key=True)
 
     def missed(self, at: Injection) -> str:
-        return "another deployment was under way while it was on"
+        if at.targets != [self.target.service]:
+            return super().missed(at)
+        return "another deployment was under way while it was on; let it last longer, or come when that one is done"
 
 
 class ConfigBad(Badness, NodeFault):
@@ -149,8 +155,14 @@ class ConfigBad(Badness, NodeFault):
         node = self.hit(at)
         if node.configuration is None:
             node.configuration = ConfigUpdatesSpec().build(node)
-        node.configuration.lay(at, self.set, self.behaviour())
+        configuration = node.configuration
+        number = configuration.lay(at, self.set, self.behaviour())
+        at.seen = at.hits = 0  # counted when it is over
+        at.count_if_changed(lambda: sum(configuration.version_at(instance) >= number for instance in node.instances))
         try:
             yield
         finally:
-            node.configuration.lift(at)
+            configuration.lift(at)
+
+    def missed(self, at: Injection) -> str:
+        return f"no instance of {self.target.service} heard of it while it was on; let it last longer than its `config_updates` take"

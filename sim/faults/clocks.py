@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -20,15 +22,32 @@ class ClockSkew(InstanceFault):
     What it judges by the calendar goes wrong: `time.time()` and `datetime.now()` of service code (tokens, leases, timestamps), a cache's
     times to live, the validity of certificates. Timers and monotonic clocks are right. Several skews add up.
 
-    `{kind: clock.skew, target: {service: orders, mode: one}, schedule: {at: 60s, for: 30s}, ramp: {up: 10s}, offset: 5m}`
+    `{kind: clock.skew, target: {service: order-cache}, schedule: {at: 60s, for: 30s}, ramp: {up: 10s}, offset: 5m}`
     """
 
     severity: ClassVar[str] = "offset"
+    of_work: ClassVar[bool] = True
     kind: Literal["clock.skew"] = "clock.skew"
     offset: Duration
     direction: Literal["ahead", "behind"] = "ahead"
+
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        return super().figure(instance, at) if goes_by_the_calendar(instance) else lambda: 0.0
+
+    def missed(self, at: Injection) -> str:
+        return (f"{', '.join(at.targets)} did nothing by the calendar while it was on; aim at a service with `code`, a cache with a `ttl`, "
+                "or sidecars of certificates that do not `rotate`")
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         sign = 1 if self.direction == "ahead" else -1
         return at.layer(instance, "clock", lambda strength: sign * self.offset * strength, base=lambda: 0.0,
                         apply=partial(setattr, instance, "clock_offset"), combine=sum)
+
+
+def goes_by_the_calendar(instance: Instance) -> bool:
+    """Whether anything there does: code of the user's, a time to live, or a sidecar that may see certificates that end."""
+    node = instance.node
+    if node.spec.has_user_code() or getattr(node.spec, "ttl", None) is not None:
+        return True
+    meshes = [other.mesh for other in node.world.nodes.values() if other.mesh is not None] if node.mesh is not None else []
+    return any(mesh.certificates is not None and math.isfinite(mesh.certificates.expires) for mesh in meshes)

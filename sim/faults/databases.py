@@ -170,7 +170,7 @@ class DbLock(InstanceFault):
         return frozenset(drawn)
 
     def missed(self, at: Injection) -> str:
-        return f"no statement at {', '.join(at.targets)} needed what it had locked"
+        return f"no statement at {', '.join(at.targets)} needed what it had locked; raise `share`, or let it last longer"
 
 
 class DatabaseFault(NodeFault):
@@ -230,6 +230,11 @@ class DbReplicaLag(DatabaseFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         database = self.database(at)
+        at.seen = at.hits = 0  # counted when it is over
+        at.count_if_changed(lambda: database.position)
         with at.layer(database, "lag", lambda strength: self.lag * strength, base=lambda: 0.0,
                       apply=database.set_extra_lag, combine=sum):
             yield
+
+    def missed(self, at: Injection) -> str:
+        return f"nobody wrote to {self.target.service} while it was on; let it last longer, or come when somebody writes"

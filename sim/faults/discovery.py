@@ -71,12 +71,17 @@ class RegistryStale(RegistryFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         registry, lag = self.registry(at), self.lag
+        at.seen = at.hits = 0  # counted when it is over
+        at.count_if_changed(lambda: registry.withheld)
         if lag is None:
             with at.hold(registry, "frozen", registry.freeze, registry.thaw):
                 yield
         else:
             with at.layer(registry, "lag", lambda strength: lag * strength, base=lambda: 0.0, apply=registry.set_lag, combine=sum):
                 yield
+
+    def missed(self, at: Injection) -> str:
+        return "nothing changed in the registry while it was on; let instances come and go meanwhile, for example by an `instance.kill`"
 
 
 class DnsError(LinkFault):

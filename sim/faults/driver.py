@@ -72,8 +72,10 @@ class Driver:
         return sorted((interval for plan in self.plans for interval in plan.intervals()), key=lambda interval: interval.start)
 
     def warn(self) -> list[dict[str, Any]]:
-        """At the end: a warning, also as an event, for each fault that changed nothing, with the reason."""
+        """At the end: a warning, also as an event, for each fault that changed nothing, with the reason and a cure."""
         plans = sorted(self.plans, key=attrgetter("name"))
+        for injection in [injection for plan in plans for injection in plan.occurrences]:
+            injection.settle()
         found = [{"name": plan.name, "fault": plan.fault.kind, "why": why} for plan in plans if (why := plan.missed()) is not None]
         for warning in found:
             self.world.recorder.event("fault.missed", **warning)
@@ -123,6 +125,7 @@ class Plan:
             self.occurrences.append(injection)
             world.recorder.event("fault.on", name=self.name, fault=fault.kind, targets=list(injection.targets))
             yield injection
+            injection.settle()
         if not world.recorder.sealed:
             injection.ended = world.loop.time()
             in_vain = {"ignored": injection.ignored} if injection.ignored else {}
@@ -147,15 +150,15 @@ class Plan:
         if not self.occurrences:
             schedule = self.fault.schedule
             if schedule is not None and schedule.follows is not None:
-                return f"its time never came: it follows the end of {schedule.follows!r}"
+                return f"its time never came: it follows the end of {schedule.follows!r}; let that one end sooner, or give it an `at`"
             ended = self.driver.world.loop.time()
-            return (f"its schedule has no time within the run's {self.driver.duration:g} s" if ended >= self.driver.duration
-                    else f"the run was over at {ended:.4g} s, before its time came")
+            return (f"its schedule has no time within the run's {self.driver.duration:g} s; let it come sooner, or the run last longer"
+                    if ended >= self.driver.duration else f"the run was over at {ended:.4g} s, before its time came; let it come sooner")
         if any(injection.hits for injection in self.occurrences):
             return self.fault.nothing() if self.fault.does_nothing() else None
         if all(not injection.targets for injection in self.occurrences):
             return self.fault.picked_nobody(self.occurrences[-1])
-        return self.fault.missed(self.occurrences[-1])
+        return self.fault.nothing() if self.fault.does_nothing() else self.fault.missed(self.occurrences[-1])
 
 
 async def _sleep_until(loop: SimLoop, when: float) -> None:

@@ -67,9 +67,9 @@ class NetworkDuplicate(LinkFault):
 
     def missed(self, at: Injection) -> str:
         if at.ignored:
-            return f"it doubled {at.ignored} answers and no request, and a caller takes the first answer that comes"
+            return f"it doubled {at.ignored} answers and no request, and a caller takes the first answer that comes; write `direction: to`"
         if not at.seen and self.target.match is not None:
-            return f"no message {', '.join(at.targets)} fitted `match` while it was on"
+            return f"no message {', '.join(at.targets)} fitted `match` while it was on; let it fit what is asked for there"
         return super().missed(at)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sim.faults.system import System
 
 
+NOBODY = "nothing in the system fits its target; aim at something that is there"
+
+
 class Fault(Spec):
     """Something that goes wrong, at times that its schedule says (without one: for the whole run).
 
@@ -71,12 +74,12 @@ class Fault(Spec):
         return f"its `{self.severity}` of {self.neutral:g} changes nothing; give it another"
 
     def picked_nobody(self, at: Injection) -> str:
-        """Why nothing was picked, for a warning."""
-        return "nothing in the system fits its target"
+        """Why nothing was picked, and what to do about it, for a warning."""
+        return NOBODY
 
     def missed(self, at: Injection) -> str:
-        """Why the fault changed nothing, for a warning."""
-        return "it met nothing while it was on"
+        """Why the fault changed nothing, and what to do about it, for a warning."""
+        return "it met nothing while it was on; let it last longer, or aim at something else"
 
 
 def names_of(faults: Sequence[Fault]) -> list[str]:

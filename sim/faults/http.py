@@ -173,8 +173,11 @@ class RequestFault(Fault):
     def missed(self, at: Injection) -> str:
         where = ", ".join(at.targets)
         if at.seen:
-            return f"of {at.seen} requests to {where} chance hit none (probability {100 * self.probability:g}%)"
-        return f"no request to {where} " + ("fitted `match`" if self.target.match is not None else "came") + " while it was on"
+            return (f"of {at.seen} requests to {where} chance hit none (probability {100 * self.probability:g}%); "
+                    "raise it, or let it last longer")
+        if self.target.match is not None:
+            return f"no request to {where} fitted `match` while it was on; let it fit what is asked for there"
+        return f"no request to {where} came while it was on; aim at what is in use, or let it last longer"
 
 
 class HttpAbort(RequestFault):
@@ -213,7 +216,7 @@ class HttpDelay(RequestFault):
 class HttpThrottle(RequestFault):
     """Requests beyond *rate* (of all that the target fits together) and a *burst* are answered with *status*, and when to come again.
 
-    `{kind: http.throttle, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, rate: 10/s, burst: 5}`
+    `{kind: http.throttle, target: {link: orders->payments}, schedule: {at: 60s, for: 30s}, rate: 1/s, burst: 5}`
     """
 
     kind: Literal["http.throttle"] = "http.throttle"
@@ -226,8 +229,14 @@ class HttpThrottle(RequestFault):
 
         def throttle(exchange: Exchange, proceed: Arrive) -> None:
             if bucket.try_acquire(clock()):
+                at.hits -= 1  # it was asked, and let it pass
                 proceed(exchange)
             else:
                 exchange.instance.reply(exchange, Response(self.status, rejected=True, retry_after=bucket.wait(clock())))
 
         return throttle
+
+    def missed(self, at: Injection) -> str:
+        if at.seen and self.probability == 1:
+            return f"the {at.seen} requests to {', '.join(at.targets)} stayed below its `rate`; lower it"
+        return super().missed(at)

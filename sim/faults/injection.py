@@ -65,6 +65,10 @@ class Holds:
     def __bool__(self) -> bool:
         return bool(self._holders)
 
+    def others(self, key: object) -> bool:
+        """Whether it is kept there by any but *key*."""
+        return len(self._holders) > (key in self._holders)
+
     def hold(self, key: object) -> None:
         """*key* keeps it from here on."""
         first = not self._holders
@@ -112,9 +116,10 @@ class Shared:
         """The holds on *what* of *part*."""
         return self.of(part, f"holds: {what}", lambda: Holds(begin, end))
 
-    def held(self, part: object, what: str) -> bool:
-        """Whether a fault keeps *part* in that state."""
-        return bool(self._common.get((id(part), f"holds: {what}")))
+    def held(self, part: object, what: str, but_for: object = None) -> bool:
+        """Whether a fault keeps *part* in that state, not counting that of the key *but_for*."""
+        holds = cast("Holds | None", self._common.get((id(part), f"holds: {what}")))
+        return holds is not None and holds.others(but_for)
 
 
 class Answers(list[Callable[..., bool]]):
@@ -139,6 +144,7 @@ class Injection:
         self.targets: list[str] = []
         self.seen = self.hits = self.ignored = 0
         self._steps: list[Callable[[float], None]] = []
+        self._figures: list[tuple[Callable[[], float], float]] = []  # and what they were
 
     @property
     def strength(self) -> float:
@@ -156,6 +162,16 @@ class Injection:
         self.seen += 1
         self.hits += hit
         return hit
+
+    def count_if_changed(self, figure: Callable[[], float]) -> None:
+        """Note that something has passed; it was hit if *figure* has changed by the time that the fault is over, or the run."""
+        self.seen += 1
+        self._figures.append((figure, figure()))
+
+    def settle(self) -> None:
+        """It is over, or the run is."""
+        figures, self._figures = self._figures, []
+        self.hits += sum(figure() != before for figure, before in figures)
 
     def join(self, target: str) -> None:
         """*target* has come while the fault is on, and is hit too."""

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from sim.model.instance import Instance
 
 
+UNASKED = ("registry", "broker")  # kinds of nodes that do something though nobody asks anything of them
+DOWN = "all that fit its target were down already; let it come when they run, or aim at others"
+
+
 class InstanceFault(Fault):
     """A fault of instances, picked anew each time that it is on. Where all are meant, those that are added later belong to them."""
 
@@ -50,6 +54,12 @@ class InstanceFault(Fault):
         """Hit one instance while the block lasts."""
         raise NotImplementedError
 
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        """What is another as soon as the fault changes something of *instance*, which it is about to strike; None: it does at once."""
+        if not self.of_work or instance.node.spec.has_user_code():  # which may work where nobody has asked
+            return None
+        return partial(work_at, instance)
+
     def candidates(self, at: Injection) -> list[Instance]:
         """Whom the target's mode picks from."""
         return [instance for instance in at.world.instances if self.fits(instance)]
@@ -62,9 +72,11 @@ class InstanceFault(Fault):
     def active(self, at: Injection) -> Iterator[None]:
         with ExitStack() as struck:
             def strike(instance: Instance) -> None:
-                at.count(True)
-                if self.of_work and not instance.node.spec.has_user_code():  # which may work where nobody has asked
-                    struck.callback(_take_back, at, instance, _done(instance))
+                figure = self.figure(instance, at)
+                if figure is None:
+                    at.count(True)
+                else:
+                    at.count_if_changed(figure)
                 struck.enter_context(self.strike(instance, at))
 
             def join(new: Instance) -> None:
@@ -84,26 +96,21 @@ class InstanceFault(Fault):
         yield from wrong_kind(self.kind, self.of_kind, self.target, system)
 
     def missed(self, at: Injection) -> str:
-        return f"nobody asked anything of {', '.join(at.targets)} while it was on"
+        return f"nobody asked anything of {', '.join(at.targets)} while it was on; aim at what is in use, or let it last longer"
 
     def picked_nobody(self, at: Injection) -> str:
         fitting = len(InstanceFault.candidates(self, at))
         if self.target.mode == "all" or not fitting:
             return self.target.nobody("while it was on" if self.joined else "as it began")
         if self.target.mode == "random-max-percent":
-            return f"chance picked none of the {fitting} that fit its target"
-        return "all that fit its target were down already"
+            return f"chance picked none of the {fitting} that fit its target; raise `value`, or write `mode: one`"
+        return DOWN
 
 
-def _done(instance: Instance) -> float:
+def work_at(instance: Instance) -> float:
     """Seconds that requests have spent there."""
     now = instance.loop.time()
     return instance.busy.integral(now) + instance.waiting.integral(now)
-
-
-def _take_back(at: Injection, instance: Instance, done: float) -> None:
-    """It was no hit if nothing has been done since."""
-    at.hits -= _done(instance) == done
 
 
 def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -> Iterator[Mistake]:
@@ -142,6 +149,14 @@ class InstanceKill(InstanceFault):
     def candidates(self, at: Injection) -> list[Instance]:
         everyone = super().candidates(at)
         return everyone if self.target.mode == "all" else [instance for instance in everyone if instance.up]
+
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        if not at.shared.held(instance, "killed"):
+            return None
+        return lambda: at.shared.held(instance, "killed", but_for=at)  # it holds it down longer if the others let it go before
+
+    def missed(self, at: Injection) -> str:
+        return DOWN
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         return self._told_before(instance, at) if self.grace else at.killed(instance)
@@ -191,6 +206,14 @@ class InstanceUnavailable(InstanceFault):
 
     kind: Literal["instance.unavailable"] = "instance.unavailable"
 
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        if instance.healthy:
+            return None
+        return lambda: instance.up and not at.shared.held(instance, "unavailable", but_for=at)  # it keeps out what has come back
+
+    def missed(self, at: Injection) -> str:
+        return f"{', '.join(at.targets)} took no requests anyhow; let it come when they do, or aim at others"
+
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         return at.hold(instance, "unavailable", partial(instance.set_unavailable, True), partial(instance.set_unavailable, False))
 
@@ -202,6 +225,20 @@ class InstancePause(InstanceFault):
     """
 
     kind: Literal["instance.pause"] = "instance.pause"
+
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        if not instance.up:
+            at.ignored += 1
+            return lambda: 0.0  # it is of the process that runs; there is none
+        spec = instance.node.spec
+        if spec.has_user_code() or spec.word in UNASKED:
+            return None
+        return lambda: work_at(instance) + (len(instance.pause_now.held) if instance.pause_now is not None else 0)
+
+    def missed(self, at: Injection) -> str:
+        if at.ignored == len(at.targets):
+            return f"{', '.join(at.targets)} was down as it began, and what is down cannot stand still; let it come when it runs"
+        return super().missed(at)
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         return at.paused(instance)

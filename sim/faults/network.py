@@ -89,8 +89,8 @@ class LinkFault(Fault):
     def missed(self, at: Injection) -> str:
         ways = ", ".join(at.targets)
         if at.seen:
-            return f"of {at.seen} messages {ways} chance hit none"
-        return f"no message went {ways} while it was on, or other faults took them all"
+            return f"of {at.seen} messages {ways} chance hit none; raise the probability, or let it last longer"
+        return f"no message went {ways} while it was on, or other faults took them all; aim at a link that is in use, or let it last longer"
 
 
 def names_of_way(way: tuple[Side, Side]) -> list[str]:
@@ -304,6 +304,11 @@ class NetworkBandwidth(LinkFault):
             return Delay(backlog / rate) if backlog > 0 else None
 
         return carry
+
+    def missed(self, at: Injection) -> str:
+        if at.seen:
+            return f"all {at.seen} messages {', '.join(at.targets)} went within its `burst`; lower it"
+        return super().missed(at)
 
 
 class NetworkReorder(LinkFault):

@@ -21,6 +21,7 @@ from sim.units import Duration, PositiveDuration, Rate, Share, Size
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
+    from sim.model.pool import ConnectionPool
 
 SHORTEST = 1e-3  # seconds between two collections
 LOOK = 0.1  # seconds after which a leak looks how strong it is now, and whose memory it is
@@ -67,12 +68,23 @@ class ResourcePool(InstanceFault):
     def does_nothing(self) -> bool:
         return not self.taken and not self.leak
 
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        if self.of is None:
+            return lambda: instance.waiting.integral(at.world.loop.time()) + instance.rejected
+        return lambda: sum(pool.waits for pool in self._pools(instance))
+
+    def missed(self, at: Injection) -> str:
+        return f"nobody at {', '.join(at.targets)} had to wait for what it took; take more"
+
+    def _pools(self, instance: Instance) -> list[ConnectionPool]:
+        return [client.pool for client in instance.clients if client.node.name == self.of and client.pool is not None]
+
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
         with ExitStack() as parts:
             if self.of is None:
                 parts.enter_context(self._drained(instance, instance, at, float(instance.workers), instance.resize))
-            for pool in [client.pool for client in instance.clients if client.node.name == self.of and client.pool is not None]:
+            for pool in self._pools(instance):
                 parts.enter_context(self._drained(instance, pool, at, float(pool.size), pool.resize))
             yield
 
@@ -147,8 +159,20 @@ class ResourceMemory(InstanceFault):
     gc_pause: Duration = 0.05
     restart_after: Duration = 5.0
 
+    def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
+        memory = self._memory(instance, at)
+        return lambda: memory.collections
+
+    def missed(self, at: Injection) -> str:
+        return (f"the memory of {', '.join(at.targets)} was neither collected nor full while it was on; "
+                "let it last longer, or raise `leak`, or lower `gc_interval`")
+
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
-        return at.shared.of(instance, "memory", partial(Memory, instance)).leaking(self, at)
+        return self._memory(instance, at).leaking(self, at)
+
+    @staticmethod
+    def _memory(instance: Instance, at: Injection) -> Memory:
+        return at.shared.of(instance, "memory", partial(Memory, instance))
 
 
 class Memory:
@@ -157,6 +181,7 @@ class Memory:
     def __init__(self, instance: Instance) -> None:
         self._instance, self._loop = instance, instance.loop
         self._leaks: dict[Injection, Leak] = {}
+        self.collections = 0  # for which it stood still, and ends for want of memory
         self._process = instance.process
         self._since = 0.0  # when it was last added up
         self._wait: Future[bool] | None = None
@@ -186,6 +211,7 @@ class Memory:
             for leak in self._leaks.values():
                 leak.leaked = 0.0
             if await self._one_life(at):
+                self.collections += 1
                 at.world.recorder.event("memory.oom", node=self._instance.node.name, instance=self._instance.name)
                 with at.killed(self._instance):
                     await self._loop.sleep(max(leak.spec.restart_after for leak in self._leaks.values()))
@@ -193,6 +219,7 @@ class Memory:
     async def _one_life(self, at: Injection) -> bool:
         """From a fresh start to the moment at which no memory is free; False if something else has ended the process before."""
         while await self._fill(self._until_collection) and self._in_use:
+            self.collections += self._instance.up
             with at.paused(self._instance):
                 if not await self._fill(self._pause):
                     break

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from sim.faults.fault import NOBODY
 from sim.faults.system import System
 from sim.spec import Mistake, Spec, invalid
 from sim.units import Share
@@ -148,8 +149,10 @@ class Group(Picks):
             yield Mistake(at, f"no instance {name!r}", f"{service} has {spec.instances}: {service}-0 to {service}-{spec.instances - 1}")
 
     def nobody(self, when: str) -> str:
-        """Why nobody was hit, where all are meant that are there at that time."""
-        return f"there was no instance {self.instance!r} {when}" if self.instance is not None else "nothing in the system fits its target"
+        """Why nobody was hit, and what to do about it, where all are meant that are there at that time."""
+        if self.instance is None:
+            return NOBODY
+        return f"there was no instance {self.instance!r} {when}; aim at its service, or at another time"
 
     def text(self) -> str:
         """As events name it where all are hit."""

@@ -72,6 +72,7 @@ class Group:
         self._before: Counter[str] = Counter()  # the warm-up
         self.closed = False
         self.extra = 0.0  # seconds that each delivery takes longer: for faults
+        self.slowed = 0  # how many did
         self._tasks: dict[Task[None], Request] = {}
         self._held: dict[Request, Member] = {}  # whom the deliveries are with that count as such
         self._next_member = 0
@@ -191,6 +192,7 @@ class Group:
         response: Response | None = None
         try:
             if self.extra:
+                self.slowed += 1
                 await self.loop.sleep(self.extra)
             response = await client.call(request)
         except CancelledError:  # by `break_off`, or since the connection is stale

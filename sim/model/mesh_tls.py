@@ -12,6 +12,7 @@ caller instance and one callee instance; a restart on either side ends them.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -60,6 +61,7 @@ class Certificates:
         self.node, self.spec = node, spec
         self.expires = math.inf if spec.rotate else spec.valid_for - spec.age
         self._expired: dict[Instance, None] = {}  # by a fault
+        self.refused: Counter[Instance] = Counter()  # connections that were not made because that of the instance was over
         self._broken = 0  # how often all connections were dropped
         self._rotations = 0
         if spec.rotate:
@@ -127,6 +129,7 @@ class Handshakes:
             return Fail(lambda: CertificateRefused(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
         for certificates, instance, judge in ((self.theirs, target, source), (self.ours, source, target)):
             if not certificates.valid(instance, now + judge.clock_offset):  # by the calendar of who looks at it
+                certificates.refused[instance] += 1
                 return Fail(lambda instance=instance: CertificateExpired(f"the certificate of {instance.name} has expired"), round_trip)  # type: ignore[misc]
         took = round_trip + spec.handshake
         self._connections[source.name, target.name] = Connection(now + took, now + spec.max_connection_age, processes)

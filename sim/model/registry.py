@@ -71,6 +71,7 @@ class Registry(Node):
         self.dice = world.streams[f"{name} times"]
         self._propagation = spec.propagation.sampler(world.streams[f"{name} propagation"])
         self._extra_lag = 0.0
+        self.withheld = 0  # changes that were seen later because of a fault
         self._frozen: dict[str, Seen | None] | None = None  # services with news that nobody gets
         self._changes = 0
         self._shown: dict[str, int] = {}  # by service: up to which change
@@ -263,6 +264,7 @@ class Registry(Node):
         self._changes += 1
         delay = self._propagation() + self._extra_lag
         seen = (self._changes, self._present(name)) if delay else None
+        self.withheld += self._extra_lag > 0
         self.world.loop.after(delay, self._publish, name, seen)
 
     def _present(self, name: str) -> tuple[Instance, ...]:
@@ -275,6 +277,7 @@ class Registry(Node):
             before = self._frozen.setdefault(name, seen)
             if before is not None and (seen is None or seen[0] > before[0]):
                 self._frozen[name] = seen
+            self.withheld += 1
             return
         number, instances = seen or (self._changes, self._present(name))
         if number < self._shown.get(name, 0):

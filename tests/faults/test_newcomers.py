@@ -63,7 +63,7 @@ def test_a_kill_ends_what_there_is_and_newcomers_live():
     assert not served(result, "api-0", 1.0, 10.9) and set(served(result, "api-1", 2.0, 10.9)) == {0.03}
     assert [fault.targets for fault in result.faults] == [("api-0",)]
     (warning,) = growing({"kind": "instance.kill", "target": {"instance": "api-1"}}).summary["warnings"]
-    assert warning["why"] == "there was no instance 'api-1' as it began"
+    assert warning["why"] == "there was no instance 'api-1' as it began; aim at its service, or at another time"
 
 
 def test_in_a_zone_that_is_dark_nothing_starts():

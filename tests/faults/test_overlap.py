@@ -25,7 +25,7 @@ PAIRS = [  # of one kind, with other severities or other targets that overlap; p
     ({"kind": "cache.limit", "share": "0.5%", "target": CACHE}, {"kind": "cache.limit", "share": "1%", "target": CACHE}),
     ({"kind": "network.duplicate", "target": LINK}, {"kind": "network.duplicate", "probability": "30%", "target": BACK}),
 ]
-SHADOWS = {"network.partition"}  # the one takes all that the other could have hit, and is warned of
+SHADOWS = {"network.partition", "instance.kill", "instance.unavailable"}  # the one takes all that the other could have hit, which is warned of
 TIMES = [("2s", "6s"), ("4s", "4s"), ("3s", "2s")]  # (at, for): nested in each other, ending together, one within the other
 
 

@@ -120,7 +120,8 @@ def test_a_fault_of_requests_on_a_link_spares_other_callers():
 
 @pytest.mark.parametrize(("fault", "why"), [
     ({"kind": "network.delay", "latency": "1s", "target": {"link": "back->db"}}, "no message went back->db"),
-    ({"kind": "network.reset", "probability": "0%", "target": {"link": "front->back"}}, "chance hit none"),
+    ({"kind": "network.reset", "probability": "0%", "target": {"link": "front->back"}}, "its `probability` of 0 changes nothing"),
+    ({"kind": "network.loss", "loss": "0.001%", "target": {"link": "front->back"}}, "chance hit none"),
     ({"kind": "http.abort", "target": {"service": "back", "match": {"path": "/none"}}}, "fitted `match`"),
     ({"kind": "instance.kill", "target": {"service": "back"}, "schedule": {"at": "100s"}}, "no time within the run's 12 s"),
     ({"kind": "instance.slow", "factor": 2, "target": {**BACK, "mode": "random-max-percent", "value": "1%"}}, "chance picked none of the 3"),
@@ -152,7 +153,7 @@ def test_what_has_changed_something_once_is_no_warning():
     """A jitter without latency, a leak of a pool without a share, a latency of statements without a factor, the one of several times at
     which there was something to do."""
     result = ran({"kind": "network.delay", "latency": "0s", "jitter": "5ms", "target": {"link": "front->back"}},
-                 {"kind": "resource.pool", "leak": "1/s", "target": BACK},
+                 {"kind": "resource.pool", "leak": "20/s", "target": BACK},
                  {"kind": "db.slow", "name": "late", "latency": "5ms", "target": {"service": "db"}},
                  {"kind": "db.slow", "factor": 2, "target": {"service": "db"}, "schedule": {"every": "999ms", "for": "2ms"}},
                  {"kind": "cache.limit", "share": "0%", "target": {"service": "cache"}})
@@ -160,11 +161,13 @@ def test_what_has_changed_something_once_is_no_warning():
 
 
 def test_a_kill_that_finds_nobody_alive_says_so():
-    """There is somebody who fits, but all of them are down."""
+    """There is somebody who fits, but all of them are down: for one that picks, and for one that means all and is over before they live."""
     result = ran({"kind": "instance.kill", "target": BACK, "name": "first", "schedule": {"at": "4s", "for": "4s"}},
-                 {"kind": "instance.kill", "target": {**BACK, "mode": "one"}, "name": "second", "schedule": {"at": "5s", "for": "1s"}})
-    (warning,) = result.summary["warnings"]
-    assert (warning["name"], warning["why"]) == ("second", "all that fit its target were down already")
+                 {"kind": "instance.kill", "target": {**BACK, "mode": "one"}, "name": "one", "schedule": {"at": "5s", "for": "1s"}},
+                 {"kind": "instance.kill", "target": BACK, "name": "all", "schedule": {"at": "5s", "for": "1s"}},
+                 {"kind": "instance.kill", "target": BACK, "name": "longer", "schedule": {"at": "7s", "for": "2s"}})
+    why = "all that fit its target were down already; let it come when they run, or aim at others"
+    assert [(warning["name"], warning["why"]) for warning in result.summary["warnings"]] == [("all", why), ("one", why)]
 
 
 def test_after_another_fault():

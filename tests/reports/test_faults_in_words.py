@@ -35,9 +35,15 @@ def test_every_reason_is_known(piece):
     assert any(piece in english for english, _ in REASONS)
 
 
+@pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason[0][:40])
+def test_every_reason_has_a_cure(reason):
+    """After a semicolon, in both languages."""
+    assert all(";" in text for text in reason)
+
+
 def test_what_was_filled_in_is_kept():
     """Names and numbers are the run's; what nobody knows stays in English."""
-    said = "of 12 requests to orders chance hit none (probability 5%)"
-    assert reason(said, Words("es")) == "de 12 peticiones a orders el azar no tocó ninguna (probabilidad 5 %)"
+    said = "of 12 requests to orders chance hit none (probability 5%); raise it, or let it last longer"
+    assert reason(said, Words("es")) == "de 12 peticiones a orders el azar no tocó ninguna (probabilidad 5 %); súbala, o alárguelo"
     assert reason(said, Words()) == said
     assert reason("nobody knows", Words("es")) == "nobody knows"
