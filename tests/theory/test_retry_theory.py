@@ -1,4 +1,4 @@
-"""Retries without a limit, retries within a budget, and sagas, against their arithmetic (V45, V47, V57)."""
+"""Retries at each level, without a limit, and within budgets, and sagas, against their arithmetic (V44 to V48, V57)."""
 
 import pytest
 
@@ -46,6 +46,54 @@ def test_v47_a_budget_that_successes_earn(failing, amplification):
     """Once it is spent there are 1 / (1 - r (1 - p)) attempts for each call: the worse it is the fewer."""
     result = simulate(BUDGET.format(share=f"{failing:.0%}"))
     assert of(result, "calls", "users->server", "amplification") == pytest.approx(amplification, rel=0.01)
+
+
+LEVELS = """
+name: levels
+duration: {duration}s
+network: {{default: {{latency: 0ms}}}}
+services:
+  a: {{workers: 1000, uses: {{b: {{policies: [{retry}]}}}}, endpoints: {{GET /: [{{call: b GET /}}]}}}}
+  b: {{workers: 1000, uses: {{c: {{policies: [{retry}]}}}}, endpoints: {{GET /: [{{call: c GET /}}]}}}}
+  c: {{workers: 1000, uses: {{d: {{policies: [{retry}]}}}}, endpoints: {{GET /: [{{call: d GET /}}]}}}}
+  d: {{workers: 1000, endpoints: {{GET /: [{{fail: {{share: {share}%, status: 503}}}}]}}}}
+workloads: {{users: {{rate: 100/s, arrivals: uniform, to: a, mix: [{{send: GET /}}]}}}}
+"""
+
+
+@pytest.mark.parametrize(("budget", "share", "arriving"), [
+    ("", 100, 64), pytest.param("", 50, 1.875 * (1 - 1 / 16**4) / (1 - 1 / 16), marks=pytest.mark.validate),
+    (", budget: {share: 10%, min_per_second: 0}", 100, 1.1**3),
+])
+def test_v44_v46_retries_at_each_of_three_levels_multiply(budget, share, arriving):
+    """Four attempts each are 64 at the bottom of three levels; within a budget of a tenth of the calls they are 1.1 to the third."""
+    retry = f"retry: {{max_attempts: 4, backoff: 0ms{budget}}}"
+    result = simulate(LEVELS.format(retry=retry, share=share, duration=10 if budget else 0.2 if share == 100 else 60))
+    found = of(result, "services", "d", "requests") / of(result, "workloads", "users", "started")
+    assert found == pytest.approx(arriving, rel=0.02)
+
+
+ONE_LEVEL = """
+name: one-level
+duration: 60s
+warmup: 12s
+network: {{default: {{latency: 0ms}}}}
+services: {{server: {{workers: 1000, endpoints: {{GET /: [{{fail: {{share: {share}%, status: 503}}}}]}}}}}}
+workloads:
+  users: {{rate: 100/s, to: server, policies: [retry: {{max_attempts: 4, backoff: 0ms, budget: {budget}}}], mix: [{{send: GET /}}]}}
+"""
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("budget", "share", "amplification"), [
+    ("{share: 10%, min_per_second: 10}", 100, 1.2),  # a tenth of 100/s, and 10/s
+    ("{share: 10%, min_per_second: 0}", 100, 1.1), ("{share: 10%, min_per_second: 0}", 5, 1 / 0.95),  # more than it needs
+    ("{kind: throttle, max_tokens: 10, token_ratio: 0.1}", 5, 1 / 0.95), ("{kind: throttle, max_tokens: 10, token_ratio: 0.1}", 50, 1.0),
+])
+def test_v46_v48_budgets_bind_where_much_fails_and_only_there(budget, share, amplification):
+    """Finagle's budget lets a share of the calls through whatever fails; gRPC's throttle lets all through, or none."""
+    result = simulate(ONE_LEVEL.format(budget=budget, share=share))
+    assert of(result, "calls", "users->server", "amplification") == pytest.approx(amplification, rel=0.015)
 
 
 SAGA = """
