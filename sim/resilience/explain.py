@@ -60,8 +60,9 @@ def _warnings(policies: Sequence[Policy]) -> Iterator[str]:
                       "it never fires, and no second attempt ever starts; make it shorter"
             if {outer.word, inner.word} == {"retry", "hedge"}:
                 times = outer.worst(inner.worst(Worst())).attempts
-                shared = " (they share a budget)" if inner.budget is not None and outer.budget is inner.budget else "; give them one budget"
-                yield f"retries and hedges multiply, up to {times:g} attempts for one call{shared}"
+                one = inner.budget is not None and outer.budget is inner.budget
+                cure = " (they share a budget); if that is too many, lower `max_attempts` or `max_hedges`" if one else "; give them one budget"
+                yield f"retries and hedges multiply, up to {times:g} attempts for one call{cure}"
 
 
 def _limit(policy: Policy) -> float:
