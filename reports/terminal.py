@@ -127,8 +127,9 @@ class _Report:
             good = bool(check["passed"])
             measure = str(check.get("measure", ""))
             bound = words(check["op"], bound=words.measure(measure, check["bound"]))
+            measured = words.measure(measure, check["measured"]) if good else words.missed(measure, check["measured"], check["bound"])
             rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(self.name_of(check)),
-                         _text((words.measure(measure, check["measured"]), "green" if good else "bold red")), bound, self.window(check)])
+                         _text((measured, "green" if good else "bold red")), bound, self.window(check)])
         if checks:
             self.table(["", "", "", "", ""], rows, left=(0, 1, 3, 4), elastic=1)
         verdict = str(self.summary["verdict"])

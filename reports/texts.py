@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -135,6 +135,30 @@ def shortened(name: str, most: int) -> str:
     return name[: max(most - 1 - tail, 1)] + "…" + name[len(name) - tail :]
 
 
+def told_apart(names: Sequence[str], most: int) -> list[str]:
+    """Different *names* in at most *most* characters each, and still different. Where one is longer, of all that are paths (with or without
+    a value, or of files) as many of the last words are kept as it takes; then middles go, and what is alike after that gets a number.
+    """
+    kept = list(names)
+    if any(len(name) > most for name in names):
+        words = [_words(name) for name in names]
+        tails = (["".join(some[-many:]) for some in words] for many in range(1, max(map(len, words)) + 1))
+        kept = next((tail for tail in tails if len(set(tail)) == len(set(names))), kept)
+    short = [shortened(name, most) for name in kept]
+    if len(set(short)) == len(set(names)):
+        return short
+    numbers = {name: f" ({index})" for index, name in enumerate(dict.fromkeys(names), 1)}
+    return [shortened(end, most - len(numbers[name])) + numbers[name] for name, end in zip(names, kept, strict=True)]
+
+
+def _words(name: str) -> list[str]:
+    """The words of a path, each with the sign that ends it; a value stays with the last."""
+    path, equals, value = name.partition("=")
+    sign = "/" if path.endswith((".yaml", ".yml")) else "."
+    words = [word + sign for word in path.split(sign)]
+    return [*words[:-1], words[-1].removesuffix(sign) + equals + value]
+
+
 @dataclass(frozen=True)
 class Words:
     """Texts, numbers and times in one language: `words("seed", seed=42)`."""
@@ -195,16 +219,34 @@ class Words:
         return f"{self.number(value, digits if 0 < share < 1 else 0)} %"
 
     def measure(self, name: str, value: float | None) -> str:
-        """*value* in the unit that a measure's *name* implies: `latency.p99`, `success_ratio`, `goodput`, `open_s`."""
+        """*value* in the unit of the measure *name* of a scenario's checks: `98.5 %`, `236 ms`, `198/s`."""
+        from sim.scenario.measures import RATE, SHARE, TIME, find_measure
+
+        found = find_measure(name)
+        unit = None if found is None else found.unit
+        return self._in(value, share=unit is SHARE, time=unit is TIME, rate=unit is RATE)
+
+    def missed(self, name: str, value: float | None, bound: float) -> str:
+        """A *value* that has not kept its *bound*, as a measure; `< 99 %` where it is so near that both would read the same."""
+        text = self.measure(name, value)
+        return text if value is None or text != self.measure(name, bound) else f"{'<' if value < bound else '>'} {text}"
+
+    def figure(self, path: str, value: float | None) -> str:
+        """*value* in the unit of the figure of summary.json at *path*: `workloads.shoppers.latency_s.p99`, `….goodput_rps`."""
+        last = path.rpartition(".")[2]
+        return self._in(value, share=last.endswith(("ratio", "share", "utilisation")),
+                        time="latency_s." in path or last.endswith(("_s", "_time")), rate=last.endswith("rps"))
+
+    def _in(self, value: float | None, *, share: bool, time: bool, rate: bool) -> str:
         if value is None or not math.isfinite(value):
             return "–"
-        if name.endswith(("_s", "_time")) or name.startswith(("latency", "duration")):
+        if time:
             return self.seconds(value)
-        if name.endswith(("ratio", "share", "utilisation", "_rate", "availability")):
+        if share:
             mark = self.decimal_mark
             text = self.percent(value, 2).removesuffix(" %")
             return (text.rstrip("0").rstrip(mark) if mark in text else text) + " %"
-        if name.endswith(("goodput", "throughput", "offered", "rps")):
+        if rate:
             return f"{self.short(value)}/s"
         return self.number(value) if value == int(value) else self.short(value)
 

@@ -125,7 +125,7 @@ def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any
     if mean.size <= 120:
         for (column, row), value in np.ndenumerate(mean):
             dark = (norm(value) > 0.5) == (look.theme.name == "light")
-            ax.text(column, row, look.words.measure(_unit(measure), float(value)), ha="center", va="center", fontsize=SMALL - 1,
+            ax.text(column, row, look.words.figure(measure, float(value)), ha="center", va="center", fontsize=SMALL - 1,
                     color="#FFFFFF" if dark else "#1F2328")
     ax.set_xticks(range(len(axes[0])), [str(value) for value in axes[0]])
     ax.set_yticks(range(len(axes[1])), [str(value) for value in axes[1]])
@@ -140,10 +140,6 @@ def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any
 
 
 def _value_axis(axis: Any, look: Look, measure: str) -> None:
-    axis.set_major_formatter(lambda value, _: look.words.measure(_unit(measure), value))
+    axis.set_major_formatter(lambda value, _: look.words.figure(measure, value))
     axis.set_label_text(named(measure))
 
-
-def _unit(measure: str) -> str:
-    """The part of a path that tells the unit: `latency_s` of `workloads.w.latency_s.p99`."""
-    return "latency_s" if "latency_s." in measure else measure.rsplit(".", 1)[-1]

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+from sim.scenario.measures import told
+
 from .time import rfc3339
 
 if TYPE_CHECKING:
     from sim.telemetry.result import RunResult
 
-SCHEMA_WORDS = {"at_least": "at least", "at_most": "at most", "below": "below", "above": "above"}
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 has no way to write these
 
 
@@ -43,11 +44,13 @@ def _case(suite: ET.Element, result: RunResult, check: Mapping[str, Any]) -> Non
     if check["passed"]:
         return
     measured = check["measured"]
-    wanted = f"{SCHEMA_WORDS.get(check['op'], check['op'])} {check['bound']:g}"
+    measure, bound = str(check.get("measure", "")), check["bound"]
+    wanted = f"{check['op'].replace('_', ' ')} {told(bound, measure)}"
+    window = f"from {start:g} s to {end:g} s"
     if measured is None:
-        ET.SubElement(case, "error", {"message": f"nothing to measure from {start:g} s to {end:g} s; wanted {wanted}"})
+        ET.SubElement(case, "error", {"message": f"nothing to measure {window}; wanted {wanted}"})
     else:
-        ET.SubElement(case, "failure", {"message": f"measured {measured:.6g}, wanted {wanted}, from {start:g} s to {end:g} s"})
+        ET.SubElement(case, "failure", {"message": f"measured {told(measured, measure, bound)}, wanted {wanted}, {window}"})
 
 
 def _text(value: Any) -> str:

@@ -74,8 +74,10 @@ def _check(entry: Mapping[str, Any], words: Words) -> Check:
     until = entry.get("until_s")
     window = f"{_at(words, entry['from_s'])} – {words('to the end') if until is None else _at(words, until)}"
     about = " · ".join(part for part in (measure, of) if part)
-    return Check(str(entry["title"]), about, bool(entry["passed"]), words.measure(measure, entry["measured"]),
-                 words(str(entry["op"]), bound=words.measure(measure, entry["bound"])), window, str(entry.get("phase", "")))
+    passed, value, bound = bool(entry["passed"]), entry["measured"], entry["bound"]
+    measured = words.measure(measure, value) if passed else words.missed(measure, value, bound)
+    return Check(str(entry["title"]), about, passed, measured,
+                 words(str(entry["op"]), bound=words.measure(measure, bound)), window, str(entry.get("phase", "")))
 
 
 def _at(words: Words, seconds: float) -> str:

@@ -30,6 +30,11 @@ def _number(text: str) -> float:
     raise ValueError(f"{text!r} is no number: remove the quotes")
 
 
+def _short(number: float, digits: int) -> str:
+    """With so many digits, but those before the point are all there."""
+    return f"{number:.{digits}g}" if abs(number) < 10.0**digits else f"{number:.0f}"
+
+
 @dataclass(frozen=True)
 class Unit:
     """How a bound is written."""
@@ -37,10 +42,15 @@ class Unit:
     word: str
     example: str
     parse: Callable[[str], float]
+    write: Callable[[float, int], str]  # in so many digits
 
 
-SHARE, TIME = Unit("share", "99%", parse_share), Unit("duration", "400ms", parse_duration)
-RATE, NUMBER = Unit("rate", "190/s", parse_rate), Unit("number", "1.5", _number)
+SHARE = Unit("share", "99%", parse_share, lambda share, digits: f"{_short(100 * share, digits)}%")
+TIME = Unit("duration", "400ms", parse_duration,
+            lambda time, digits: f"{_short(1000 * time, digits)}ms" if time < 1 else f"{_short(time, digits)}s")
+RATE = Unit("rate", "190/s", parse_rate, lambda rate, digits: f"{_short(rate, digits)}/s")
+NUMBER = Unit("number", "1.5", _number, _short)
+DIGITS = (4, 6, 9, 17)  # as few as tell a number from its bound
 
 
 @dataclass(frozen=True)
@@ -172,6 +182,16 @@ class Asked(Spec):
 def within(value: float, key: str, bound: float) -> bool:
     """Whether *value* keeps the bound called *key*; exactly on it does."""
     return value >= bound if key == "at_least" else value <= bound
+
+
+def told(value: float | None, measure: str, bound: float | None = None) -> str:
+    """*value* of a *measure*, written as in a scenario: `98.02%`, `412ms`; in more digits where it would read as a *bound* that it is not."""
+    if value is None:
+        return "nothing measured"
+    found = find_measure(measure)
+    unit = NUMBER if found is None else found.unit
+    texts = [(unit.write(value, digits), None if bound is None or bound == value else unit.write(bound, digits)) for digits in DIGITS]
+    return next((text for text, other in texts if text != other), texts[-1][0])
 
 
 class SteadyState(Asked):

@@ -13,7 +13,7 @@ from sim.errors import InvalidInput
 from sim.lab.experiment import Judge
 from sim.lab.measuring import Evidence
 from sim.mistakes import Mistake, mistakes
-from sim.scenario.measures import NUMBER, Check, find_measure
+from sim.scenario.measures import NUMBER, Check, find_measure, told
 from sim.scenario.scenario import Scenario
 from sim.scenario.trial import check_measures
 from sim.telemetry.result import RunResult
@@ -44,10 +44,11 @@ class LabResult(RunResult):
         asked = {"measure": measure, "of": of, "from": from_, "until": until, "status": status, "at_least": at_least, "at_most": at_most}
         for entry in self._judged(asked):
             if not entry["passed"]:
-                measured = "nothing was measured" if entry["measured"] is None else f"it is {entry['measured']:.6g}"
+                value, bound = entry["measured"], entry["bound"]
+                measured = "nothing was measured" if value is None else f"it is {told(value, measure, bound)}"
                 window = f"{entry['from_s']:g} s to {entry['until_s']:g} s"
-                bound = f"{entry['op'].replace('_', ' ')} {asked[entry['op']]}"
-                raise AssertionError(f"{entry['name']}, {window}: expected {bound}, and {measured}")
+                wanted = f"{entry['op'].replace('_', ' ')} {told(bound, measure)}"
+                raise AssertionError(f"{entry['name']}, {window}: expected {wanted}, and {measured}")
 
     def events_of(self, kind: str) -> list[Mapping[str, Any]]:
         """The recorded events of one kind, in order: `fault.on`, `instance.down`, `handler.error` ..."""

@@ -6,6 +6,7 @@ import pytest
 
 from sim.lab.experiment import phases, verdict_of
 from sim.lab.run import run
+from sim.scenario.measures import told
 from sim.scenario.scenario import Scenario
 from sim.telemetry.result import FaultInterval
 
@@ -211,3 +212,11 @@ def test_verdicts():
     """No check: pass. One that failed: fail. One before the faults: baseline, whatever else."""
     before, during = {"phase": "before", "passed": False}, {"phase": "during", "passed": False}
     assert [verdict_of(checks) for checks in ([], [during], [during, before])] == ["pass", "fail", "baseline"]
+
+
+def test_what_was_measured_is_written_as_its_bound_is():
+    """In the unit of the measure, in few digits, and in as many more as tell it from a bound that it has missed by little."""
+    assert [told(0.980198, "success_ratio", 0.99), told(0.99, "success_ratio")] == ["98.02%", "99%"]
+    assert told(0.98999999, "success_ratio", 0.99) == "98.999999%" and told(0.40001, "latency.p99", 0.4) == "400.01ms"
+    assert [told(12_345.6, "goodput"), told(1.25, "latency.mean"), told(2.0, "queue"), told(None, "queue")] == [
+        "12346/s", "1.25s", "2", "nothing measured"]

@@ -11,9 +11,9 @@ from tests.reports.hand_made import attempt, client, fault, gauge, request, run_
 FAILED, DEGRADED = Outcome.FAILED, Outcome.DEGRADED
 
 CHECKS = [{**check, "title": check["name"]} for check in (
-    {"name": "availability", "passed": True, "measured": 0.997, "op": "at_least", "bound": 0.99, "from_s": 0.0, "until_s": 2.0},
-    {"name": "fast <&> 'good'", "passed": False, "measured": 0.61234567, "op": "at_most", "bound": 0.4, "from_s": 2.0, "until_s": 4.0},
-    {"name": "recovers", "passed": False, "measured": None, "op": "at_least", "bound": 190, "from_s": 8.0, "until_s": 10.0},
+    {"name": "availability", "measure": "success_ratio", "passed": True, "measured": 0.997, "op": "at_least", "bound": 0.99, "from_s": 0.0, "until_s": 2.0},
+    {"name": "fast <&> 'good'", "measure": "latency.p99", "passed": False, "measured": 0.61234567, "op": "at_most", "bound": 0.4, "from_s": 2.0, "until_s": 4.0},
+    {"name": "recovers", "measure": "goodput", "passed": False, "measured": None, "op": "at_least", "bound": 190, "from_s": 8.0, "until_s": 10.0},
 )]
 
 

@@ -21,7 +21,7 @@ from reports.charts.layered import layout
 from reports.charts.percentiles import over_time
 from reports.charts.style import Look, NotApplicable, decimal_marks, heading
 from reports.charts.tallies import outcome_rates, quantiles_over_time, round_width, time_edges
-from reports.texts import Words, shortened
+from reports.texts import Words, shortened, told_apart
 from sim.telemetry.codes import Outcome
 
 from .hand_made import client, fault, request, run_of
@@ -196,10 +196,32 @@ def test_numbers_and_times_follow_the_language():
     assert [english.percent(share) for share in (1.0, 0.99999, 0.00001, 0.0)] == ["100 %", "99.9 %", "0.1 %", "0 %"]
     assert [english.seconds(t) for t in (599.0, 600.0, 750.4, 10_805.0, 36_000.0)] == ["599 s", "10 min", "12 min 30 s", "3 h 5 s", "10 h"]
     assert english.seconds(None) == "–"
-    measured = {"success_ratio": 0.995, "latency.p99": 0.4, "recovery_time": 7.0, "goodput": 190.0, "queue": 3.25, "queue.max": 64.0}
-    assert [english.measure(name, value) for name, value in measured.items()] == ["99.5 %", "400 ms", "7 s", "190/s", "3.25", "64"]
-    assert spanish.measure("error_share", 0.0125) == "1,25 %"
     assert Look().words.lang == "en"
+
+
+def test_a_measure_has_its_unit_and_so_has_a_figure():
+    """By the measure's name and by the figure's path: `attempts` are a rate in a check and a count in a summary. What has missed its bound
+    by less than is shown is told to be below or above it."""
+    english, spanish = Words(), Words("es")
+    measured = {"success_ratio": 0.995, "latency.p99": 0.4, "recovery_time": 7.0, "goodput": 190.0, "queue": 3.25, "queue.max": 64.0,
+                "attempts": 50.0}
+    assert [english.measure(name, value) for name, value in measured.items()] == ["99.5 %", "400 ms", "7 s", "190/s", "3.25", "64", "50/s"]
+    figures = {"workloads.w.latency_s.p99": 0.4, "workloads.w.goodput_rps": 190.0, "calls.a->b.attempts": 50.0, "services.a.utilisation": 0.5}
+    assert [english.figure(path, value) for path, value in figures.items()] == ["400 ms", "190/s", "50", "50 %"]
+    assert spanish.measure("error_share", 0.0125) == "1,25 %"
+    assert english.missed("success_ratio", 0.98999999, 0.99) == "< 99 %" and spanish.missed("latency.p99", 0.4000001, 0.4) == "> 400 ms"
+    assert english.missed("success_ratio", 0.98, 0.99) == "98 %" and english.missed("goodput", None, 190.0) == "–"
+
+
+def test_long_names_are_told_apart_by_their_ends():
+    """Of paths as many of the last words stay as it takes, of long values the ends; what is alike even so gets a number."""
+    assert told_apart(["base", "services.a.workers=4"], 20) == ["base", "services.a.workers=4"]
+    assert told_apart(["services.payments.workers=4", "services.payments.workers=32"], 20) == ["workers=4", "workers=32"]
+    assert told_apart(["services.payments.workers=4", "services.orders.workers=4"], 20) == ["payments.workers=4", "orders.workers=4"]
+    assert told_apart(["scenarios/shop/first.v2.yaml", "scenarios/shop/second.yaml"], 20) == ["first.v2.yaml", "second.yaml"]
+    values = [f"services.orders.policies=[{{retry: {{max_attempts: {many}}}}}, {{timeout: 300ms}}, {{bulkhead: 4}}]" for many in (2, 3)]
+    first, second = told_apart(values, 20)
+    assert (first[-4:], second[-4:]) == (" (1)", " (2)") and len(first) == len(second) == 20 and first.startswith("policies")
 
 
 def test_a_long_chain_runs_to_and_fro_in_rows():

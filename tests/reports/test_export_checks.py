@@ -24,9 +24,9 @@ def test_each_check_is_a_test_case(suite):
 
 
 def test_a_failure_says_what_was_measured(suite):
-    """And what was wanted, and when."""
-    assert suite.find("testcase/failure").get("message") == "measured 0.612346, wanted at most 0.4, from 2 s to 4 s"
-    assert suite.find("testcase/error").get("message") == "nothing to measure from 8 s to 10 s; wanted at least 190"
+    """And what was wanted, both as a scenario writes it, and when."""
+    assert suite.find("testcase/failure").get("message") == "measured 612.3ms, wanted at most 400ms, from 2 s to 4 s"
+    assert suite.find("testcase/error").get("message") == "nothing to measure from 8 s to 10 s; wanted at least 190/s"
 
 
 def test_characters_that_xml_forbids_are_replaced():

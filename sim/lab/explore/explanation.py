@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sim.scenario.measures import SHARE, TIME, find_measure
+from sim.scenario import measures
 from sim.telemetry.codes import Outcome, SpanKind
 from sim.telemetry.result import RunResult
 
@@ -39,17 +39,9 @@ def told(failed: Iterable[Mapping[str, Any]], bad: RunResult, good: RunResult, s
 
 
 def _of_check(check: Mapping[str, Any]) -> str:
-    bound = f"{check['op'].replace('_', ' ')} {_value(check['bound'], check['measure'])} was asked for"
-    return f"{check['title']}: {_value(check['measured'], check['measure'])}, {bound}"
-
-
-def _value(value: float | None, measure: str) -> str:
-    if value is None:
-        return "nothing measured"
-    found = find_measure(measure)
-    if found is not None and found.unit is SHARE:
-        return f"{100 * value:.4g}%"
-    return f"{1000 * value:.4g}ms" if found is not None and found.unit is TIME else f"{value:.4g}"
+    measure, bound = check["measure"], check["bound"]
+    asked = f"{check['op'].replace('_', ' ')} {measures.told(bound, measure)} was asked for"
+    return f"{check['title']}: {measures.told(check['measured'], measure, bound)}, {asked}"
 
 
 def _of_faults(bad: RunResult, struck: Mapping[str, str]) -> Iterator[Line]:
