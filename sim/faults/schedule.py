@@ -36,6 +36,16 @@ class Schedule(Spec):
     repeats: ClassVar[bool] = False
 
     @property
+    def soonest(self) -> Window:
+        """When it comes at the earliest, for how short a time; after another fault: counted from its end."""
+        raise NotImplementedError
+
+    @property
+    def begins_by(self) -> str:
+        """The field that says when it begins."""
+        return "at"
+
+    @property
     def lasts(self) -> bool:
         """It says itself how long the fault is on."""
         return False
@@ -67,8 +77,12 @@ def _refuse_never(first: float, until: float | None) -> None:
 class WholeRun(Schedule):
     """From the start to the end; what a fault without a schedule does."""
 
+    @property
+    def soonest(self) -> Window:
+        return Window(0.0, None)
+
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
-        yield Window(0.0, None)
+        yield self.soonest
 
 
 class At(Schedule):
@@ -80,11 +94,15 @@ class At(Schedule):
     for_: PositiveDuration | None = Field(default=None, alias="for")
 
     @property
+    def soonest(self) -> Window:
+        return Window(self.at, self.for_)
+
+    @property
     def lasts(self) -> bool:
         return self.for_ is not None
 
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
-        yield Window(self.at, self.for_)
+        yield self.soonest
 
 
 class Every(Schedule):
@@ -108,6 +126,14 @@ class Every(Schedule):
     def first(self) -> float:
         """When it comes for the first time."""
         return self.every if self.from_ is None else self.from_
+
+    @property
+    def soonest(self) -> Window:
+        return Window(self.first, self.for_)
+
+    @property
+    def begins_by(self) -> str:
+        return "every" if self.from_ is None else "from"
 
     @property
     def lasts(self) -> bool:
@@ -143,6 +169,14 @@ class RandomTimes(Schedule):
         return self
 
     @property
+    def soonest(self) -> Window:
+        return Window(self.from_, None if self.for_ is None else 0.0)
+
+    @property
+    def begins_by(self) -> str:
+        return "from"
+
+    @property
     def lasts(self) -> bool:
         return self.for_ is not None
 
@@ -170,6 +204,14 @@ class After(Schedule):
     delay: Duration = 0.0
 
     @property
+    def soonest(self) -> Window:
+        return Window(self.delay, self.for_)
+
+    @property
+    def begins_by(self) -> str:
+        return "after"
+
+    @property
     def lasts(self) -> bool:
         return self.for_ is not None
 
@@ -178,7 +220,7 @@ class After(Schedule):
         return self.after
 
     def windows(self, stream: Stream, end: float) -> Iterator[Window]:
-        yield Window(self.delay, self.for_)
+        yield self.soonest
 
 
 SCHEDULES: dict[str, type[Schedule]] = {"at": At, "every": Every, "random": RandomTimes, "after": After}

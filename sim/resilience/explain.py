@@ -61,7 +61,7 @@ def _warnings(policies: Sequence[Policy]) -> Iterator[str]:
             if {outer.word, inner.word} == {"retry", "hedge"}:
                 times = outer.worst(inner.worst(Worst())).attempts
                 one = inner.budget is not None and outer.budget is inner.budget
-                cure = " (they share a budget); if that is too many, lower `max_attempts` or `max_hedges`" if one else "; give them one budget"
+                cure = " (they share a budget); for fewer lower `max_attempts` or `max_hedges`" if one else "; give them one budget"
                 yield f"retries and hedges multiply, up to {times:g} attempts for one call{cure}"
 
 

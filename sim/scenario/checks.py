@@ -13,8 +13,8 @@ from sim.scenario.scenario import FaultPlan, Scenario
 from .documents import Document, load_document, piped_document, validated
 from .flow import Flow
 from .hints import absurd, doubtful
+from .never import never
 from .overrides import LeadsNowhere, patched, variant_names, variant_patches
-from .platform import too_late
 from .problems import Collected, InvalidFile, Problem, in_order, refuse_any
 from .references import wrong_references
 from .salvage import salvaged
@@ -51,7 +51,7 @@ class Report:
 def check_files(paths: Sequence[str]) -> Report:
     """Read all files (`-` is what comes through a pipe); fault plans are checked against the scenario, if exactly one is among them."""
     report = Report()
-    scenarios: list[Scenario] = []
+    scenarios: list[tuple[Document, Scenario]] = []
     plans: list[Document] = []
     for path in paths:
         with report.wrong:
@@ -75,8 +75,8 @@ def is_scenario(document: Document) -> bool:
     return bool(set(document.root.entries or {}) & SCENARIO_KEYS)
 
 
-def _check_scenario(document: Document, report: Report) -> list[Scenario]:
-    """The scenario in *document*, if its values are right; its variants are checked in any case."""
+def _check_scenario(document: Document, report: Report) -> list[tuple[Document, Scenario]]:
+    """*document* and the scenario in it, if its values are right; its variants are checked in any case."""
     found: list[Scenario] = []
     here: list[Problem] = []
     with report.wrong:
@@ -90,7 +90,7 @@ def _check_scenario(document: Document, report: Report) -> list[Scenario]:
             report.wrong.problems += [replace(problem, what=f"variant {name!r}: {problem.what}") for problem in of_variant]
     if found and not any(problem.path == document.path and not problem.warning for problem in report.wrong.problems):
         report.sound.append(f"{document.path}: a sound scenario: {_contents(found[0])}")
-    return found
+    return [(document, scenario) for scenario in found]
 
 
 def _changed(document: Document, variant: str, misread: bool) -> Document:
@@ -103,23 +103,31 @@ def _changed(document: Document, variant: str, misread: bool) -> Document:
         raise
 
 
-def _check_plans(documents: Sequence[Document], scenarios: Sequence[Scenario], report: Report) -> None:
-    """Each plan by itself, since two may be meant to be run one or the other; but a fault may come after one of any of these files."""
+def _check_plans(documents: Sequence[Document], scenarios: Sequence[tuple[Document, Scenario]], report: Report) -> None:
+    """Each plan with the scenario alone, since two may be meant to be run one or the other; but a fault may come after one of any of these
+    files."""
     plans: list[Plan] = []
     for document in documents:
         with report.wrong:
             plans.append((document, validated(document, FaultPlan).faults))
-    everything = [fault for faults in (*(faults for _, faults in plans), *(scenario.faults for scenario in scenarios)) for fault in faults]
+    lists = [*(faults for _, faults in plans), *(scenario.faults for _, scenario in scenarios)]
+    everything = [fault for faults in lists for fault in faults]
     for document, faults in plans:
         with report.wrong:
             against = ""
             if len(scenarios) == 1:
-                refuse_any(fault_problems(scenarios[0], [(document, faults)], beside=everything))
+                of_scenario, scenario = scenarios[0]
+                together = [(of_scenario, scenario.faults), (document, faults)]
+                refuse_any(_of(document, fault_problems(scenario, together, beside=everything)))
                 if not report.invalid:
-                    refuse_any(surge_problems(scenarios[0], [(document, faults)], Flow(scenarios[0])))
-                    report.wrong.problems += late_problems(scenarios[0], [(document, faults)])
-                against = f", its targets found in {scenarios[0].name!r}"
+                    refuse_any(surge_problems(scenario, together, Flow(scenario)))
+                    report.wrong.problems += _of(document, late_problems(scenario, together))
+                against = f", its targets found in {scenario.name!r}"
             report.sound.append(f"{document.path}: a sound fault plan: {counted(faults, 'faults')}{against}")
+
+
+def _of(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in problems if problem.path == document.path]
 
 
 def sound(document: Document) -> Scenario:
@@ -155,7 +163,7 @@ def surge_problems(scenario: Scenario, plans: Sequence[Plan], flow: Flow) -> lis
 
 def late_problems(scenario: Scenario, plans: Sequence[Plan]) -> list[Problem]:
     """Faults that would begin when the run is over, as warnings."""
-    return _in_plans(plans, lambda faults: too_late(faults, (), scenario.duration), warning=True)
+    return _in_plans(plans, lambda faults: never(faults, scenario.duration), warning=True)
 
 
 def fault_problems(scenario: Scenario, plans: Sequence[Plan], beside: Iterable[Fault] = ()) -> list[Problem]:

@@ -58,11 +58,13 @@ def _strongest(surges: Mapping[int, LoadSurge]) -> int:
 
 def mean_factor(surges: Mapping[int, LoadSurge], times: Times, duration: float) -> float:
     """By what the *surges* multiply a load together, averaged over the run; their ramps are left out."""
+    from sim.faults.load import MOST_SURGE  # not before a file names a surge
+
     changes = sorted((at, index, come) for index in surges for span in times.of(index) for at, come in zip(span, (1, -1), strict=True))
     zeros, logarithm, since, area = 0, 0.0, 0.0, 0.0
     for at, index, come in [*changes, (duration, None, 0)]:
         now = min(max(at, since), duration)
-        area += (now - since) * (0.0 if zeros else math.exp(min(logarithm, LARGEST_LOGARITHM)))
+        area += (now - since) * (0.0 if zeros else min(MOST_SURGE, math.exp(min(logarithm, LARGEST_LOGARITHM))))
         since = now
         if index is not None:
             factor = surges[index].factor

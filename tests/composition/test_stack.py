@@ -83,7 +83,7 @@ def said(tmp_path, policies):
 def test_check_and_explain_agree_on_the_recommended_stack(tmp_path):
     """The order is sound; both say, and only that, that retries and hedges multiply, and that they share a budget; and how to have fewer."""
     warned, explained = said(tmp_path, STACK)
-    assert warned == explained and len(explained) == 1 and "up to 6 attempts for one call (they share a budget); if" in explained[0]
+    assert warned == explained and len(explained) == 1 and "up to 6 attempts for one call (they share a budget); for fewer" in explained[0]
 
 
 @pytest.mark.parametrize(("outer", "inner"), ORDERS, ids=" ".join)

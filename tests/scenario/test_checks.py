@@ -38,6 +38,8 @@ def report(tmp_path, *changes: tuple[str, str]):
         ("rate: 100/s", "rate: 100000/s", "workers would be busy"),
         ("schedule: {at: 20s,", "schedule: {at: 100s,", "the run has ended by then: it lasts 60s"),
         ("schedule: {at: 20s,", "schedule: {every: 20s, from: 60s,", "the run has ended by then"),
+        ("schedule: {at: 20s,", "schedule: {every: 100s,", "the run has ended by then"),
+        ("schedule: {at: 20s,", "schedule: {random: 1/s, from: 100s,", "the run has ended by then"),
         ("  mail: {kind", "  post: {}\n  mail: {kind", "nobody calls 'post', and it does nothing by itself"),
         ("rate: 100/s", "rate: 100/s\n    batch_size: 5", "`batch_size` is of `arrivals: batch`"),
         ("rate: 100/s", "rate: 100/s\n    arrivals: uniform\n    batch_sizes: geometric", "`batch_sizes` is of `arrivals: batch`"),
@@ -192,6 +194,41 @@ def test_a_plan_is_checked_against_the_scenario_beside_it(tmp_path):
     (warning,) = check_files([str(plan), str(shop)]).problems
     assert (warning.path, warning.line, warning.col, warning.warning) == (str(plan), 2, 67, True)
     assert load_scenario(shop, plans=[plan]).warnings == (warning,)
+
+
+@pytest.mark.parametrize(("first", "second", "what"), [
+    ("at: 20s", "after: first", "'first' does not end, and the run lasts 60s"),
+    ("at: 20s, for: 50s", "after: first", "'first' only ends at 70s, and the run lasts 60s"),
+    ("at: 20s, for: 30s", "after: first, delay: 5s", None),
+    ("random: 1/min, for: {exponential: 1h}", "after: first", None),  # it may be over soon
+])
+def test_a_fault_whose_turn_never_comes_is_told_before_the_run(tmp_path, first, second, what):
+    """In one file, and in a plan that comes after a fault of the scenario; and those that come after it are told too."""
+    faults = [f"- {{name: {name}, kind: instance.slow, target: {{service: orders}}, factor: 2, schedule: {{{when}}}}}\n"
+              for name, when in (("first", first), ("second", f"{second}, for: 1s"), ("third", "after: second, for: 1s"))]
+    shop, plan = tmp_path / "shop.yaml", tmp_path / "plan.yaml"
+    head = "name: shop\nduration: 60s\nservices: {orders: {endpoints: {GET /: [{work: 1ms}]}}}\n"
+    head += "workloads: {users: {rate: 1/s, to: orders, mix: [{send: GET /}]}}\nfaults:\n"
+    shop.write_text(head + "".join(faults))
+    alone = check_files([str(shop)]).problems
+    shop.write_text(head + faults[0])
+    plan.write_text("faults:\n" + "".join(faults[1:]))
+    beside = check_files([str(shop), str(plan)]).problems
+    assert [problem.what for problem in alone] == [problem.what for problem in beside]
+    assert [problem.what for problem in alone[:1]] == ([what] if what else [])
+    assert [problem.what.partition(",")[0] for problem in alone[1:]] in ([], ["'second' does not end"], ["'second' only ends at 71s"])
+    assert all(problem.warning and problem.cure for problem in alone)
+
+
+def test_a_plan_may_not_use_a_name_of_the_scenario_beside_it(tmp_path):
+    """As when it is run with it."""
+    fault = "faults: [{name: slow, kind: instance.slow, target: {service: orders}, factor: 2}]\n"
+    shop, plan = tmp_path / "shop.yaml", tmp_path / "plan.yaml"
+    shop.write_text("name: shop\nduration: 60s\nservices: {orders: {endpoints: {GET /: [{work: 1ms}]}}}\n"
+                    "workloads: {users: {rate: 1/s, to: orders, mix: [{send: GET /}]}}\n" + fault)
+    plan.write_text(fault)
+    (problem,) = check_files([str(shop), str(plan)]).problems
+    assert (problem.path, problem.what) == (str(plan), "another fault is called 'slow'")
 
 
 def test_every_file_is_told_even_if_the_first_is_no_scenario(tmp_path):

@@ -31,21 +31,40 @@ def surges(*schedules: str, factor: float = 10_000) -> str:
 def test_surges_that_make_more_than_a_run_may_have_are_refused(tmp_path):
     """In the scenario or in a plan beside it, at the strongest of them; each by itself would be none too many."""
     two = surges("{at: 10s, for: 20s}", "{at: 20s, for: 20s}")
-    what = "2 surges together make about 10,002,000,300 requests of 'users' in 60s; the limit is 1,000,000,000"
+    what = "2 surges together make about 1,020,003,000 requests of 'users' in 60s; the limit is 1,000,000,000"
+    shop = SHOP.replace("10/s", "100/s")
     with pytest.raises(InvalidFile) as refused:
-        loads(SHOP + two)
+        loads(shop + two)
     (problem,) = refused.value.problems
     assert problem.what == what
     assert (problem.line, problem.cure) == (10, "lower it, or let it last shorter")
     scenario, plan = tmp_path / "shop.yaml", tmp_path / "plan.yaml"
-    scenario.write_text(SHOP)
+    scenario.write_text(shop)
     plan.write_text("name: plan\n" + two)
     with pytest.raises(InvalidFile) as refused:
         load_scenario(scenario, plans=[plan])
     (found,) = refused.value.problems
     assert (found.path, found.line) == (str(plan), 3)
     assert check_files([str(scenario), str(plan)]).problems == [found]
-    loads(SHOP + surges("{at: 10s, for: 20s}"))
+    loads(shop + surges("{at: 10s, for: 20s}"))
+
+
+def test_surges_multiply_to_a_million_at_most():
+    """In the forecast as in a run: a hundred million times the load for 10 s would be ten times what a run may have."""
+    both = loads(SHOP + surges("{at: 10s, for: 10s}", "{at: 10s, for: 10s}"))
+    assert mean_factor(dict(enumerate(both.faults)), Times(both.faults, 1, 60.0), 60.0) == pytest.approx((50 + 10 * 1e6) / 60)
+
+
+def test_surges_of_a_plan_multiply_those_of_the_scenario(tmp_path):
+    """Checked as they would be run."""
+    scenario, plan = tmp_path / "shop.yaml", tmp_path / "plan.yaml"
+    scenario.write_text(SHOP.replace("10/s", "100/s") + surges("{at: 10s, for: 20s}"))
+    plan.write_text("name: plan\n" + surges("{at: 10s, for: 20s}", factor=200))
+    (found,) = check_files([str(scenario), str(plan)]).problems
+    assert found.what.startswith("2 surges together make about 2,000,004,000 requests of 'users'")
+    with pytest.raises(InvalidFile) as refused:
+        load_scenario(scenario, plans=[plan])
+    assert refused.value.problems == [found]
 
 
 def test_surges_one_after_the_other_multiply_nothing():
