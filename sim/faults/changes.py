@@ -79,6 +79,9 @@ class DeployBadVersion(Badness, InstanceFault):
     def _whole_service(self) -> bool:
         return self.target.service is not None and self.target.mode == "all"
 
+    def deploys(self) -> str | None:
+        return self.target.service if self._whole_service and self.strategy is not None else None
+
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         spec = self._deployment(at)

@@ -56,6 +56,10 @@ class Fault(Spec):
         """The field that `own_length` reads."""
         return ""
 
+    def deploys(self) -> str | None:
+        """The service that gets new instances by it, whose numbers go on where those before them ended."""
+        return None
+
     def mistakes(self, system: System) -> Iterator[Mistake]:
         """What does not fit the scenario, with places counted from the fault."""
         return iter(())

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class System:
-    """Names in a scenario. *services* with their specs, the registry among them if there is one; *fault_names* of all plans together;
-    *duration* of a run, in seconds."""
+    """Names in a scenario. *services* with their specs, the registry among them if there is one; *fault_names* of all plans together, and
+    the services that their faults deploy; *duration* of a run, in seconds."""
 
     services: Mapping[str, NodeSpec]
     workloads: Collection[str] = ()
     zones: Collection[str] = ()
     fault_names: Collection[str] = ()
+    deployed: Collection[str] = ()
     duration: float = 0.0
 
     @property

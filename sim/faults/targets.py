@@ -145,7 +145,7 @@ class Group(Picks):
         spec = system.services.get(service)
         if spec is None or not number.isdecimal():
             yield Mistake(at, f"no instance {name!r}", "an instance is called after its service and counted from 0, as 'orders-0'")
-        elif int(number) >= spec.instances and not grows(spec):
+        elif int(number) >= spec.instances and not grows(spec) and service not in system.deployed:
             yield Mistake(at, f"no instance {name!r}", f"{service} has {spec.instances}: {service}-0 to {service}-{spec.instances - 1}")
 
     def nobody(self, when: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 
-from sim.faults.fault import Fault, names_of
+from sim.faults.fault import Fault
 from sim.faults.system import check_fault_plan
 from sim.mistakes import Mistake
 from sim.scenario.scenario import FaultPlan, Scenario
@@ -168,8 +168,8 @@ def late_problems(scenario: Scenario, plans: Sequence[Plan]) -> list[Problem]:
 
 def fault_problems(scenario: Scenario, plans: Sequence[Plan], beside: Iterable[Fault] = ()) -> list[Problem]:
     """What in the faults of several files does not fit *scenario*, or each other; they may come after others *beside* them."""
-    names = names_of([*(fault for _, faults in plans for fault in faults), *beside])
-    return _in_plans(plans, lambda faults: check_fault_plan(faults, system_of(scenario, names)))
+    system = system_of(scenario, [*(fault for _, faults in plans for fault in faults), *beside])
+    return _in_plans(plans, lambda faults: check_fault_plan(faults, system))
 
 
 def _in_plans(plans: Sequence[Plan], found: Callable[[list[Fault]], Iterable[Mistake]], warning: bool = False) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sim.errors import InvalidInput
@@ -14,18 +14,19 @@ from sim.scenario.measures import EDGE, SERVICE, WORKLOAD, measure_mistakes
 from sim.scenario.scenario import Scenario
 
 
-def system_of(scenario: Scenario, fault_names: Collection[str]) -> System:
-    """What faults can name in *scenario*, beside each other."""
+def system_of(scenario: Scenario, faults: Sequence[Fault]) -> System:
+    """What *faults*, all those of a run, can name in *scenario*, beside each other."""
     registry = {REGISTRY: scenario.registry} if scenario.registry is not None else {}
-    return System({**scenario.services, **registry}, scenario.workloads, scenario.network.zones, fault_names, scenario.duration)
+    deployed = dict.fromkeys(service for fault in faults if (service := fault.deploys()) is not None)
+    services, zones = {**scenario.services, **registry}, scenario.network.zones
+    return System(services, scenario.workloads, zones, names_of(faults), deployed, scenario.duration)
 
 
 def check_faults(scenario: Scenario, faults: Sequence[Fault] | None = None) -> list[Mistake]:
     """Everything in the scenario's faults (or in *faults*, those of a plan) that does not fit it; places are `faults`, index, field."""
     mine = scenario.faults if faults is None else faults
     others = [] if faults is None else scenario.faults
-    names = {*names_of(mine), *names_of(others)}
-    system = system_of(scenario, names)
+    system = system_of(scenario, [*mine, *others])
     return [replace(mistake, loc=("faults", *mistake.loc)) for mistake in check_fault_plan(mine, system)]
 
 

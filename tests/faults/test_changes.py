@@ -139,6 +139,16 @@ def test_strategy_and_analysis_of_the_fault_go_before_those_of_the_service():
         assert web(result, window=(8, 29)) == 1
 
 
+def test_an_instance_that_a_fault_deploys_can_be_hit_by_another():
+    """`back` has three of its own, and no deployment; the first new one is back-3."""
+    new = {"kind": "instance.slow", "target": {"instance": "back-3"}, "factor": 2, "schedule": {"at": "6s", "for": "1s"}}
+    result = ran(out(strategy=ROLLING), new)
+    assert [fault.targets for fault in result.faults if fault.kind == "instance.slow"] == [("back-3",)]
+    assert not result.summary["warnings"]
+    with pytest.raises(InvalidInput, match="no instance 'back-3'"):
+        ran(out(), new)
+
+
 @pytest.mark.parametrize(("windows", "wanted"), [
     ((("4s", "10s"), ("7s", "3s")), [1, 0.5, 0.0, 0.5, 1]),  # the second within the first
     ((("4s", "6s"), ("7s", "7s")), [1, 0.5, 0.0, 0.0, 1]),  # one after the other
