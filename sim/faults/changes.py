@@ -116,7 +116,7 @@ class DeployBadVersion(Badness, InstanceFault):
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:
-        undo = behave(instance, self.behaviour(), f"{at.name} at {at.start:g} s")
+        undo = behave(instance, self.behaviour(), f"{at.name} at {at.start:.15g} s")
         try:
             yield
         finally:

@@ -32,6 +32,13 @@ def test_errors_and_slowness_while_it_is_out(kind):
         assert web(healed, "latency.mean", AFTER) == pytest.approx(BASE["web"])
 
 
+def test_two_times_of_one_fault_that_lie_close_together_are_two():
+    """Ten microseconds apart, each makes it half as fast, and each is taken back by itself."""
+    result = ran(bad(speed=0.5, schedule={"every": "10us", "from": "10s", "for": "1s", "max": 2}))
+    assert web(result, "latency.mean", (10.1, 10.9)) == pytest.approx(BASE["web"] + 0.03)
+    assert web(result, "latency.mean", (11.1, 11.9)) == pytest.approx(BASE["web"])
+
+
 def test_a_canary_hits_its_share():
     """One instance of three has the bad version, and with it a third of the calls."""
     result = ran({**bad(error_rate="100%", error_status=502), "target": {**BACK, "mode": "fixed-percent", "value": "34%"}})
