@@ -163,3 +163,45 @@ def test_v67_with_backoff_it_passes():
     results = [crowded("{initial: 10s, multiplier: 2, max: 60s, jitter: full}", seed) for seed in (1, 2, 3)]
     assert sum(goodput(result, 50, 80, 40) for result in results) / 3 == pytest.approx(1.0, abs=0.05)
     assert sum(inside(result, 50, 80) for result in results) / 3 == pytest.approx(67.3, rel=0.12)
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("rate", "policies", "attempts"), [(100, ONE_RETRY, 2.0), (120, ONE_RETRY, 2.0), (200, budget(), 1.1)])
+def test_v64_retries_that_are_still_active_slow_the_recovery_down(rate, policies, attempts):
+    """(Q0 - mu T) / (mu - a lambda): with one retry at 120/s it takes 33 s, without any it would be 5. Who came in the last second of the
+    stop is not yet in Q0 twice; who comes in the last second of the recovery succeeds with the retry."""
+    expected = (rate * (10 + 9 * (attempts - 1)) - 300) / (300 - attempts * rate) - (attempts - 1)
+    failed = 0.0
+    for seed in (1, 2, 3):
+        requests = simulate(outage(rate, policies=policies, until=int(HEALED + 2 * expected + 10)), seed).requests
+        failed += int(((requests.intended >= HEALED) & (requests.outcome == 2)).sum()) / 3
+    assert failed / rate == pytest.approx(expected, rel=0.08)
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize(("rate", "recovers"), [(80, True), (250, False)])
+def test_v66_an_empty_cache_stays_empty_where_its_database_is_too_slow_to_fill_it(rate, recovers):
+    """A look-aside cache before a database that does 100/s, with half a second of patience: once it is flushed, what is read too late is
+    not stored, and 250/s, most of which it used to answer, never come back; 80/s do. Source: Huang et al., OSDI 2022, 5.2."""
+    result = simulate(f"""
+name: look-aside
+duration: 240s
+network: {{default: {{latency: 0ms}}}}
+services:
+  front:
+    workers: 100000
+    uses: {{db: {{policies: [timeout: 500ms]}}}}
+    endpoints: {{GET /: [{{cache: {{in: store, key: {{zipf: {{items: 1000, s: 0.8}}}}, miss: [{{query: db}}]}}}}]}}
+  store: {{kind: cache, ttl: 60s, jitter: 50%, latency: 0ms}}
+  db: {{kind: database, connections: 10, queue: {{limit: 100000}}, query: 100ms}}
+workloads:
+  users:
+    executor: ramping-arrival-rate
+    start_rate: 20/s
+    stages: [{{duration: 80s, target: {rate}/s}}, {{duration: 160s, target: {rate}/s}}]
+    to: front
+    mix: [{{send: GET /}}]
+faults: [{{kind: cache.flush, target: {{service: store}}, schedule: {{at: 120s}}}}]
+""")
+    assert goodput(result, 90, 119, rate) == pytest.approx(1.0, abs=0.06)
+    assert goodput(result, 210, 240, rate) == pytest.approx(1.0 if recovers else 0.0, abs=0.06)
