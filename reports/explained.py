@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from reports.aligned import aligned
 from reports.texts import Texts, Words
 from sim.scenario.reckoning import EdgeCost, Reckoning, ServiceLoad
 
@@ -53,11 +54,11 @@ def explained(title: str, reckoning: Reckoning, lang: str = "en") -> Iterator[st
     yield ""
     yield texts("services")
     services = [_service_row(load, load.name in unsure, texts) for load in reckoning.services]
-    yield from _table(words.pick(SERVICE_HEADS), services, left=1)
+    yield from aligned(words.pick(SERVICE_HEADS), services)
     yield ""
     yield texts("calls")
     calls = [_call_row(edge, edge.name.partition("->")[0] in code, texts) for edge in reckoning.edges]
-    yield from _table(words.pick(CALL_HEADS), calls, left=1, last_left=True)
+    yield from aligned(words.pick(CALL_HEADS), calls, words={0, len(CALL_HEADS[0]) - 1})
     for edge in reckoning.edges:
         for warning in edge.warnings:
             yield f"  {texts('warning', edge=edge.name, text=warning)}"
@@ -108,11 +109,3 @@ def _verdict(reckoning: Reckoning, texts: Texts) -> str:
     if reckoning.headroom < 1:
         return texts("overloaded", name=reckoning.bottleneck, share=texts.words.percent(reckoning.headroom))
     return texts("bottleneck", name=reckoning.bottleneck, times=texts.words.short(reckoning.headroom))
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int, last_left: bool = False) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    for row in [heads, *rows]:
-        cells = [cell.ljust(width) if column < left or (last_left and column == len(heads) - 1) else cell.rjust(width)
-                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        yield ("  " + "  ".join(cells)).rstrip()

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from reports.aligned import aligned
 from reports.charts.spread import NoFigure, figure_at, figures_at, mean_and_half_width, t_975
 from reports.export.manifest import version
-from reports.texts import Texts, Words
+from reports.texts import Texts, Words, shortened, told_apart
 from sim.errors import InvalidInput
 from sim.lab.compare import compare
 from sim.lab.pool import Crew, finished
@@ -57,6 +58,7 @@ TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
 }
 FIGURES = ("success_ratio", "goodput_rps", "latency_s.p50", "latency_s.p99")  # of every workload, where nothing else is asked for
 INSTANT = 1e-3  # seconds
+SHORT, LONGEST_NAME = 20, 40  # characters of a head or a value, and of a figure's name, in a table
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,18 @@ def _sweep_table(cells: Sequence[Cell], paths: Sequence[str], columns: Mapping[s
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, cell in enumerate(cells):
         groups.setdefault(tuple(cell.varied[path] for path in paths), []).append(index)
-    rows = [[*key, *(_spread([values[index] for index in some], figure, words) for figure, values in columns.items())]
+    shown = {path: _shown([key[place] for key in groups]) for place, path in enumerate(paths)}
+    rows = [[*(shown[path][value] for path, value in zip(paths, key, strict=True)),
+             *(_spread([values[index] for index in some], figure, words) for figure, values in columns.items())]
             for key, some in groups.items()]
-    yield from _table([*(path.rpartition(".")[2] for path in paths), *map(_short, columns)], rows)
+    heads = [*told_apart(paths, SHORT), *(shortened(_short(figure), LONGEST_NAME) for figure in columns)]
+    yield from aligned(heads, rows, words=range(len(paths)))
+
+
+def _shown(values: Sequence[str]) -> dict[str, str]:
+    """What stands in the table for each of the values of one path."""
+    different = list(dict.fromkeys(values))
+    return dict(zip(different, told_apart(different, SHORT), strict=True))
 
 
 def _draw_sweep(place: Path, cells: Sequence[Cell], figures: Sequence[str], lang: str) -> list[str]:
@@ -220,7 +231,7 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
         both = _column([result.summary for side in runs for result in side], figure)
         values = [both[: len(seeds)], both[len(seeds) :]]
         gaps = [b - a for a, b in zip(*values, strict=True)]
-        rows.append([_short(figure, whole=True), *(_spread(some, figure, words) for some in [*values, gaps]),
+        rows.append([shortened(_short(figure), LONGEST_NAME), *(_spread(some, figure, words) for some in [*values, gaps]),
                      given.texts("differs") if _differ(gaps) else ""])
         data[figure] = {names[0]: values[0], names[1]: values[1], "difference": gaps}
     verdicts = [sum(result.summary["verdict"] == "pass" for result in side) for side in runs]
@@ -228,7 +239,7 @@ def compared(given: Given, first: str, second: str, measures: Sequence[str], out
     place = Path(out) if out is not None else Path("out") / f"compare-{sides[0].name}-{_file(first)}-{_file(second)}"
     charts = _draw_comparison(place, dict(zip(names, runs, strict=True)), data, seeds, given.lang)
     yield given.texts("against", scenario=sides[0].name, first=first, second=second, count=len(seeds))
-    yield from _table(["", *names, given.texts("difference"), ""], rows)
+    yield from aligned(["", *told_apart(names, SHORT), given.texts("difference"), ""], rows)
     yield ""
     if sides[0] == sides[1]:
         yield given.texts("the same", first=first, second=second)
@@ -311,16 +322,14 @@ def _listed(head: str, things: Sequence[str]) -> Iterator[str]:
 
 def _spread(values: Sequence[float], figure: str, words: Words) -> str:
     mean, half = (float(part[0]) for part in mean_and_half_width([[value] for value in values]))
-    show = words.seconds if ".latency_s." in figure else words.percent if "ratio" in figure else words.short
     if mean != mean:
         return "–"
     sign = "−" if mean < 0 else ""
-    return f"{sign}{show(abs(mean))}" + (f" ± {show(half)}" if half == half else "")
+    return f"{sign}{words.figure(figure, abs(mean))}" + (f" ± {words.figure(figure, half)}" if half == half else "")
 
 
-def _short(figure: str, whole: bool = False) -> str:
-    name = figure.removeprefix("workloads.").replace("latency_s.", "").replace("_rps", "").replace("_", " ")
-    return name.replace(".", " ") if whole or name.count(".") > 0 else name
+def _short(figure: str) -> str:
+    return figure.removeprefix("workloads.").replace("latency_s.", "").replace("_rps", "").replace("_", " ").replace(".", " ")
 
 
 def _file(name: str) -> str:
@@ -366,10 +375,3 @@ def _counter(texts: Texts, key: str) -> Any:
             print(f"\r{texts(key, done=done, whole=of)}", end="\n" if done == of else "", file=sys.stderr, flush=True)
 
     return tell
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    for row in [heads, *rows]:
-        yield ("  " + "  ".join(cell.rjust(width) if column else cell.ljust(width)
-                                for column, (cell, width) in enumerate(zip(row, widths, strict=True)))).rstrip()

@@ -137,7 +137,8 @@ def shortened(name: str, most: int) -> str:
 
 def told_apart(names: Sequence[str], most: int) -> list[str]:
     """Different *names* in at most *most* characters each, and still different. Where one is longer, of all that are paths (with or without
-    a value, or of files) as many of the last words are kept as it takes; then middles go, and what is alike after that gets a number.
+    a value, or of files) as many of the last words are kept as it takes; then middles go; of what is alike after that the place is shown
+    where it begins to differ, and where even that is not enough all get numbers.
     """
     kept = list(names)
     if any(len(name) > most for name in names):
@@ -145,6 +146,13 @@ def told_apart(names: Sequence[str], most: int) -> list[str]:
         tails = (["".join(some[-many:]) for some in words] for many in range(1, max(map(len, words)) + 1))
         kept = next((tail for tail in tails if len(set(tail)) == len(set(names))), kept)
     short = [shortened(name, most) for name in kept]
+    for text in {text: None for text in short if short.count(text) > 1}:
+        alike = {place: kept[place] for place, other in enumerate(short) if other == text}
+        same = next((place for place, signs in enumerate(zip(*alike.values(), strict=False)) if len(set(signs)) > 1), 0)
+        begin = max(0, same - most // 2)
+        for place, name in alike.items():
+            end = "…" * (begin > 0) + name[begin:]
+            short[place] = end if len(end) <= most else end[: most - 1] + "…"
     if len(set(short)) == len(set(names)):
         return short
     numbers = {name: f" ({index})" for index, name in enumerate(dict.fromkeys(names), 1)}
@@ -152,8 +160,8 @@ def told_apart(names: Sequence[str], most: int) -> list[str]:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a path, each with the sign that ends it; a value stays with the last."""
-    path, equals, value = name.partition("=")
+    """The words of a path, each with the sign that ends it; a value stays with the last, and a list or mapping alone is one word."""
+    path, equals, value = name.partition("=") if name[:1] not in ("[", "{") else ("", "", name)
     sign = "/" if path.endswith((".yaml", ".yml")) else "."
     words = [word + sign for word in path.split(sign)]
     return [*words[:-1], words[-1].removesuffix(sign) + equals + value]
@@ -234,8 +242,13 @@ class Words:
     def figure(self, path: str, value: float | None) -> str:
         """*value* in the unit of the figure of summary.json at *path*: `workloads.shoppers.latency_s.p99`, `….goodput_rps`."""
         last = path.rpartition(".")[2]
-        return self._in(value, share=last.endswith(("ratio", "share", "utilisation")),
-                        time="latency_s." in path or last.endswith(("_s", "_time")), rate=last.endswith("rps"))
+        time = "latency_s." in path or last.endswith(("_s", "_time"))
+        return self._in(value, share=self.is_share(path), time=time, rate=last.endswith("rps"))
+
+    @staticmethod
+    def is_share(path: str) -> bool:
+        """Whether the figure at *path* lies between 0 and 1, and is shown in per cent."""
+        return path.endswith(("ratio", "share", "utilisation"))
 
     def _in(self, value: float | None, *, share: bool, time: bool, rate: bool) -> str:
         if value is None or not math.isfinite(value):

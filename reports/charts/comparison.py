@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from reports.texts import told_apart
 from sim.telemetry.codes import Outcome
 
 from .faults import shade
 from .spread import mean_and_half_width
-from .style import Look, NotApplicable, heading, headroom, legend, panels, signature, time_axis
+from .style import LONGEST_NAME, Look, NotApplicable, heading, headroom, legend, panels, signature, time_axis
 from .tallies import per_second, quantiles_over_time, steps, time_edges
 
 if TYPE_CHECKING:
@@ -23,21 +24,23 @@ if TYPE_CHECKING:
 
 MOST_BINS = 60
 MEASURES = {
-    "goodput": ("requests answered per second", "peticiones atendidas por segundo"),
-    "failed": ("requests failed or refused per second", "peticiones fallidas o rechazadas por segundo"),
+    "goodput": ("goodput (requests/s)", "peticiones útiles/s"),
+    "failed": ("failed or refused requests/s", "peticiones fallidas o rechazadas/s"),
     "p50": ("median latency (ms)", "latencia mediana (ms)"),
     "p99": ("p99 latency (ms)", "latencia p99 (ms)"),
 }
 TITLE = ("{first} and {second} on the same seeds", "{first} y {second} con las mismas semillas")
-FINDING = ("mean of {pairs} paired runs with 95 % bands; {second} minus {first}: {difference} ± {half} on average over the run",
-           "media de {pairs} pares de ejecuciones con bandas del 95 %; {second} menos {first}: {difference} ± {half} de media")
+FINDING = ("mean of {pairs} paired runs with 95 % bands; {second} minus {first}: {difference} ± {half} on average {when}",
+           "media de {pairs} pares de ejecuciones con bandas del 95 %; {second} menos {first}: {difference} ± {half} de media {when}")
+WHEN = (("over the run", "en toda la ejecución"), ("after the warm-up", "tras el calentamiento"))
 DIFFERENCE = ("difference", "diferencia")
 
 
 def draw(groups: Mapping[str, Sequence[RunResult]], ax: Axes, *, look: Look | None = None, measure: str = "goodput") -> None:
     """*groups* are two names with their runs, of which those with equal seeds are pairs; *measure* is one of MEASURES."""
     look = look or Look()
-    (first, second), pairs = paired(groups)
+    names, pairs = paired(groups)
+    first, second = told_apart(names, LONGEST_NAME)
     shortest = min((run for pair in pairs for run in pair), key=lambda run: run.duration)
     edges = time_edges(shortest.duration, MOST_BINS)
     curves = [[over_time(pair[side], measure, edges) for pair in pairs] for side in (0, 1)]
@@ -53,7 +56,7 @@ def draw(groups: Mapping[str, Sequence[RunResult]], ax: Axes, *, look: Look | No
     below.axhline(0, color=look.theme.muted, lw=1)
     _band(below, edges, differences, look.theme.ink, "")
     below.set_ylabel(look.words.pick(DIFFERENCE))
-    text = finding(first, second, differences, edges, look)
+    text = finding(first, second, differences, edges, look, measure, shortest.warmup)
     heading(above, look, look.words.pick(TITLE).format(first=first, second=second), text, lift=shade([above, below], look, shortest))
     signature(below, look, pairs[0][0])
 
@@ -71,13 +74,13 @@ def paired(groups: Mapping[str, Sequence[RunResult]]) -> tuple[tuple[str, str], 
 
 
 def over_time(result: RunResult, measure: str, edges: Any) -> Any:
-    """One run's curve. Rates are by the time of the end, percentiles by intended start, in ms."""
+    """One run's curve. Rates are by the time of the end, and goodput is without degraded answers, as in a summary; percentiles are by the
+    intended start, in ms."""
     done = result.requests.finished
-    good = (done.outcome == Outcome.OK) | (done.outcome == Outcome.DEGRADED)
     if measure == "goodput":
-        return per_second(done.end[good], edges)
+        return per_second(done.end[done.outcome == Outcome.OK], edges)
     if measure == "failed":
-        return per_second(done.end[~good], edges)
+        return per_second(done.end[(done.outcome != Outcome.OK) & (done.outcome != Outcome.DEGRADED)], edges)
     return 1000 * quantiles_over_time(done.intended, done.latency, edges, [float(measure.removeprefix("p")) / 100])[0]
 
 
@@ -88,13 +91,15 @@ def _band(ax: Axes, edges: Any, rows: Sequence[Any], colour: str, name: str) -> 
     ax.plot(x, middle, color=colour, label=name or None)
 
 
-def finding(first: str, second: str, differences: Sequence[Any], edges: Any, look: Look) -> str:
-    """The mean difference over the run, weighted by time, with its 95 % interval over the pairs."""
+def finding(first: str, second: str, differences: Sequence[Any], edges: Any, look: Look, measure: str, warmup: float) -> str:
+    """The mean difference after the warm-up, weighted by time, with its 95 % interval over the pairs."""
     import numpy as np
 
-    weights = np.diff(edges)
+    weights = np.diff(np.maximum(edges, warmup))
     whole = [[float(np.nansum(row * weights) / np.sum(weights[~np.isnan(row)]))] for row in differences]
     mean, half = mean_and_half_width(whole)
     words = look.words
-    return words.pick(FINDING).format(pairs=len(differences), first=first, second=second, difference=words.short(float(mean[0])),
-                                      half=words.short(float(half[0])))
+    unit = " ms" if measure.startswith("p") else "/s"
+    difference, spread = (f"{words.short(float(part[0]))}{unit}".replace("-", "−") for part in (mean, half))
+    return words.pick(FINDING).format(pairs=len(differences), first=first, second=second, difference=difference, half=spread,
+                                      when=words.pick(WHEN[warmup > 0]))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from reports.texts import told_apart
+
 from .spread import figures_at, mean_and_half_width
-from .style import SMALL, Look, NotApplicable, heading, legend, side
+from .style import LONGEST_NAME, SMALL, Look, NotApplicable, heading, legend, side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from sim.lab.sweep import Cell
 
 MOST_LINES = 7
+ROOM = 100  # characters below the axes, or in a legend
 WIDE = 50  # from the least to the most: colours are then logarithmic
 FINDING = ("{cells} cells of {seeds}; bands: 95 % of the mean over seeds",
            "{cells} celdas de {seeds}; bandas: 95 % de la media entre semillas")
@@ -89,25 +92,32 @@ def _lines(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[A
     numbers = [number_of(value) for value in axes[0]]
     known = None not in numbers and len(set(numbers)) > 1
     x = np.array(numbers, dtype=float) if known else np.arange(len(axes[0]), dtype=float)
-    groups = [("", table)] if len(paths) == 1 else [(str(value), table[:, index]) for index, value in enumerate(axes[1])]
-    for index, (name, rows) in enumerate(groups[:MOST_LINES]):
+    names = [""] if len(paths) == 1 else _shown(axes[1][:MOST_LINES])
+    groups = [(name, table if len(paths) == 1 else table[:, index]) for index, name in enumerate(names)]
+    most = 1.0 if look.words.is_share(measure) else np.inf
+    for index, (name, rows) in enumerate(groups):
         mean, half = mean_and_half_width(np.moveaxis(rows, -1, 0))
         ax.plot(x, mean, "o-", ms=5, color=look.series(index), label=name or None)
-        ax.fill_between(x, mean - half, mean + half, color=look.series(index), alpha=0.25, lw=0)
+        ax.fill_between(x, np.maximum(mean - half, 0.0), np.minimum(mean + half, most), color=look.series(index), alpha=0.25, lw=0)
     if known and (x > 0).all() and x.max() / x.min() >= 50:
         ax.set_xscale("log")
-    ax.set_xticks(x, [str(value) for value in axes[0]])
+    ax.set_xticks(x, _shown(axes[0]))
     ax.minorticks_off()
     ax.set_xlabel(paths[0])
     _value_axis(ax.yaxis, look, measure)
     if len(groups) > 1:
         top = float(np.nanmax(table)) if not np.isnan(table).all() else 1.0
         ax.set_ylim(min(0.0, float(np.nanmin(table))), top * 1.25 or 1.0)
-        legend(ax, min(len(groups), MOST_LINES))
+        legend(ax, len(groups))
         key = ax.get_legend()
         assert key is not None
         key.set_title(paths[1])
         key.set_alignment("left")
+
+
+def _shown(values: Sequence[Any]) -> list[str]:
+    """The values side by side, as long as there is room for."""
+    return told_apart(list(map(str, values)), max(8, ROOM // len(values) - 2))
 
 
 def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any]], table: Any, measure: str, border: float | None) -> None:
@@ -127,8 +137,8 @@ def _map(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[Any
             dark = (norm(value) > 0.5) == (look.theme.name == "light")
             ax.text(column, row, look.words.figure(measure, float(value)), ha="center", va="center", fontsize=SMALL - 1,
                     color="#FFFFFF" if dark else "#1F2328")
-    ax.set_xticks(range(len(axes[0])), [str(value) for value in axes[0]])
-    ax.set_yticks(range(len(axes[1])), [str(value) for value in axes[1]])
+    ax.set_xticks(range(len(axes[0])), _shown(axes[0]))
+    ax.set_yticks(range(len(axes[1])), told_apart(list(map(str, axes[1])), LONGEST_NAME))
     ax.set_xlabel(paths[0])
     ax.set_ylabel(paths[1])
     figure = ax.get_figure(root=True)

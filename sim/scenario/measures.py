@@ -185,7 +185,7 @@ def within(value: float, key: str, bound: float) -> bool:
 
 
 def told(value: float | None, measure: str, bound: float | None = None) -> str:
-    """*value* of a *measure*, written as in a scenario: `98.02%`, `412ms`; in more digits where it would read as a *bound* that it is not."""
+    """*value* of a *measure*, written as in a scenario: `98.02%`, `412ms`; in more digits where it reads as a *bound* that it is not."""
     if value is None:
         return "nothing measured"
     found = find_measure(measure)

@@ -214,14 +214,16 @@ def test_a_measure_has_its_unit_and_so_has_a_figure():
 
 
 def test_long_names_are_told_apart_by_their_ends():
-    """Of paths as many of the last words stay as it takes, of long values the ends; what is alike even so gets a number."""
+    """Of paths as many of the last words stay as it takes, of long values the ends, or the place where they begin to differ; what is alike
+    even so gets a number."""
     assert told_apart(["base", "services.a.workers=4"], 20) == ["base", "services.a.workers=4"]
     assert told_apart(["services.payments.workers=4", "services.payments.workers=32"], 20) == ["workers=4", "workers=32"]
     assert told_apart(["services.payments.workers=4", "services.orders.workers=4"], 20) == ["payments.workers=4", "orders.workers=4"]
     assert told_apart(["scenarios/shop/first.v2.yaml", "scenarios/shop/second.yaml"], 20) == ["first.v2.yaml", "second.yaml"]
     values = [f"services.orders.policies=[{{retry: {{max_attempts: {many}}}}}, {{timeout: 300ms}}, {{bulkhead: 4}}]" for many in (2, 3)]
-    first, second = told_apart(values, 20)
-    assert (first[-4:], second[-4:]) == (" (1)", " (2)") and len(first) == len(second) == 20 and first.startswith("policies")
+    assert told_apart(values, 20) == ["…attempts: 2}}, {ti…", "…attempts: 3}}, {ti…"]
+    values = [f"[{{timeout: {first}ms}}, {{timeout: {second}ms}}, {{bulkhead: 4}}]" for first, second in ((1, 1), (2, 1), (2, 2))]
+    assert [text[-4:] for text in told_apart(values, 20)] == [" (1)", " (2)", " (3)"] and max(map(len, told_apart(values, 20))) == 20
 
 
 def test_a_long_chain_runs_to_and_fro_in_rows():

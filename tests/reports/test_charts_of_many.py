@@ -93,8 +93,36 @@ def test_a_comparison_draws_means_and_the_mean_difference():
     assert float(np.mean(drawn)) == pytest.approx(1.0)
     assert over_time(groups["fast"][0], "goodput", edges).tolist() == [2.0] * 10
     assert over_time(groups["fast"][0], "p99", edges).tolist() == pytest.approx([1.0] * 10)
+    degraded = run_of([request(1, 0.5, 0.1, Outcome.DEGRADED), request(2, 0.5, 0.1)])
+    assert over_time(degraded, "goodput", np.array([0.0, 10.0])).tolist() == [0.1]
     failing = run_of([request(1, 0.5, 0.1, Outcome.FAILED), request(2, 0.5, None)])
     assert over_time(failing, "failed", np.array([0.0, 10.0])).tolist() == [0.1]
+
+
+def test_the_mean_difference_of_a_comparison_is_that_after_the_warm_up():
+    """As the table's: the second side answers one request a second more from 5 s on, and before it none."""
+    def run(extra, seed):
+        late = [request(100 + i, 5.25 + i, 0.001) for i in range(5)] if extra else []
+        return run_of([request(i, i + 0.5, 0.001) for i in range(10)] + late, seed=seed, warmup=5.0)
+
+    groups = {"a": [run(False, seed) for seed in (1, 2)], "b": [run(True, seed) for seed in (1, 2)]}
+    above = figure(groups, "comparison").axes[0].child_axes[0]
+    assert "b minus a: 1/s ± 0/s on average after the warm-up" in told(above)
+
+
+def told(ax):
+    """All that is written about *ax*, in one line."""
+    return " ".join(text.get_text().replace("\n", " ").replace("\u00a0", " ") for text in ax.texts)
+
+
+def test_names_of_a_comparison_are_shortened_where_they_would_be_cut():
+    """Title and legend have what tells the sides apart, and stay within the picture."""
+    sides = [f"services.orders.uses.payments.policies=[{{retry: {{max_attempts: {many}}}}}, {{timeout: 300ms}}]" for many in (2, 4)]
+    made = figure({side: [run_of([request(1, 0.5, 0.1)], seed=seed) for seed in (1, 2)] for side in sides}, "comparison")
+    above = made.axes[0].child_axes[0]
+    assert "max_attempts: 2" in told(above) and "max_attempts: 4" in told(above) and not any(side in told(above) for side in sides)
+    width = made.get_window_extent().width
+    assert all(text.get_window_extent().x1 <= width for text in [*above.texts, *above.get_legend().get_texts()])
 
 
 def test_intervals_are_student_s():
@@ -143,6 +171,19 @@ def test_one_thing_varied_is_a_line_two_with_four_values_a_map():
     cells = [cell(w, f"{r}/s", seed, w * r * seed / 1.5) for w in (1, 2, 3, 4) for r in (1, 2, 3, 4) for seed in (1, 2)]
     mapped = figure(cells, "sweep", measure=P99, border=6.0).axes[0]
     assert mapped.collections[0].get_array().tolist() == np.outer([1, 2, 3, 4], [1, 2, 3, 4]).tolist()
+
+
+def test_long_values_of_a_sweep_are_shortened_and_no_band_leaves_what_is_possible():
+    """Lists on the axis and in the legend; a share stays within 0 and 1, and nothing is below 0."""
+    lists = [f"[{{retry: {{max_attempts: {many}}}}}, {{timeout: 300ms}}, {{bulkhead: {{max_concurrent_calls: 20}}}}]" for many in range(2, 8)]
+    cells = [Cell({"policies": policies, "more": more}, seed, {"success_ratio": 0.5 + 0.49 * seed})
+             for policies in lists for more in lists[:3] for seed in (0, 1)]
+    made = figure(cells, "sweep", measure="success_ratio")
+    ax, width = made.axes[0], made.get_window_extent().width
+    texts = [*ax.get_xticklabels(), *ax.get_legend().get_texts()]
+    assert all(text.get_window_extent().x0 >= 0 and text.get_window_extent().x1 <= width for text in texts)
+    assert len({text.get_text() for text in ax.get_xticklabels()}) == len(lists)
+    assert all(0 <= height <= 1 for band in ax.collections for height in band.get_paths()[0].vertices[:, 1])
 
 
 def test_a_path_into_the_summary_says_what_there_is():
