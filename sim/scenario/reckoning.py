@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sim.model.gateway import GatewaySpec
 from sim.model.mesh import MeshSpec
@@ -23,7 +23,8 @@ from sim.scenario.calls import Operation, callees
 from sim.scenario.flow import Flow, workers
 from sim.scenario.hints import mesh_warnings
 from sim.scenario.scenario import Scenario
-from sim.scenario.walk import word_of
+from sim.scenario.walk import word_of, written
+from sim.spec import Spec
 
 MOST_SERVERS = 10_000  # of which a waiting probability is reckoned; more never let anybody wait
 
@@ -213,12 +214,19 @@ def _unevenness(scenario: Scenario, edges: Sequence[EdgeCost], rates: Mapping[st
     return {name: uneven(name, frozenset()) for name in scenario.services}
 
 
+def _tries(scenario: Scenario, caller: str, callee: str) -> int:
+    """How often a step of *caller* appends to the event store of *callee* if others are faster each time."""
+    parts = (part for _, part in written(scenario.services.get(caller), ()))
+    steps: list[Any] = [part for part in parts if isinstance(part, Spec) and word_of(part) == "append"]
+    return 1 + max((step.retries for step in steps if step.to == callee and step.expect_version), default=0)
+
+
 def _worst_arrivals(scenario: Scenario, edges: Sequence[EdgeCost]) -> dict[str, float]:
     """Attempts that reach each node for one user request, if everything is retried; inf in a circle."""
     callers: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for edge in edges:
         caller, _, callee = edge.name.partition("->")
-        callers[callee].append((caller, edge.attempts))
+        callers[callee].append((caller, edge.attempts * _tries(scenario, caller, callee)))
     found: dict[str, float] = {}
 
     def arrivals(node: str, seen: frozenset[str]) -> float:

@@ -77,6 +77,24 @@ def test_attempts_multiply_along_the_way(reckoned):
     assert [reckoned[name].worst_arrivals for name in ("front", "back", "db")] == [1, 3, 6]
 
 
+def test_an_append_that_others_are_faster_than_is_one_more_attempt():
+    """Three retries of the append and two of each of its calls are twelve; who appends unread has no conflict."""
+    text = """
+name: events
+duration: 10s
+services:
+  shop:
+    uses: {db: {policies: [{retry: {max_attempts: 3}}]}}
+    endpoints: {POST /: [{choose: [{weight: 1, do: [{append: {to: db, stream: {zipf: 100}, retries: 3}}]}]}]}
+  log: {endpoints: {POST /: [{append: {to: db, stream: {zipf: 100}, expect_version: false, retries: 9}}]}}
+  db: {kind: database}
+workloads: {users: {rate: 1/s, to: shop, mix: [{send: POST /}]}, others: {rate: 1/s, to: log, mix: [{send: POST /}]}}
+"""
+    reckoning = reckon(loads(text))
+    assert {load.name: load.worst_arrivals for load in reckoning.services} == {"shop": 1, "log": 1, "db": 12}
+    assert {edge.name: edge.attempts for edge in reckoning.edges if edge.name.endswith("db")} == {"shop->db": 3, "log->db": 1}
+
+
 def test_the_longest_call_is_bounded_by_its_deadline():
     """And by nothing where there is no policy."""
     edges = {edge.name: edge for edge in reckon(loads(CHAIN)).edges}
