@@ -51,8 +51,8 @@ def _of(part: int | float, whole: int, rounded: Callable[[float], int]) -> int:
 
 
 class Rolling(Strategy):
-    """At most *max_surge* instances more than wanted, and at most *max_unavailable* fewer that are ready; shares or numbers. The version is
-    watched for *bake* when all of it is there."""
+    """At most *max_surge* instances more than wanted, and at most *max_unavailable* fewer that callers can use; shares or numbers. The
+    version is watched for *bake* when all of it is there."""
 
     max_surge: Annotated[int, Field(ge=0)] | Share = 0.25
     max_unavailable: Annotated[int, Field(ge=0)] | Share = 0.25
@@ -274,7 +274,8 @@ class Deployment:
             instance.drain(self.spec.linger, self.spec.drain_timeout)
 
     def step(self, wanted: int, surge: int, unavailable: int) -> bool:
-        """Start and retire as many as the limits allow; True when all is done. Old ones that are not ready go first."""
+        """Start and retire as many as the limits allow; True when all is done. Old ones that are not ready go first, as Kubernetes has it:
+        those that take no calls at once, and those that only cannot be found as soon as enough others are there or on their way."""
         self.retire([instance for instance in self.old() if not instance.healthy])
         moved = True
         while moved:
@@ -282,16 +283,23 @@ class Deployment:
             missing = min(wanted - len(new), wanted + surge - len(new) - len(old))
             for _ in range(missing):
                 self.add()
-            ready = self.ready_ones() + sum(instance.healthy for instance in old)
-            leaving = old[: max(0, ready - (wanted - unavailable))]
+            usable = [instance for instance in old if self.usable(instance)]
+            lost = [instance for instance in old if not self.usable(instance)]
+            ready, least = self.ready_ones(), wanted - unavailable
+            to_come = len(self.new()) - ready
+            leaving = lost[: max(0, len(self.new()) + len(old) - least - to_come)] + usable[: max(0, ready + len(usable) - least)]
             self.retire(leaving)
             moved = missing > 0 or bool(leaving)
         return not self.old() and self.ready_ones() >= wanted
 
-    def ready_ones(self) -> int:
-        """How many of the new version take calls, and can be found by who goes by a registry."""
+    def usable(self, instance: Instance) -> bool:
+        """It takes calls, and can be found by who goes by a registry."""
         registry = self.node.world.registry
-        return sum(instance.healthy and (registry is None or registry.lists(instance)) for instance in self.new())
+        return instance.healthy and (registry is None or registry.lists(instance))
+
+    def ready_ones(self) -> int:
+        """How many of the new version callers can use."""
+        return sum(map(self.usable, self.new()))
 
     async def ready(self, number: int) -> None:
         """Wait until so many of the new version are ready, and start what is missing."""

@@ -52,6 +52,21 @@ def test_max_surge_and_max_unavailable_are_kept():
     assert events(deployed("{rolling: {max_surge: 100%, max_unavailable: 0}}"), "deployment.done")[0]["at"] == pytest.approx(35, abs=2)
 
 
+def test_old_instances_that_callers_cannot_find_are_no_available_ones():
+    """The registry cannot reach the last of four and lists three: from the first new one on there are four, and the lost one goes first."""
+    registry = "registry: {check: {interval: 500ms, timeout: 200ms, failures_before_critical: 2}}\nservices:"
+    cut_off = "{kind: network.partition, target: {from: {service: registry}, to: {instance: shop-3}}, how: reject, schedule: {at: 1s}}"
+    deployment = "{at: 5s, version: {name: v2}, strategy: {rolling: {max_surge: 1, max_unavailable: 0}}}"
+    result = simulate(shop({"GET /": "[{work: 1ms}]"}, "", rate=5, duration=15, faults=cut_off,
+                           of_shop=f"instances: 4\n    startup: 1s\n    deployment: {deployment}").replace("services:", registry))
+    views = [(event["at"], event["instances"]) for event in events(result, "registry.view") if "caller" not in event]
+    first = next(at for at, listed in views if at > 5 and "shop-4" in listed)
+    assert [listed for at, listed in views if at < first][-1] == ["shop-0", "shop-1", "shop-2"]
+    assert min(len(listed) for at, listed in views if at >= first) == 4
+    gone = [event["instance"] for event in events(result, "registry.deregistered")]
+    assert (gone[0], sorted(gone)) == ("shop-3", [f"shop-{number}" for number in range(4)])
+
+
 def test_instances_that_do_not_linger_are_missed_by_who_has_not_heard():
     """An instance that ends at once refuses the calls that are on their way to it; a second of patience is enough for them."""
     def refused(linger):
