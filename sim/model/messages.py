@@ -6,6 +6,7 @@ import json
 import math
 from asyncio import Future, Task
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
 from sim.errors import StatusError
@@ -56,6 +57,10 @@ class Request:
         self.tried: tuple[str, ...] = ()
         self.span = 0
 
+    def __repr__(self) -> str:
+        body = f" {short(self.body)}" if self.body is not None else ""
+        return f"<{type(self).__name__} {self.method} {self.path}{body}>"
+
     @property
     def json(self) -> Any:
         """The body, as a handler reads it."""
@@ -74,6 +79,8 @@ class Response:
     code (sim.telemetry.codes.Reason) or 0.
 
     >>> answer = Response(201, json={"id": "o-1"})
+    >>> answer
+    <Response 201 {'id': 'o-1'}>
     >>> answer.ok, answer.json["id"], answer.content
     (True, 'o-1', b'{"id":"o-1"}')
     >>> Response(503).raise_for_status()
@@ -107,7 +114,11 @@ class Response:
         return as_bytes(self.body)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.status}>"
+        """What a failing assertion shows: the status, and why there is no answer, or what is in it."""
+        if self.error is not None:
+            return f"<{type(self).__name__} {self.status} {type(self.error).__name__}: {self.error}>"
+        body = f" {short(self.body)}" if self.body is not None else ""
+        return f"<{type(self).__name__} {self.status}{' degraded' if self.degraded else ''}{body}>"
 
     @property
     def ok(self) -> bool:

@@ -17,6 +17,9 @@ class Table:
     def __init__(self, rows: Any) -> None:
         self.rows = rows
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} rows>"
+
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -101,7 +104,7 @@ class Series:
     max: NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """A finished run. `summary` is what summary.json holds (see the contract); `events` are dicts with `at`, `kind` and more, in order."""
 
@@ -124,6 +127,10 @@ class RunResult:
     wall_s: float
     scenario: Mapping[str, Any] = field(default_factory=dict)  # resolved, as plain data
     description: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by node: see sim.lab.session.describe
+
+    def __repr__(self) -> str:
+        requests = f"{len(self.requests)} requests in {self.duration:g} s"
+        return f"<{type(self).__name__} {self.name}, seed {self.seed}: {requests}, {self.summary.get('verdict') or 'not judged'}>"
 
     @cached_property
     def _gauge_rows(self) -> dict[tuple[str, str, str], Any]:

@@ -20,7 +20,7 @@ from sim.telemetry.result import RunResult
 from sim.units import format_duration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabResult(RunResult):
     """A RunResult (`summary`, `requests`, `spans`, `events`, `logs`, `faults`, `digest` ...) that can be asked for measures.
 

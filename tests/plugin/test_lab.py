@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from sim import Request
 from sim.errors import InvalidInput
 from sim.testing.lab import FaultMissed
 from tests.plugin.small import PAYMENTS, Orders, shop
@@ -249,6 +250,17 @@ def test_measures_are_those_of_checks(shop_lab):
         result.measure("latncy.p50")
     with pytest.raises(InvalidInput, match=r"there is no .*'orderz'"):
         result.measure("queue", "orderz")
+
+
+def test_what_a_failing_assertion_shows_fits_on_a_line(shop_lab):
+    """An answer with its status and what is in it, or why there is none; a result with its seed and how it went."""
+    assert repr(shop_lab.send("POST /orders", to="orders")) == "<Response 201 {'charged': True}>"
+    with shop_lab.fault("instance.pause", target="payments"):
+        late = shop_lab.send("POST /orders", to="orders", timeout="1s")
+    assert repr(late).startswith("<Response 504 AttemptTimeout: ")
+    result = shop_lab.end()
+    assert repr(result).startswith("<LabResult lab, seed 1: 2 requests in 1.") and repr(result.requests) == "<Requests: 2 rows>"
+    assert repr(Request("POST", "/orders", body={"sku": "a"})) == "<Request POST /orders {'sku': 'a'}>"
 
 
 def test_the_same_seed_gives_the_same_bytes(lab):
