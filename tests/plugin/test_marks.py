@@ -167,3 +167,15 @@ def test_a_mark_that_says_what_it_cannot_mean_is_refused(pytester, given):
 def test_the_mark_is_known(pytester):
     """To `pytest --markers`, and to suites that are strict about them."""
     inside(pytester, "def test_it(): pass", "--markers").stdout.fnmatch_lines(["@pytest.mark.simulated(seed=1, clock=False): *"])
+
+
+def test_a_coroutine_without_the_mark_is_told_of_it(pytester):
+    """Where it uses what is ours, and nobody else runs it; another one is told what pytest says."""
+    result = inside(pytester, """
+        async def test_lab(lab): pass
+        async def test_loop(sim_loop): pass
+        async def test_other(): pass
+    """)
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["a coroutine that uses `lab` needs the mark: write @pytest.mark.simulated above it*",
+                                 "a coroutine that uses `sim_loop` needs the mark*", "async def functions are not natively supported*"])
