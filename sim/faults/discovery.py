@@ -53,7 +53,7 @@ class RegistryDown(RegistryFault):
 
 
 class RegistryStale(RegistryFault):
-    """The registry tells what was: every change is seen *lag* later, or (without a lag) none at all until the fault ends.
+    """The registry tells what was: every change is seen *lag* later, or (without a lag) none at all. When the fault ends, it tells what is.
 
     `{kind: registry.stale, schedule: {at: 60s, for: 30s}, lag: 20s}`
     """

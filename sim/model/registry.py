@@ -71,6 +71,7 @@ class Registry(Node):
         self.dice = world.streams[f"{name} times"]
         self._propagation = spec.propagation.sampler(world.streams[f"{name} propagation"])
         self._extra_lag = 0.0
+        self._lagging: list[tuple[str, float, Seen | None]] = []  # of which service, when it would be seen without the lag, and what
         self.withheld = 0  # changes that were seen later because of a fault
         self._frozen: dict[str, Seen | None] | None = None  # services with news that nobody gets
         self._changes = 0
@@ -262,10 +263,12 @@ class Registry(Node):
     def _spread(self, name: str) -> None:
         """Queries see the change in a while, as it is now, whatever changes until then."""
         self._changes += 1
-        delay = self._propagation() + self._extra_lag
-        seen = (self._changes, self._present(name)) if delay else None
-        self.withheld += self._extra_lag > 0
-        self.world.loop.after(delay, self._publish, name, seen)
+        spreads, lag = self._propagation(), self._extra_lag
+        seen = (self._changes, self._present(name)) if spreads + lag else None
+        if lag:
+            self.withheld += 1
+            self._lagging.append((name, self.world.loop.time() + spreads, seen))
+        self.world.loop.after(spreads + lag, self._publish, name, seen)
 
     def _present(self, name: str) -> tuple[Instance, ...]:
         return tuple(instance for instance, registration in self.catalogue.items() if registration.name == name
@@ -326,8 +329,13 @@ class Registry(Node):
             instance.start()
 
     def set_lag(self, seconds: float) -> None:
-        """Every change takes so much longer to be seen."""
-        self._extra_lag = seconds
+        """Every change takes so much longer to be seen; where that is less than before, also those that are under way."""
+        less, self._extra_lag, now = seconds < self._extra_lag, seconds, self.world.loop.time()
+        if less:
+            for name, due, seen in self._lagging:
+                self.world.loop.after(max(0.0, due + seconds - now), self._publish, name, seen)
+        if not seconds:
+            self._lagging.clear()
 
     def freeze(self) -> None:
         """Queries see what they see now, whatever happens: a follower that has lost its leader."""

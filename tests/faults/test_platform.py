@@ -178,6 +178,14 @@ def test_a_lag_delays_what_is_seen_by_itself():
     assert success(result, 7.5, 7.9) == 1
 
 
+def test_what_a_lag_holds_back_is_seen_when_the_fault_ends():
+    """However long the lag: callers leave out the instance that is still dead."""
+    dead = {**KILL, "schedule": {"at": "4s", "for": "8s"}}
+    result = found(dead, {"kind": "registry.stale", "lag": "1h", "schedule": {"at": "3s", "for": "5s"}})
+    assert success(result, 4.1, 7.9) == pytest.approx(2 / 3, abs=0.02)
+    assert success(result, 8.1, 11.9) == 1
+
+
 def test_names_that_do_not_resolve():
     """Half of the calls fails at once as one that was never sent; nothing reaches the service."""
     result = found({"kind": "dns.error", "target": {"link": "front->back"}, "probability": "50%", "after": "20ms"})
