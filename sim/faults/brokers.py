@@ -48,7 +48,8 @@ class BrokerDown(BrokerFault):
 
 
 class BrokerSlowConsumer(BrokerFault):
-    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer.
+    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer. Who
+    subscribes while it is on is slow too.
 
     `{kind: broker.slow_consumer, target: {service: events}, consumer: mailer, schedule: {at: 60s, for: 30s}, delay: 2s}`
     """
@@ -60,14 +61,24 @@ class BrokerSlowConsumer(BrokerFault):
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        groups = [group for group in self.broker(at).groups if self._means(group)]
-        at.targets[:] = [f"{self.target.service}->{group.name}" for group in groups]
+        broker, name = self.broker(at), self.target.service
+        at.targets.clear()
         at.seen = at.hits = 0  # counted when it is over
         with ExitStack() as slowed:
-            for group in groups:
+            def slow(group: Group) -> None:
                 at.count_if_changed(partial(getattr, group, "slowed"))
                 slowed.enter_context(at.layer(group, "extra", lambda strength: self.delay * strength, base=lambda: 0.0,
                                               apply=partial(setattr, group, "extra"), combine=sum))
+
+            def join(group: Group) -> None:
+                if self._means(group):
+                    at.join(f"{name}->{group.name}")
+                    slow(group)
+
+            for group in filter(self._means, broker.groups):
+                at.targets.append(f"{name}->{group.name}")
+                slow(group)
+            slowed.enter_context(broker.each_new_group(join))
             yield
 
     def picked_nobody(self, at: Injection) -> str:

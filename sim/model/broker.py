@@ -12,7 +12,8 @@ at most once, while any does. A leader that stands still has a successor after a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -129,6 +130,7 @@ class Broker(Node):
         super().__init__(name, spec, world)
         self.confirms = spec.delivery == "at_least_once"
         self.groups: list[CoreGroup | StreamGroup] = []
+        self._group_watchers: list[Callable[[CoreGroup | StreamGroup], object]] = []
         self._inboxes: dict[Instance, Inbox] = {}
         self.leader: BrokerServer | None = None  # who delivers
         self._needed = spec.instances // 2 + 1 if self.confirms else 1  # servers without which nothing works
@@ -160,6 +162,7 @@ class Broker(Node):
         queue, deliver = subscription.group or node.name, subscription.deliver
 
         def members_changed() -> None:
+            known = len(self.groups)
             for instance in node.instances:
                 self.inbox(instance).instance_changed()
             if subscription.everyone:
@@ -167,6 +170,9 @@ class Broker(Node):
                     self._group(instance.name, pattern, deliver).join([instance], subscription.prefetch)
             else:
                 self._group(queue, pattern, deliver).join(node.instances, subscription.prefetch)
+            for group in self.groups[known:]:
+                for watch in self._group_watchers:
+                    watch(group)
             for group in list(self.groups):
                 if group.pattern == pattern:
                     group.part_with(node.retired)
@@ -176,6 +182,15 @@ class Broker(Node):
 
         node.watchers.append(members_changed)
         members_changed()
+
+    @contextmanager
+    def each_new_group(self, use: Callable[[CoreGroup | StreamGroup], object]) -> Iterator[None]:
+        """Call *use* for each group that subscribes while the block lasts."""
+        self._group_watchers.append(use)
+        try:
+            yield
+        finally:
+            self._group_watchers.remove(use)
 
     def inbox(self, instance: Instance) -> Inbox:
         """Where the messages for *instance* wait, at its side."""

@@ -68,6 +68,20 @@ def test_slow_consumers_let_the_lag_grow():
     assert group(slow)["acked"] == group(slow)["offered"]
 
 
+def test_who_subscribes_while_consumers_are_slow_is_slow_too():
+    """At 20 messages a second and 300 ms for each, six are under way."""
+    late = run(Scenario.model_validate({
+        "name": "late", "duration": "3s",
+        "services": {"orders": {"endpoints": {"POST /orders": [{"publish": "order.created"}]}},
+                     "mailer": {"workers": 10, "subscribe": {"order.*": {"start_after": "1s", "do": [{"work": "1ms"}]}}},
+                     "events": {"kind": "broker"}},
+        "workloads": {"users": {"rate": "20/s", "arrivals": "uniform", "to": "orders", "mix": [{"send": "POST /orders"}]}},
+        "faults": [{"kind": "broker.slow_consumer", "target": EVENTS, "consumer": "mailer", "delay": "300ms", "schedule": {"at": "500ms"}}],
+    }))
+    assert group(late)["lag_max"] == pytest.approx(6, abs=1)
+    assert [fault.targets for fault in late.faults] == [("events->mailer",)]
+
+
 def test_lost_acknowledgements_make_messages_be_handled_twice():
     """Of two seconds of acknowledgements all are lost: each message of that time goes out again when its time is over."""
     result = shop({"kind": "broker.redeliver", "target": EVENTS}, ack_wait="3s")
