@@ -2,7 +2,8 @@
 
 Retries, faults and cache misses are left out of the loads, so these are lower bounds; users who wait for their answers ask as often as they
 would if nobody had to wait for a worker, which is an upper bound. Waiting is that of M/M/c, or by Allen and Cunneen where arrivals are no
-Poisson process. The worst case multiplies along the way: three attempts here that cause three there are nine.
+Poisson process or times are not exponential; of times that contain calls only the mean is known. The worst case multiplies along the way:
+three attempts here that cause three there are nine.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from sim.resilience.deadline import DeadlineSpec
 from sim.resilience.explain import explain_specs
 from sim.resilience.policy import PolicySpec, Worst
 from sim.resilience.timeout import TimeoutSpec
-from sim.scenario.calls import Operation, callees
+from sim.scenario.calls import Operation, callees, runs
 from sim.scenario.flow import Flow, workers
 from sim.scenario.hints import mesh_warnings
 from sim.scenario.scenario import Scenario
+from sim.scenario.times import moments, own_law
 from sim.scenario.walk import word_of, written
 from sim.spec import Spec
 
@@ -40,8 +42,10 @@ def erlang_c(servers: int, load: float) -> float:
     return servers * blocked / (servers - load * (1 - blocked))
 
 
-def mean_wait(servers: int, load: float, time: float, dispersion: float = 1.0, peak: float = math.inf) -> float:
+def mean_wait(servers: int, load: float, time: float, dispersion: float = 1.0, peak: float = math.inf, spread: float = 1.0) -> float:
     """Of M/M/c, in the unit of *time* (of service), for arrivals of that *dispersion* (1: Poisson's); inf if they are too many.
+
+    *spread* is the squared coefficient of variation of the times (1: exponential ones, 0: constant ones).
 
     By Allen and Cunneen, but not longer than if they came at *peak* times their rate all the time, and that as a Poisson process: for long
     bursts that overload nothing. Source: Allen, Probability, Statistics, and Queueing Theory, 2nd ed., 5.3.
@@ -50,8 +54,8 @@ def mean_wait(servers: int, load: float, time: float, dispersion: float = 1.0, p
         return 0.0
     if load >= servers:
         return math.inf
-    wait = erlang_c(servers, load) * time / (servers - load) * (dispersion + 1) / 2
-    return min(wait, mean_wait(servers, load * peak, time)) if peak > 1 else wait
+    wait = erlang_c(servers, load) * time / (servers - load) * (dispersion + spread) / 2
+    return min(wait, mean_wait(servers, load * peak, time, spread=spread)) if peak > 1 else wait
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def reckon(scenario: Scenario) -> Reckoning:
     for operation, rate in calls.items():
         rates[operation.node] += rate
     uneven = _unevenness(scenario, edges, rates)
-    services = [_load(scenario, name, rates[name], busy.get(name, 0.0), uneven[name], arrivals.get(name, 0.0))
+    services = [_load(scenario, name, rates[name], busy.get(name, 0.0), uneven[name], _spread(flow, name, calls), arrivals.get(name, 0.0))
                 for name in scenario.services]
     loaded = [(load.utilisation, load.name) for load in services if load.utilisation]
     highest = max(loaded, default=None)
@@ -120,15 +124,34 @@ def reckon(scenario: Scenario) -> Reckoning:
     return Reckoning(services, edges, highest[1] if highest else None, 1 / highest[0] if highest and highest[0] else math.inf, closed)
 
 
-def _load(scenario: Scenario, name: str, rate: float, busy: float, uneven: Uneven, worst: float) -> ServiceLoad:
+def _load(scenario: Scenario, name: str, rate: float, busy: float, uneven: Uneven, spread: float, worst: float) -> ServiceLoad:
     spec = scenario.services[name]
     there = workers(spec)
     time = busy / rate if rate else 0.0
     known = not spec.has_user_code()
     wait: float | None = None
-    if known and spec.instances and rate:
-        wait = mean_wait(spec.workers_each(), busy / spec.instances, time, 1 + uneven.excess / spec.instances, uneven.peak)
+    if known and spec.instances and rate and math.isfinite(spread):
+        wait = mean_wait(spec.workers_each(), busy / spec.instances, time, 1 + uneven.excess / spec.instances, uneven.peak, spread)
     return ServiceLoad(name, spec.word, rate, time, busy, there, wait, worst, known)
+
+
+def _spread(flow: Flow, name: str, calls: Mapping[Operation, float]) -> float:
+    """Squared coefficient of variation of how long requests keep a worker of *name*; 1, as in M/M/c, where nobody knows it."""
+    spec = flow.directory.nodes[name]
+    law = own_law(spec)
+    if law is not None:
+        told = (site for operation in calls for site in flow.calls(operation) if site.callee.node == name)
+        return 1.0 if any(site.holds is not None or site.steps for site in told) else law.scv()
+    mean = square = 0.0
+    for operation, rate in calls.items():
+        if operation.node == name:
+            lists = [steps for _, steps in runs(spec, operation.key, ())]
+            found = moments(lists[0]) if len(lists) == 1 else None
+            if found is None:
+                return 1.0
+            mean, square = mean + rate * found[0], square + rate * found[1]
+    total = sum(rate for operation, rate in calls.items() if operation.node == name)
+    return max(0.0, square * total / mean**2 - 1) if mean else 1.0
 
 
 def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> list[EdgeCost]:

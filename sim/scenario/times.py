@@ -1,4 +1,4 @@
-"""How long steps and nodes take by themselves, and how often a step inside another one runs; means, in seconds.
+"""How long steps and nodes take by themselves, and how often a step inside another one runs; means, in seconds, unless it is said.
 
 Kinds are told apart by their words, so that none is loaded that no file names.
 """
@@ -13,7 +13,8 @@ from sim.mistakes import Loc
 from sim.model.node import NodeSpec
 from sim.model.paths import Target
 from sim.model.queries import Query
-from sim.model.steps import Choose, Parallel, Sleep, Step, Work
+from sim.model.steps import Choose, Parallel, Repeat, Sleep, Step, Work
+from sim.sampling import Distribution
 
 from .walk import word_of
 
@@ -22,15 +23,21 @@ Inner = Iterator[tuple[float, list[Step], Loc]]
 
 def own_time(spec: NodeSpec) -> float | None:
     """How long a node takes that calls nobody; None for one whose time is that of its steps."""
-    reckon = _OWN_TIMES.get(spec.word)
-    return reckon(spec) if reckon is not None else None
+    law = own_law(spec)
+    return law.expectation() if law is not None else None
 
 
-_OWN_TIMES: Mapping[str, Callable[[Any], float]] = {
-    "broker": lambda spec: spec.latency.expectation(),
-    "database": lambda spec: spec.query.expectation(),
-    "cache": lambda spec: spec.latency.expectation(),
-    "external": lambda spec: spec.latency.expectation(),
+def own_law(spec: NodeSpec) -> Distribution | None:
+    """The distribution of that time."""
+    law = _OWN_LAWS.get(spec.word)
+    return law(spec) if law is not None else None
+
+
+_OWN_LAWS: Mapping[str, Callable[[Any], Distribution]] = {
+    "broker": lambda spec: spec.latency,
+    "database": lambda spec: spec.query,
+    "cache": lambda spec: spec.latency,
+    "external": lambda spec: spec.latency,
 }
 
 
@@ -74,6 +81,36 @@ def _step_time(step: Step, call_time: Callable[[Step], float]) -> float:
     if isinstance(step, Parallel):
         return sorted(inside)[(step.quorum or len(inside)) - 1 if (step.quorum or 0) <= len(inside) else -1]
     return call_time(step) + sum(inside)
+
+
+def moments(steps: list[Step]) -> tuple[float, float] | None:
+    """First and second moment of the time that a list of steps takes, one independent of the other; None where one calls somebody."""
+    mean = square = 0.0
+    for step in reversed(steps):
+        own = _step_moments(step)
+        if own is None:
+            return None
+        going_on = 1 - answers(step)
+        mean, square = own[0] + going_on * mean, own[1] + going_on * (2 * own[0] * mean + square)
+    return mean, square
+
+
+def _step_moments(step: Step) -> tuple[float, float] | None:
+    if isinstance(step, Work | Sleep):
+        mean = step.time.expectation()
+        return mean, mean**2 * (1 + step.time.scv())
+    if word_of(step) in _ANSWERS:
+        return 0.0, 0.0
+    inside = [(times, moments(inner)) for times, inner, _ in inner_steps(step)]
+    known = [(times, found[0], found[1]) for times, found in inside if found is not None]
+    if len(known) < len(inside):
+        return None
+    if isinstance(step, Choose):
+        return sum(share * mean for share, mean, _ in known), sum(share * square for share, _, square in known)
+    if isinstance(step, Repeat):
+        ((times, mean, square),) = known
+        return times * mean, times * (square - mean**2) + (times * mean) ** 2
+    return None
 
 
 def answers(step: Step) -> float:

@@ -199,18 +199,20 @@ def test_erlang_c(servers, load, expected):
     assert erlang_c(servers, load) == pytest.approx(expected, abs=1e-4)
 
 
-def waits(arrivals, to="back", more=""):
+def waits(arrivals, to="back", more="", work="{work: {exponential: 10ms}}"):
     """What is reckoned for `back`, a worker that is busy for four fifths of the time, in milliseconds; 40 in M/M/1."""
     text = f"""
 name: uneven
 duration: 10s
 services:
   front: {{workers: 100, endpoints: {{GET /: [{{call: back GET /}}]}}}}
-  back: {{workers: 1, endpoints: {{GET /: [{{work: {{exponential: 10ms}}}}]}}}}
+  back: {{workers: 1, endpoints: {{GET /: [{work}]}}}}
+  other: {{kind: external, latency: 10ms}}
 workloads:
   users: {{rate: 80/s, arrivals: {arrivals}, to: {to}, mix: [{{send: GET /}}]{more}}}
 """
-    return 1000 * {load.name: load for load in reckon(loads(text)).services}["back"].wait
+    wait = {load.name: load for load in reckon(loads(text)).services}["back"].wait
+    return None if wait is None else 1000 * wait
 
 
 @pytest.mark.parametrize(("arrivals", "wanted"), [
@@ -221,6 +223,34 @@ workloads:
 def test_waiting_grows_with_the_unevenness_of_arrivals(arrivals, wanted):
     """Allen and Cunneen: half of ca² + 1 times that of M/M/c, ca² being the dispersion of the numbers of arrivals."""
     assert waits(arrivals) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("work", "wanted"), [
+    ("{work: 10ms}", 20), ("{sleep: {gamma: {mean: 10ms, cv: 2}}}", 40 * (4 + 1) / 2),
+    ("{work: {exponential: 5ms}}, {sleep: {exponential: 5ms}}", 40 * (0.5 + 1) / 2),
+    ("{repeat: {times: 4, do: [{work: {exponential: 2500us}}]}}", 40 * (0.25 + 1) / 2),
+    ("{choose: [{weight: 1, do: [{work: 5ms}]}, {weight: 1, do: [{work: 15ms}]}]}", 40 * (0.25 + 1) / 2),
+    ("{work: 5ms}, {fail: 50%}, {work: 10ms}, {return: 200}, {work: 1h}", 40 * (0.25 + 1) / 2),
+    ("{call: other GET /}", 11 * 0.88 / 0.12),  # 11 ms with the way, of an unknown spread
+    ("{work: {pareto: {minimum: 4ms, alpha: 1.667}}}", None),  # of infinite variance
+])
+def test_waiting_grows_with_the_unevenness_of_work(work, wanted):
+    """Allen and Cunneen: half of 1 + cs² times that of M/M/c, exact for one worker (Pollaczek and Khinchine)."""
+    assert waits("poisson", work=work) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(("query", "wanted"), [("{query: db}", 20), ("{query: {database: db, time: 10ms}}", 40)])
+def test_a_database_has_a_law_unless_its_statements_say_how_long_they_take(query, wanted):
+    """One connection that is busy for four fifths of the time."""
+    text = f"""
+name: one-connection
+duration: 10s
+services:
+  front: {{workers: 100, endpoints: {{GET /: [{query}]}}}}
+  db: {{kind: database, connections: 1, query: 10ms}}
+workloads: {{users: {{rate: 80/s, to: front, mix: [{{send: GET /}}]}}}}
+"""
+    assert 1000 * {load.name: load for load in reckon(loads(text)).services}["db"].wait == pytest.approx(wanted)
 
 
 def test_long_bursts_that_overload_nothing_make_nobody_wait_longer_than_their_rate_does():
