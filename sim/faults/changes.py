@@ -54,7 +54,8 @@ class Badness(Spec):
 class DeployBadVersion(Badness, InstanceFault):
     """A bad version of a service. Where the whole of a service is meant and it has a `deployment`, the version is deployed in that way, or
     in that of *strategy* and *analysis*: it comes bit by bit, an analysis may take it back, and when the fault ends it is rolled back, or
-    the version before is deployed. Of several at once the last one counts.
+    the version before is deployed. Of several at once the last one counts. The service's own deployment waits while one is under way,
+    and is not taken back: what it brings is good.
 
     Otherwise it runs at once on the instances that are picked: on a share of them like a canary (`mode: fixed-percent`), or on all of
     them, also those that are added later; and the version before is back at once.

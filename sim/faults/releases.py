@@ -68,6 +68,7 @@ class Releases:
         else:
             assert self._here is not None, "there is a version to go back from"
             deployment = Deployment.back_to(self._good, self._node, self._here)
+        deployment.waited_for = True  # a fault keeps nobody from what was planned for good
         self._running = deployment, target
         await deployment.run()
         self._running = None

@@ -165,6 +165,7 @@ class Deployment:
         self.wanted = 0
         self.surplus = 0  # instances more than wanted, where it has failed
         self.state = "planned"
+        self.waited_for = False  # others come when it is over, and are not refused while it is under way
         self._undoing = False
         self._task: Task[None] | None = None
         self._analysis = Analysis(spec.analysis) if spec.analysis is not None else None
@@ -187,7 +188,9 @@ class Deployment:
 
     async def run(self) -> None:
         """From its start to its end, which `state` tells: done, rolled_back, failed or refused."""
-        node, last = self.node, self.node.deployment
+        node = self.node
+        while (last := node.deployment) is not None and last.state == "running" and last.waited_for:
+            await node.world.loop.sleep(LOOK)
         if last is not None and last.state == "running":
             self._tell("refused", reason="another deployment is under way")
             self.state = "refused"

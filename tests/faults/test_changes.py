@@ -10,6 +10,7 @@ from sim.errors import InvalidInput
 from .small import AFTER, BASE, DURING, measure, ran
 
 BACK = {"service": "back"}
+RARE = {f"workloads__{load}__rate": "10/s" for load in BASE}
 
 
 def bad(kind="deploy.bad_version", **fields):
@@ -34,7 +35,7 @@ def test_errors_and_slowness_while_it_is_out(kind):
 
 def test_two_times_of_one_fault_that_lie_close_together_are_two():
     """Ten microseconds apart, each makes it half as fast, and each is taken back by itself."""
-    result = ran(bad(speed=0.5, schedule={"every": "10us", "from": "10s", "for": "1s", "max": 2}))
+    result = ran(bad(speed=0.5, schedule={"every": "10us", "from": "10s", "for": "1s", "max": 2}), **RARE)
     assert web(result, "latency.mean", (10.1, 10.9)) == pytest.approx(BASE["web"] + 0.03)
     assert web(result, "latency.mean", (11.1, 11.9)) == pytest.approx(BASE["web"])
 
@@ -76,7 +77,7 @@ def test_bad_configurations_stack_and_unstack_in_any_order():
 
 def test_a_change_that_comes_while_a_bad_configuration_is_out_holds_when_it_is_gone():
     """At 5 s half the speed is planned; the bad quarter of 4 to 8 s goes on beside it, and the half is what is left."""
-    result = ran(bad("config.bad", speed=0.25), services__back__config_updates={"changes": [{"at": "5s", "speed": 0.5}]})
+    result = ran(bad("config.bad", speed=0.25), services__back__config_updates={"changes": [{"at": "5s", "speed": 0.5}]}, **RARE)
     times = [web(result, "latency.mean", window) - BASE["web"] for window in ((4.1, 4.9), (5.1, 7.9), (8.1, 11.9))]
     assert times == pytest.approx([0.03, 0.07, 0.01], abs=1e-6)
 
@@ -149,11 +150,11 @@ def test_strategy_and_analysis_of_the_fault_go_before_those_of_the_service():
 def test_an_instance_that_a_fault_deploys_can_be_hit_by_another():
     """`back` has three of its own, and no deployment; the first new one is back-3."""
     new = {"kind": "instance.slow", "target": {"instance": "back-3"}, "factor": 2, "schedule": {"at": "6s", "for": "1s"}}
-    result = ran(out(strategy=ROLLING), new)
+    result = ran(out(strategy=ROLLING), new, duration="8s", **RARE)
     assert [fault.targets for fault in result.faults if fault.kind == "instance.slow"] == [("back-3",)]
     assert not result.summary["warnings"]
     with pytest.raises(InvalidInput, match="no instance 'back-3'"):
-        ran(out(), new)
+        ran(out(), new, **RARE)
 
 
 @pytest.mark.parametrize(("windows", "wanted"), [
@@ -187,6 +188,15 @@ def test_while_the_service_deploys_something_else_it_waits():
         ("started", "v2"), ("done", "v2"), ("started", "bad"), ("done", "bad"), ("started", "v2"), ("done", "v2")]
     (warning,) = deployed(out(at="4s", length="2s"), **own)[0].summary["warnings"]
     assert "another deployment" in warning["why"]
+
+
+@pytest.mark.parametrize("at", ["4100ms", "8s", "10100ms"])  # while the bad one is on its way, there, or on its way back
+def test_a_deployment_that_was_planned_for_that_time_comes_all_the_same(at):
+    """In the end the service has the version that it would have without the fault."""
+    result = ran(out(length="6s"), duration="18s", services__back__startup="500ms", services__back__deployment={**LATER, "at": at}, **RARE)
+    told = [(event["kind"], event["version"]) for event in result.events if event["kind"] in ("deployment.done", "deployment.refused")]
+    assert told[0] == ("deployment.done", "bad") and told[-1] == ("deployment.done", "v2")
+    assert web(result, window=(16, 17.9)) == 1
 
 
 def test_on_to_the_end_of_the_run_it_stays():
