@@ -14,6 +14,7 @@ import warnings
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
+from functools import partial
 from heapq import heappop
 from itertools import count
 from typing import Any, TypeVar
@@ -39,7 +40,8 @@ class SimLoop(Schedule):
 
     An error that nobody handles ends the run as a SimulationError, unless a handler of the user's own was set, or the code in which it
     came up has an owner (*owner_of* gives that of a coroutine or callback, in the context that is to run it): then it is kept for
-    `take_failures`. When nothing is scheduled any more and the run is not over, it ends as a Deadlock.
+    `take_failures`. A handler that such code sets is for its own errors alone, those of all owners with the same `process`. When nothing
+    is scheduled any more and the run is not over, it ends as a Deadlock.
 
     >>> with SimLoop(seed=1) as loop:
     ...     loop.run_until_complete(asyncio.sleep(3600, "costs nothing"))
@@ -56,6 +58,7 @@ class SimLoop(Schedule):
         self._failed: WeakValueDictionary[int, NumberedTask] = WeakValueDictionary()  # by number, in the order of their failures
         self._failures: list[Failure] = []
         self.owner_of: Callable[[Any], Any] | None = None
+        self.handlers: dict[Any, Callable[[Any, dict[str, Any]], object]] = {}  # by process, those that its own code has set
         self._task_numbers = count(1)
         self._asyncgens = InOrder()
         self._until = FOREVER
@@ -179,16 +182,35 @@ class SimLoop(Schedule):
 
     # errors
 
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """What asyncio calls for an error that nobody took: it ends the run, unless a handler of the user's own was set.
+    def set_exception_handler(self, handler: Any) -> None:
+        """As in asyncio. Code that has an owner believes that it is alone on its loop: it takes its own errors, and nobody else's."""
+        owner = self._owner(handler)
+        if owner is None:
+            super().set_exception_handler(handler)
+        elif handler is None:
+            self.handlers.pop(_process(owner), None)
+        else:
+            self.handlers[_process(owner)] = handler
 
-        An error that comes up while the loop stands still ends the next run, or leaves the `with` block.
-        """
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What asyncio calls for an error that nobody took: a handler of the user's own takes it, or `default_exception_handler`."""
         if self.get_exception_handler() is not None:
             super().call_exception_handler(context)
             return
+        source = failing_task(_source(context))
+        handler = self.handlers.get(_process(self._owner(source))) if self.handlers else None
+        try:
+            (self.default_exception_handler if handler is None else partial(handler, self))(context)
+        except Exception as error:  # of the handler itself
+            self._keep(source, error)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """An error that nobody took is kept for the owner of its code, or ends the run.
+
+        One that comes up while the loop stands still ends the next run, or leaves the `with` block.
+        """
         error = context.get("exception") or RuntimeError(context.get("message", "unknown"))
-        source = context.get("task") or context.get("future") or context.get("source")
+        source = _source(context)
         if self._keep(failing_task(source), error):
             return
         at = getattr(source, "failed", self.env._now)
@@ -333,6 +355,15 @@ class SimLoop(Schedule):
         if not self.is_closed():
             warnings.warn(f"unclosed {self!r}: write `with SimLoop() as loop:`", ResourceWarning, stacklevel=1, source=self)
             super().close()  # without running anything: who knows in the middle of what this loop was collected
+
+
+def _source(context: dict[str, Any]) -> Any:
+    """What an error came up in, of which asyncio tells in that *context*."""
+    return context.get("task") or context.get("future") or context.get("source")
+
+
+def _process(owner: Any) -> Any:
+    return getattr(owner, "process", owner)
 
 
 refuse(SimLoop)

@@ -23,6 +23,11 @@ class Place(NamedTuple):
     trace: int
     span: int
 
+    @property
+    def process(self) -> Instance:
+        """Whose loop the code believes to be on."""
+        return self.instance
+
 
 PLACE: ContextVar[Place] = ContextVar("place")
 

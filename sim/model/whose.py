@@ -41,7 +41,8 @@ def tasks_of(instance: Instance) -> list[Task[Any]]:
 
 
 def end_tasks(instance: Instance) -> None:
-    """Its process is gone, and they with it."""
+    """Its process is gone, and they with it; so is what it has set to take its errors."""
+    instance.loop.handlers.pop(instance, None)
     for task in tasks_of(instance):
         task.cancel()
 

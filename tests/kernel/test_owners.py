@@ -109,3 +109,33 @@ def test_garbage_has_its_owner_and_its_time_too(owned):
     run(owned, begin())
     (failure,) = owned.take_failures(held=False)
     assert (failure.at, failure.owner, failure.error) == (1, "a", "ValueError: circle")
+
+
+def test_a_handler_of_errors_is_for_those_of_its_own_owner(owned):
+    """Those of others are kept, those of nobody end the run; what it hands back, or raises itself, is kept for its owner too."""
+    taken = []
+
+    def handle(loop, context):
+        taken.append(str(context["exception"]))
+        if taken[-1] == "at 2":
+            loop.default_exception_handler(context)
+        if taken[-1] == "at 3":
+            raise KeyError("of the handler")
+
+    async def careful(*whens):
+        WHO.set("a")
+        owned.set_exception_handler(handle)
+        for when in whens:
+            asyncio.create_task(fail_at(when))
+        await asyncio.sleep(4)
+        owned.set_exception_handler(None)
+        asyncio.create_task(fail_at(1))
+
+    run(owned, careful(1, 2, 3), start("b", 1))
+    assert taken == ["at 1", "at 2", "at 3"]
+    assert sorted((failure.owner, failure.error) for failure in owned.take_failures(held=False)) == [
+        ("a", "KeyError: 'of the handler'"), ("a", "ValueError: at 1"), ("a", "ValueError: at 2"), ("b", "ValueError: at 1")]
+    owned.create_task(careful())
+    owned.create_task(fail_at(1))
+    with pytest.raises(SimulationError, match="at 1"):
+        owned.run_until(20)

@@ -15,6 +15,7 @@ class Careless(Service):
     def __init__(self) -> None:
         self.ticks: list[float] = []
         self.kept: list[asyncio.Task[Any]] = []
+        self.taken: list[str] = []
 
     async def _fail(self, after: float) -> None:
         await asyncio.sleep(after)
@@ -43,6 +44,8 @@ class Careless(Service):
             loop.run_in_executor(None, [].pop)
         elif what == "ticks":
             asyncio.create_task(self._tick())
+        elif what == "handler":
+            loop.set_exception_handler(lambda loop, context: self.taken.append(str(context["exception"])))
         elif what == "awaited":
             first, second = asyncio.create_task(asyncio.sleep(3)), asyncio.create_task(self._fail(2))
             await first

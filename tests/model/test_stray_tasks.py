@@ -72,6 +72,24 @@ def test_what_a_killed_process_has_started_ends_with_it(loop):
     assert (len(one.ticks), len(other.ticks)) == (2, 4)
 
 
+def test_a_handler_of_errors_is_that_of_one_process(loop):
+    """As if its loop were its own: it hears of its errors alone, and a new process after a kill has none yet."""
+    small = SmallWorld(loop, {"one": CARELESS, "other": CARELESS})
+    for path in ("/handler", "/task"):
+        small.send("one", "POST", path)
+    small.send("other", "POST", "/task")
+    loop.run_until(3)
+    gc.collect()  # asyncio tells of an error when the task is collected
+    one, instance = small.process("one"), small.world.node("one").instances[0]
+    instance.kill()
+    instance.start()
+    loop.run_until(4)
+    small.send("one", "POST", "/task")
+    loop.run_until(7)
+    assert one.taken == ["after 2 s, in True"]
+    assert [failure.owner.instance.name for failure in loop.take_failures(held=True)] == ["other-0", "one-0"]
+
+
 def test_a_process_sees_its_own_tasks_alone(loop):
     """In the order of their start: six that tick, under the names that asyncio gives; ten of another process are not among them."""
     small = SmallWorld(loop, {"one": CARELESS, "other": CARELESS})
