@@ -90,9 +90,9 @@ REASONS: tuple[tuple[str, str], ...] = (  # why a fault changed nothing, and a c
      "{where} no abrió ninguna conexión mientras estuvo activo, y lo conectado sigue; "
      "escriba `drop_connections: true`, o haga que dure más que `max_connection_age`"),
     ("{where} did nothing by the calendar while it was on; aim at a service with `code`, a cache with a `ttl`, "
-     "or sidecars of certificates that do not `rotate`",
+     "or sidecars of certificates that end within the `offset`",
      "{where} no hizo nada según el calendario mientras estuvo activo; apunte a un servicio con `code`, a una caché con `ttl`, "
-     "o a sidecars de certificados que no se renueven (`rotate`)"),
+     "o a sidecars de certificados que acaben dentro del `offset`"),
     ("nobody wrote to {database} while it was on; let it last longer, or come when somebody writes",
      "nadie escribió en {database} mientras estuvo activo; alárguelo, o haga que llegue cuando alguien escriba"),
     ("nothing changed in the registry while it was on; let instances come and go meanwhile, for example by an `instance.kill`",

@@ -14,6 +14,7 @@ from sim.units import Duration
 
 if TYPE_CHECKING:
     from sim.model.instance import Instance
+    from sim.model.mesh_tls import Certificates
 
 
 class ClockSkew(InstanceFault):
@@ -32,11 +33,14 @@ class ClockSkew(InstanceFault):
     direction: Literal["ahead", "behind"] = "ahead"
 
     def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
-        return super().figure(instance, at) if goes_by_the_calendar(instance) else lambda: 0.0
+        if goes_by_the_calendar(instance):
+            return super().figure(instance, at)
+        met = met_by(instance)
+        return lambda: sum(certificates.refused.total() for certificates in met)
 
     def missed(self, at: Injection) -> str:
         return (f"{', '.join(at.targets)} did nothing by the calendar while it was on; aim at a service with `code`, a cache with a `ttl`, "
-                "or sidecars of certificates that do not `rotate`")
+                "or sidecars of certificates that end within the `offset`")
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         sign = 1 if self.direction == "ahead" else -1
@@ -46,8 +50,13 @@ class ClockSkew(InstanceFault):
 
 def goes_by_the_calendar(instance: Instance) -> bool:
     """Whether anything there does: code of the user's, a time to live, or a sidecar that may see certificates that end."""
+    spec = instance.node.spec
+    return (spec.has_user_code() or getattr(spec, "ttl", None) is not None
+            or any(math.isfinite(certificates.expires) for certificates in met_by(instance)))
+
+
+def met_by(instance: Instance) -> list[Certificates]:
+    """Those that the sidecar of *instance* may be shown; none where it has no sidecar."""
     node = instance.node
-    if node.spec.has_user_code() or getattr(node.spec, "ttl", None) is not None:
-        return True
     meshes = [other.mesh for other in node.world.nodes.values() if other.mesh is not None] if node.mesh is not None else []
-    return any(mesh.certificates is not None and math.isfinite(mesh.certificates.expires) for mesh in meshes)
+    return [mesh.certificates for mesh in meshes if mesh.certificates is not None]

@@ -31,7 +31,8 @@ MOST_ROTATIONS_TOLD = 1_000  # of a node; they change nothing but the record
 
 
 class MtlsSpec(Spec):
-    """Certificates are *valid_for* so long, are *age* old when the run begins, and are renewed in time if they *rotate*.
+    """Certificates are *valid_for* so long, are *age* old when the run begins, and are renewed in time if they *rotate*: only a clock
+    that is wrong by what is left of one finds it over.
 
     A handshake takes a round trip and *handshake* of work. A connection is used for *max_connection_age*. `strict` refuses callers
     without a certificate, `permissive` lets them in.
@@ -61,6 +62,7 @@ class Certificates:
         self.node, self.spec = node, spec
         self.expires = math.inf if spec.rotate else spec.valid_for - spec.age
         self._expired: dict[Instance, None] = {}  # by a fault
+        self._renewed: dict[Instance, float] = {}  # after one, until when
         self.refused: Counter[Instance] = Counter()  # connections that were not made because that of the instance was over
         self._broken = 0  # how often all connections were dropped
         self._rotations = 0
@@ -79,9 +81,13 @@ class Certificates:
         if self._rotations < MOST_ROTATIONS_TOLD:
             self.node.world.loop.after(self.spec.valid_for, self._rotated)
 
-    def valid(self, instance: Instance, now: float) -> bool:
-        """Would the other side accept it?"""
-        return now < self.expires and instance not in self._expired
+    def valid(self, instance: Instance, now: float, ahead: float) -> bool:
+        """Would the other side, whose clock is so far *ahead* of the true time *now* (seconds), accept it?"""
+        if instance in self._expired:
+            return False
+        if self.spec.rotate:
+            return ahead < self.spec.valid_for - (now + self.spec.age) % self.spec.valid_for
+        return now + ahead < self._renewed.get(instance, self.expires)
 
     def expire(self, instances: Iterable[Instance]) -> None:
         """Their certificates are over now, whatever was said about rotation; what is connected goes on."""
@@ -93,6 +99,7 @@ class Certificates:
         """They have new ones."""
         for instance in instances:
             if self._expired.pop(instance, self) is None:
+                self._renewed[instance] = self.node.world.loop.time() + self.spec.valid_for
                 self.node.world.recorder.event("certificate.renewed", node=self.node.name, instance=instance.name)
 
     def drop_connections(self) -> None:
@@ -128,7 +135,7 @@ class Handshakes:
         if self.ours is None:
             return Fail(lambda: CertificateRefused(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
         for certificates, instance, judge in ((self.theirs, target, source), (self.ours, source, target)):
-            if not certificates.valid(instance, now + judge.clock_offset):  # by the calendar of who looks at it
+            if not certificates.valid(instance, now, judge.clock_offset):  # by the calendar of who looks at it
                 certificates.refused[instance] += 1
                 return Fail(lambda instance=instance: CertificateExpired(f"the certificate of {instance.name} has expired"), round_trip)  # type: ignore[misc]
         took = round_trip + spec.handshake

@@ -62,6 +62,22 @@ def test_a_skewed_clock_finds_good_certificates_over():
     assert success(result, 8.1, 11.5) == 1
 
 
+@pytest.mark.parametrize(("offset", "good"), [("10m", 1.0), ("2h", 0.0)])
+def test_certificates_that_rotate_are_over_for_a_clock_that_is_wrong_by_what_is_left(offset, good):
+    """The one of this hour has an hour left: two hours ahead it is over, ten minutes ahead it is not, and nothing has changed."""
+    mesh = {"mtls": {"valid_for": "1h", "max_connection_age": "1s"}}
+    result = meshed({"kind": "clock.skew", "target": {"service": "front"}, "offset": offset}, mesh=mesh)
+    assert (success(result, 5.1, 7.9), success(result, 8.1, 11.5)) == (good, 1)
+    assert len(result.summary["warnings"]) == good
+
+
+def test_when_the_fault_ends_the_certificates_are_new_ones():
+    """Good for as long as any other, though the one before would have been over by then and nobody rotates them."""
+    theirs = {"mtls": {"rotate": False, "valid_for": "6s", "max_connection_age": "500ms"}}
+    result = ran(EXPIRE, services__front__mesh={"mtls": {}}, services__back__mesh=theirs)
+    assert (success(result, 1, 3.9), success(result, 5, 7.9), success(result, 8.1, 11.5)) == (1, 0, 1)
+
+
 def test_without_certificates_it_is_a_mistake():
     """With the cure."""
     with pytest.raises(InvalidInput, match="mtls"):
