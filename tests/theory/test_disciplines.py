@@ -46,6 +46,18 @@ def test_v18_who_is_important_hardly_waits():
         assert np.mean([result[request]["latency_s"]["mean"] for result in results]) - 1 == pytest.approx(expected, rel=0.08)
 
 
+@pytest.mark.validate
+@pytest.mark.parametrize(("load", "places"), [(0.9, 5), (1.5, 5), (1.5, 10), (1.5, 50)])
+def test_v12_a_short_line_is_worth_more_than_a_long_one(load, places):
+    """M/M/1/K whose users wait for 5 service times: who comes upon n others is served in time if n + 1 services are. At one and a half times
+    the capacity 47 % are good of 5 places, 12 % of 10, none of 50."""
+    weights = load ** np.arange(places)
+    in_time = [1 - sum(math.exp(-5) * 5**i / math.factorial(i) for i in range(n + 1)) for n in range(places)]
+    expected = float((weights * in_time).sum()) / float((load ** np.arange(places + 1)).sum())
+    text = station(load, "{exponential: 1s}", queue=places - 1, duration=10_000, warmup=500).replace("to: server", "to: server, timeout: 5s")
+    assert of(simulate(text), "workloads", "users", "success_ratio") == pytest.approx(expected, abs=0.02)
+
+
 def empty_share(load, patience):
     """Share of time that M/M/1 is empty where who would wait longer than *patience* leaves the line, and where all leave by then."""
     slack = 1 - load

@@ -59,6 +59,35 @@ def test_v1_littles_law_holds_for_the_workload_too():
     assert area == pytest.approx(float(result.requests.latency.sum()), rel=1e-5)  # samples are kept in single precision
 
 
+def test_v2_busy_workers_are_rate_times_time_of_service(busy):
+    """The utilisation law, and Little's for the line, of each service: what was measured over time against what was measured per request."""
+    for name, workers in (("front", 8), ("back", 3)):
+        server = busy.spans.of(SpanKind.SERVER)
+        server = server[(server.node == busy.names.nodes.index(name)) & np.isfinite(server.end)]
+        figures = busy.summary["services"][name]
+        served = float((server.duration - server.queued).sum()) / busy.duration
+        assert figures["busy_mean"] == pytest.approx(served, rel=1e-3)  # but for what is under way at the end
+        assert figures["utilisation"] == pytest.approx(figures["busy_mean"] / workers, rel=1e-9)
+        assert figures["queue_mean"] == pytest.approx(float(server.queued.astype(float).sum()) / busy.duration, rel=1e-3)
+
+
+@pytest.mark.validate
+def test_v4_the_response_time_law_of_users_who_think():
+    """R = N/X - Z, and each service is visited as often as its requests say: nothing is assumed of how times are distributed."""
+    result = simulate("""
+name: thinkers
+duration: 300s
+network: {default: {latency: {exponential: 3ms}}}
+services:
+  a: {workers: 3, cpu: {cores: 2}, endpoints: {GET /: [{work: {gamma: {mean: 20ms, cv: 2}}}, {repeat: {times: 3, do: [{call: b GET /}]}}]}}
+  b: {workers: 1, endpoints: {GET /: [{work: 5ms}]}}
+workloads: {users: {executor: constant-vus, vus: 20, think: 200ms, to: a, mix: [{send: GET /}]}}
+""")
+    users, services = result.summary["workloads"]["users"], result.summary["services"]
+    assert users["latency_s"]["mean"] == pytest.approx(20 / users["throughput_rps"] - 0.2, rel=5e-3)
+    assert services["b"]["requests"] == pytest.approx(3 * services["a"]["requests"], abs=3 * 20)
+
+
 def test_v3_nothing_is_lost_between_the_edges_of_a_busy_system(busy):
     """What was called ended or is under way, what was sent arrived or is on its way, attempts are first tries and retries."""
     totals = busy.summary["requests"]
