@@ -81,6 +81,8 @@ REASONS: tuple[tuple[str, str], ...] = (  # why a fault changed nothing, and a c
      "{cache} nunca guardó más de lo que cabía en el espacio que le quedó; baje `share`"),
     ("nobody asked anything of {where} while it was on; aim at what is in use, or let it last longer",
      "nadie pidió nada a {where} mientras estuvo activo; apunte a lo que se usa, o alárguelo"),
+    ("{loads} sent nothing while it was on; let it come when there is a load",
+     "{loads} no envió nada mientras estuvo activo; haga que llegue cuando haya carga"),
     ("nobody at {where} had to wait for what it took; take more",
      "nadie en {where} tuvo que esperar por lo que quitó; quite más"),
     ("the memory of {where} was neither collected nor full while it was on; let it last longer, or raise `leak`, or lower `gc_interval`",

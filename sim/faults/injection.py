@@ -19,7 +19,10 @@ RAMP_STEPS = 20  # in which a severity that has to be set, and is not asked for,
 
 
 class Surgeable(Protocol):
-    """A workload whose rate, or number of users, can be multiplied."""
+    """A workload whose rate, or number of users, can be multiplied. *started* counts what it has sent, *dropped* what it has not."""
+
+    started: int
+    dropped: int
 
     def surge(self, factor: float) -> None: ...
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from sim.faults.fault import Fault
-from sim.faults.injection import Injection
+from sim.faults.injection import Injection, Surgeable
 from sim.faults.system import System
 from sim.spec import Mistake, Spec
 
@@ -48,15 +49,24 @@ class LoadSurge(Fault):
             for name, workload in at.workloads.items():
                 if wanted in (None, name):
                     at.targets.append(name)
-                    at.seen += 1
-                    at.hits += 1
+                    if self.factor < 1:  # it may be why there is none
+                        at.count(True)
+                    else:
+                        at.count_if_changed(partial(_offered, workload))
                     surges.enter_context(at.layer(workload, "surge", lambda strength: 1 + (self.factor - 1) * strength,
                                                   base=lambda: 1.0, apply=workload.surge, combine=_bounded))
             yield
 
+    def missed(self, at: Injection) -> str:
+        return f"{', '.join(at.targets)} sent nothing while it was on; let it come when there is a load"
+
     def mistakes(self, system: System) -> Iterator[Mistake]:
         if self.target.workload is not None:
             yield from system.unknown(("target", "workload"), "workload", self.target.workload, system.workloads)
+
+
+def _offered(workload: Surgeable) -> int:
+    return workload.started + workload.dropped
 
 
 def _bounded(factors: list[float]) -> float:

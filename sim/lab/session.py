@@ -36,8 +36,7 @@ class Session:
         loop.after(scenario.warmup, self._begin_to_measure)
         for load in self.loads.values():
             loop.after(load.spec.start_after, load.start)
-        executors = {name: load.executor for name, load in self.loads.items()}
-        self.driver = Driver(self.world, executors, scenario.faults, scenario.duration)
+        self.driver = Driver(self.world, self.loads, scenario.faults, scenario.duration)
         self.driver.start()
 
     def _begin_to_measure(self) -> None:

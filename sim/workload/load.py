@@ -63,6 +63,10 @@ class Load:
         """Begin to send."""
         self.executor.start()
 
+    def surge(self, factor: float) -> None:
+        """Multiply its rate, or the number of its users."""
+        self.executor.surge(factor)
+
     def send(self, intended: float | None = None) -> None:
         """Send one request now, unless too many are under way; *intended* is when it should have been sent (seconds)."""
         if len(self.open) >= self.limit:

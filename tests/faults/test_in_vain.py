@@ -27,6 +27,7 @@ IN_VAIN = {  # by name: the fault, and why it changed nothing
     "memory": ({"kind": "resource.memory", "target": BACK, "leak": "1KB"}, "was neither collected nor full"),
     "throttle": ({"kind": "http.throttle", "target": {"link": "front->back"}, "rate": "1000/s"}, "the 20 requests to front->back stayed below"),
     "bandwidth": ({"kind": "network.bandwidth", "target": {"link": "front->back"}, "rate": "1Mbit", "burst": "1MB"}, "within its `burst`"),
+    "surge": ({"kind": "load.surge", "target": {"workload": "late"}, "factor": 5}, "late sent nothing while it was on"),
     "configuration": ({"kind": "config.bad", "target": BACK, "speed": 0.5}, "no instance of back heard of it"),
 }
 
@@ -43,7 +44,8 @@ def ran(*faults):
             "mailer": {"subscribe": {"order.*": [{"work": "1ms"}]}}, "events": {"kind": "broker"},
             "db": {"kind": "database", "replicas": 1}, "cache": {"kind": "cache"},
         },
-        "workloads": {"users": {"rate": "20/s", "arrivals": "uniform", "to": "front", "mix": [{"send": "GET /"}]}},
+        "workloads": {name: {"rate": "20/s", "arrivals": "uniform", "to": "front", "mix": [{"send": "GET /"}], **more}
+                      for name, more in (("users", {}), ("late", {"start_after": "2500ms"}))},
         "faults": [{"schedule": FOR_A_SECOND, **fault} for fault in faults],
     }))
 
