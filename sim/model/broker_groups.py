@@ -182,7 +182,7 @@ class Group:
             use = leader.node.spec.uses.get(name) or plain_use()
             client = member.clients[leader] = self.broker.world.client(leader.node.name, leader, name, use, only=member.instance)
             client.carry = client.carry or partial(self._bring, self.broker.inbox(member.instance))
-            leader.clients.append(client)
+            leader.adopt(client)
         return client
 
     async def _carry(self, client: Client, member: Member, request: Request, given: Any) -> None:

@@ -100,8 +100,14 @@ class Instance(Station):
 
     def _new_client(self, callee: str, use: UseSpec) -> Client:
         client = self.world.client(self.node.name, self, callee, use)
-        self.clients.append(client)
+        self.adopt(client)
         return client
+
+    def adopt(self, client: Client) -> None:
+        """*client* is one of its own from now on, and stands still with it."""
+        self.clients.append(client)
+        if self.pause_now is not None:
+            self.pause_now.hold_answers(client)
 
     def begin(self, act: Callable[..., T], *args: Any) -> T:
         """A new process, whose first code is *act*: what it sets in context variables is seen by all its code, and by nobody else's."""

@@ -40,11 +40,17 @@ class Pause:
         loop = instance.loop
         self._sleeps = loop.freeze(self._sleeps_here)
         self._others = loop.hold(self._belongs)
+        self._deaf: list[Client] = []
         for client in instance.clients:
-            client.answered = partial(self._later, client, Client.answered)  # type: ignore[method-assign]
-            client.broken = partial(self._later, client, Client.broken)  # type: ignore[method-assign]
+            self.hold_answers(client)
         if instance.cpu is not None:
             instance.cpu.stop()
+
+    def hold_answers(self, client: Client) -> None:
+        """What comes for *client* waits for the end of the pause."""
+        self._deaf.append(client)
+        client.answered = partial(self._later, client, Client.answered)  # type: ignore[method-assign]
+        client.broken = partial(self._later, client, Client.broken)  # type: ignore[method-assign]
 
     def hold(self, exchange: Exchange, act: Callable[[], None]) -> None:
         """Do *act* when the pause is over."""
@@ -53,7 +59,7 @@ class Pause:
     def end(self, deliver: bool = True) -> None:
         """What was in work goes on; timers that are due, and what has come meanwhile if it is to be *delivered*, follow in their order."""
         instance = self.instance
-        for client in instance.clients:
+        for client in self._deaf:
             del client.answered, client.broken
         instance.loop.thaw(self._sleeps)
         come = [(when, (act, ())) for when, _, act in self.held] if deliver else []

@@ -32,7 +32,7 @@ class Agent:
         self.leaving = False
         use = UseSpec.model_construct(policies=[TimeoutSpec.model_construct(duration=PATIENCE)])
         self._client: Client = registry.world.client(instance.node.name, instance, registry.name, use)
-        instance.clients.append(self._client)
+        instance.adopt(self._client)
         self._task: Task[None] | None = None
 
     def begin(self, registered: bool = False) -> None:

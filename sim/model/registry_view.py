@@ -38,6 +38,10 @@ class Outsider(Source):
         self.loop = loop
         self.clients: list[Client] = []
 
+    def adopt(self, client: Client) -> None:
+        """*client* is one of its own from now on."""
+        self.clients.append(client)
+
     def context(self) -> Context:
         """For a task of its own."""
         return copy_context()
@@ -108,7 +112,7 @@ class View:
         if client is None:
             use = UseSpec.model_construct(policies=[TimeoutSpec.model_construct(duration=patience)])
             client = self._client = self.registry.world.client(self.caller, self.source, self.registry.name, use)
-            self.source.clients.append(client)
+            self.source.adopt(client)
         path = f"/v1/health/service/{self.node.name}" + ("" if self.tag is None else f"?tag={self.tag}")
         answer: Response = await client.call(Request("GET", path, operation=self._operation, body=(index, wait, self.tag)))
         if answer.status >= 400:

@@ -190,3 +190,14 @@ def test_the_levels_of_a_paused_instance_go_on():
     """Its worker holds its request all the time."""
     result = ran({"api": api()}, {"users": at("0s")}, "1s", "0ms", faults=[fault("instance.pause", "50ms", "300ms")])
     assert result.summary["services"]["api"]["utilisation"] == pytest.approx(0.4)
+
+
+def test_who_comes_while_all_stand_still_goes_on_with_them():
+    """A new version is started under a pause of the whole service: it registers when that is over, and then replaces the old one."""
+    services = {"api": api(deployment={"at": "1s", "version": "v2", "linger": "0s"}), "back": {"endpoints": {"GET /": []}}}
+    services["api"]["endpoints"]["GET /"].append({"call": "back"})
+    result = ran(services, {"users": at("18s")}, "20s", registry={"check": {"interval": "1s"}},
+                 faults=[fault("instance.pause", "500ms", "4s")])
+    (registered,) = [event["at"] for event in result.events if event["kind"] == "registry.registered"]
+    assert registered == pytest.approx(4.5, abs=0.01) and statuses(result) == ["200"]
+    assert [event["kind"] for event in result.events if event["kind"].startswith("deployment")] == ["deployment.started", "deployment.done"]
