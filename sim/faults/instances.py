@@ -129,9 +129,11 @@ class InstanceKill(InstanceFault):
     """The process is gone at once, and with it all that it was doing.
 
     With *grace* it is told so long before: it signs off, refuses what is new, and goes as soon as it has finished what it has and what is
-    on its way to it. Refused are callers who have not heard of it yet, as by any process that closes its listener on SIGTERM without
-    waiting for them (Kubernetes' `preStop`; instances of a `deployment` do wait, for `linger`). It starts again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that
-    picks, picks from those that live. It ends what runs at its moment: instances that are added later live.
+    on its way to it. Refused are callers who have not heard of it yet, as by any process that closes its listener on SIGTERM and does not
+    wait for them (Kubernetes' `preStop`; instances of a `deployment` do wait, for `linger`).
+
+    It starts again, empty, *restart_after* so long; without that when the schedule's `for` is over, or never. A mode that picks, picks
+    from those that live. It ends what runs at its moment: instances that are added later live.
 
     `{kind: instance.kill, target: {service: orders, mode: one}, schedule: {every: 45s, from: 1m, max: 3}, restart_after: 8s}`
     """
