@@ -48,8 +48,8 @@ class BrokerDown(BrokerFault):
 
 
 class BrokerSlowConsumer(BrokerFault):
-    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer. Who
-    subscribes while it is on is slow too.
+    """Subscribers (one *consumer*, by its service or group, or all) take their messages slower: each delivery takes *delay* longer, or
+    until the fault ends. Who subscribes while it is on is slow too.
 
     `{kind: broker.slow_consumer, target: {service: events}, consumer: mailer, schedule: {at: 60s, for: 30s}, delay: 2s}`
     """
@@ -68,7 +68,7 @@ class BrokerSlowConsumer(BrokerFault):
             def slow(group: Group) -> None:
                 at.count_if_changed(partial(getattr, group, "slowed"))
                 slowed.enter_context(at.layer(group, "extra", lambda strength: self.delay * strength, base=lambda: 0.0,
-                                              apply=partial(setattr, group, "extra"), combine=sum))
+                                              apply=group.set_extra, combine=sum))
 
             def join(group: Group) -> None:
                 if self._means(group):

@@ -8,7 +8,7 @@ How long a group keeps a message is decided by the delivery: `broker_stream` (at
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Task, current_task
+from asyncio import CancelledError, Future, Task, current_task
 from collections import Counter, deque
 from collections.abc import Collection, Iterable
 from functools import partial
@@ -72,6 +72,7 @@ class Group:
         self._before: Counter[str] = Counter()  # the warm-up
         self.closed = False
         self.extra = 0.0  # seconds that each delivery takes longer: for faults
+        self._slow: dict[Future[None], float] = {}  # which do now, and since when
         self.slowed = 0  # how many did
         self._tasks: dict[Task[None], Request] = {}
         self._held: dict[Request, Member] = {}  # whom the deliveries are with that count as such
@@ -193,7 +194,7 @@ class Group:
         try:
             if self.extra:
                 self.slowed += 1
-                await self.loop.sleep(self.extra)
+                await self._be_slow()
             response = await client.call(request)
         except CancelledError:  # by `break_off`, or since the connection is stale
             if self.broker.world.recorder.sealed:
@@ -202,6 +203,22 @@ class Group:
             stale.cancel()
         self._let_go(request)
         self.ended(member, given, response)
+
+    async def _be_slow(self) -> None:
+        come, since = Future[None](loop=self.loop), self.loop.time()
+        self._slow[come] = since
+        timer = self.loop.call_at(since + self.extra, _go_on, come)
+        try:
+            await come
+        finally:
+            timer.cancel()
+            del self._slow[come]
+
+    def set_extra(self, seconds: float) -> None:
+        """Each delivery takes so much longer; where that is less than before, also those that are under way."""
+        self.extra = seconds
+        for come, since in self._slow.items():
+            self.loop.call_at(max(self.loop.time(), since + seconds), _go_on, come)
 
     def _bring(self, inbox: Inbox, exchange: Exchange, delay: float) -> None:
         inbox.carry(exchange, delay)
@@ -231,3 +248,8 @@ class Group:
         """The broker is gone: nobody hears the answers to what is under way."""
         for task in list(self._tasks):
             task.cancel()
+
+
+def _go_on(come: Future[None]) -> None:
+    if not come.done():
+        come.set_result(None)

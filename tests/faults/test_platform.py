@@ -82,6 +82,14 @@ def test_who_subscribes_while_consumers_are_slow_is_slow_too():
     assert [fault.targets for fault in late.faults] == [("events->mailer",)]
 
 
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+def test_slow_consumers_go_on_when_the_fault_ends(delivery):
+    """However slow they were: what they were at is done, and all that has waited."""
+    slow = {"kind": "broker.slow_consumer", "target": EVENTS, "delay": "1h", "schedule": {"at": "4s", "for": "1s"}}
+    result = shop(slow, delivery=delivery)
+    assert (group(result)["lag"], group(result)["lag_max"]) == (0, pytest.approx(100, abs=3))
+
+
 def test_lost_acknowledgements_make_messages_be_handled_twice():
     """Of two seconds of acknowledgements all are lost: each message of that time goes out again when its time is over."""
     result = shop({"kind": "broker.redeliver", "target": EVENTS}, ack_wait="3s")
