@@ -17,6 +17,8 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none, 
 
 import typer  # noqa: E402
 
+from reports.texts import LANGUAGES  # noqa: E402
+
 app = typer.Typer(name="mesocosm", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -45,6 +47,9 @@ def tell_version(asked: bool) -> None:
         raise typer.Exit(Exit.OK)
 
 
+Lang = Annotated[str, typer.Option(metavar="en|es", help="Language.", callback=lambda lang: one_of("--lang", lang, LANGUAGES))]
+
+
 @app.callback()
 def mesocosm(
     context: typer.Context,
@@ -71,14 +76,13 @@ def explain(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="A scenario file.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value; repeatable.")] = None,
     variant: Annotated[str | None, typer.Option(metavar="NAME", help="One of the scenario's variants.")] = None,
-    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+    lang: Lang = "en",
 ) -> None:
     """Say what arithmetic knows before a run: loads, utilisation, the first bottleneck, and what policies cost at worst."""
     from reports.explained import explained
     from sim.scenario.load import load_scenario
     from sim.scenario.reckoning import reckon
 
-    one_of("--lang", lang, ("en", "es"))
     loaded = load_scenario(scenario, variant=variant, overrides=overrides or ())
     for line in explained(loaded.scenario.name, reckon(loaded.scenario), lang):
         print(line)
@@ -132,7 +136,7 @@ def run(
     live: Annotated[bool, typer.Option("--live", help="Show the run while it goes on.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a run that is in DIR.")] = False,
     log_format: Annotated[str, typer.Option("--log-format", metavar="jsonl|ecs", help="Field names of logs.jsonl.")] = "jsonl",
-    lang: Annotated[str, typer.Option(metavar="en|es", help="Language of summary and report.")] = "en",
+    lang: Lang = "en",
     sample: Annotated[str | None, typer.Option(metavar="SHARE", help="Write this share of the traces in full, 5% or 100%; "
                                                "errors and the slowest are always among them.")] = None,
 ) -> None:
@@ -143,7 +147,6 @@ def run(
 
     one_of("--format", output, ("text", "json"))
     one_of("--log-format", log_format, ("jsonl", "ecs"))
-    one_of("--lang", lang, ("en", "es"))
     asked = Asked(scenario, faults or (), no_faults, seed, duration, overrides or (), variant, out, not no_report, force, log_format, lang,
                   share("--sample", sample))
     loaded, place = prepare(asked)
@@ -173,7 +176,7 @@ def replay(folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder t
 @app.command()
 def report(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="A folder that `run` wrote.")],
-    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+    lang: Lang = "en",
 ) -> None:
     """Draw the charts and the page of a finished run again, and print its summary."""
     from pathlib import Path
@@ -182,7 +185,6 @@ def report(
     from reports.session import draw
     from reports.terminal import print_summary
 
-    one_of("--lang", lang, ("en", "es"))
     result = folders.read(folder)
     draw(result, Path(folder), lang)
     print_summary(result.summary, sys.stdout, folder=Path(folder), lang=lang)
@@ -195,14 +197,13 @@ def plot(
     every: Annotated[bool, typer.Option("--all", help="Draw every chart that the run has something for.")] = False,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to; default DIR/charts.")] = None,
     theme: Annotated[str, typer.Option(metavar="light|dark")] = "light",
-    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+    lang: Lang = "en",
 ) -> None:
     """Draw charts of a finished run, or list them."""
     from reports.charts import OF_A_RUN
     from reports.plotting import listed, plotted
 
     one_of("--theme", theme, ("light", "dark"))
-    one_of("--lang", lang, ("en", "es"))
     names = OF_A_RUN if every else charts
     for line in plotted(folder, names, out, theme, lang) if names else listed(folder, lang):
         print(line)
@@ -259,12 +260,11 @@ def compare(
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="On both sides; repeatable.")] = None,
     measures: Annotated[list[str] | None, typer.Option("--measure", metavar="PATH", help="A figure of summary.json; repeatable.")] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where to write; default out/compare-NAME-A-B.")] = None,
-    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+    lang: Lang = "en",
 ) -> None:
     """Compare two variants on the same seeds: differences with confidence intervals."""
     from reports.sweeping import Given, compared
 
-    one_of("--lang", lang, ("en", "es"))
     given = Given(scenario, faults or (), overrides or (), duration, seed, seeds, jobs, lang=lang)
     for line in compared(given, first, second, measures or (), out):
         print(line)
@@ -285,7 +285,7 @@ def sweep(
     overrides: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="In all cells; repeatable.")] = None,
     measures: Annotated[list[str] | None, typer.Option("--measure", metavar="PATH", help="A figure of summary.json; repeatable.")] = None,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Where finished cells lie; default out/sweep-NAME.")] = None,
-    lang: Annotated[str, typer.Option(metavar="en|es")] = "en",
+    lang: Lang = "en",
 ) -> None:
     """Run every combination of values; a sweep that was stopped goes on where it was."""
     from reports.sweeping import Given, swept
@@ -308,12 +308,13 @@ def explore(
     out: Annotated[str | None, typer.Option(metavar="FILE", help="Where to write the plan; default out/explore-NAME.yaml.")] = None,
     at_random: Annotated[bool, typer.Option("--random", help="Strike at random instead: a yardstick.")] = False,
     output: Annotated[str, typer.Option("--format", metavar="text|json", help="What to print.")] = "text",
+    lang: Lang = "en",
 ) -> None:
     """Search for the smallest fault that breaks the steady state, and write it as a fault plan."""
     from reports.exploring import explored
 
     one_of("--format", output, ("text", "json"))
-    found = explored(scenario, runs, jobs, seed, duration, overrides or (), variant, out, at_random)
+    found = explored(scenario, runs, jobs, seed, duration, overrides or (), variant, out, at_random, lang)
     if output == "json":
         print_json(found.data)
     else:
@@ -324,13 +325,14 @@ def explore(
 EXIT_OF = {"pass": Exit.OK, "fail": Exit.CHECK_FAILED, "baseline": Exit.BASELINE, "aborted": Exit.ABORTED, "interrupted": Exit.INTERRUPTED}
 
 
-def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    """Refuse a value that an option does not know."""
+def one_of(option: str, value: str, known: tuple[str, ...]) -> str:
+    """*value*, if the option knows it."""
     from sim.errors import InvalidInput
     from sim.mistakes import did_you_mean
 
     if value not in known:
         raise InvalidInput(f"{option} {value!r}: {did_you_mean(value, known)}")
+    return value
 
 
 def share(option: str, text: str | None) -> float | None:

@@ -128,19 +128,13 @@ class _Report:
             measure = str(check.get("measure", ""))
             bound = words(check["op"], bound=words.measure(measure, check["bound"]))
             measured = words.measure(measure, check["measured"]) if good else words.missed(measure, check["measured"], check["bound"])
-            rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(self.name_of(check)),
+            rows.append([_text(("✓" if good else "✗", "bold green" if good else "bold red")), plain(words.title_of(check)),
                          _text((measured, "green" if good else "bold red")), bound, self.window(check)])
         if checks:
             self.table(["", "", "", "", ""], rows, left=(0, 1, 3, 4), elastic=1)
         verdict = str(self.summary["verdict"])
         style = "bold green" if verdict == "pass" else "bold yellow" if verdict == "interrupted" else "bold red"
         self.console.print(_text(f"  {words('verdict')}: ", (words(f"verdict {verdict}"), style)))
-
-    def name_of(self, check: Mapping[str, Any]) -> str:
-        """A check's title; of a steady state's, the phase is told in the language of the summary."""
-        title, phase = str(check["title"]), check.get("phase")
-        mark = f" {phase} the faults"
-        return self.words(f"phase {phase}", name=title.replace(mark, "", 1)) if mark in title else title
 
     def faults(self) -> None:
         """When which fault was on, and where."""
@@ -296,7 +290,7 @@ class _Report:
     def window(self, part: Mapping[str, Any]) -> str:
         """`60 s – 90 s`."""
         until = part.get("until_s")
-        return f"{self.words.seconds(part['from_s'])} – {self.words('to the end') if until is None else self.words.seconds(until)}"
+        return f"{self.words.moment(part['from_s'])} – {self.words('to the end') if until is None else self.words.moment(until)}"
 
     def rate(self, value: float | None) -> str:
         return "–" if value is None else self.words.short(value)

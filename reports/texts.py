@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 LANGUAGES = ("en", "es")
 LONGEST_SEED = 24  # digits
 LONG = 600.0  # seconds; from here on minutes and hours read better
+EARLY = 20.0  # seconds of a run
 
 TEXTS: dict[str, tuple[str, str]] = {  # key: English, Spanish
     # outcomes
@@ -234,6 +235,12 @@ class Words:
         unit = None if found is None else found.unit
         return self._in(value, share=unit is SHARE, time=unit is TIME, rate=unit is RATE)
 
+    def title_of(self, check: Mapping[str, Any]) -> str:
+        """A check's title; of a steady state's, the phase is told in this language."""
+        title, phase = str(check["title"]), check.get("phase")
+        mark = f" {phase} the faults"
+        return self(f"phase {phase}", name=title.replace(mark, "", 1)) if mark in title else title
+
     def missed(self, name: str, value: float | None, bound: float) -> str:
         """A *value* that has not kept its *bound*, as a measure; `< 99 %` where it is so near that both would read the same."""
         text = self.measure(name, value)
@@ -271,6 +278,13 @@ class Words:
         hours, minutes = divmod(minutes, 60)
         parts = [f"{self.number(number)} {unit}" for number, unit in ((hours, "h"), (minutes, "min"), (seconds, "s")) if number]
         return f"{'-' if value < 0 else ''}{' '.join(parts)}"
+
+    def moment(self, at: float) -> str:
+        """When something was in a run: `61.3 s`, `8.25 s`, to a tenth of a second and early to a hundredth; `3 h 5 min` in long ones."""
+        if at >= LONG:
+            return self.seconds(at)
+        text = self.number(at, 1 if at >= EARLY else 2)
+        return f"{text.rstrip('0').rstrip(self.decimal_mark)} s"
 
     def in_seconds(self, value: float | None) -> str:
         """The same, but long times are in seconds too: for scales of tens and hundreds."""

@@ -17,7 +17,6 @@ from reports.texts import Texts, Words
 from . import tables, verdict
 from .calls import calls_over_time
 from .graph import drawing
-from .moments import time_of
 from .overtime import MOST_BINS, over_time
 from .pictures import pictures
 from .story import story
@@ -49,7 +48,6 @@ def page(result: RunResult, charts: Path, lang: str) -> str:
         learn=_in_language(result, "learn", lang), watch=_in_language(result, "watch", lang),
         verdict=str(result.summary.get("verdict", "pass")), icons=ICONS, steady=steady, checks=checks,
         seen=verdict.seen_by_users(result, words), sentence=verdict.in_one_sentence(result, texts), story=story(result, words),
-        time_of=time_of,
         drawing=drawing(result, data["calls"]), pictures=list(pictures(charts, words)),
         tables=[make(result, texts) for make in (tables.requests, tables.services, tables.calls)],
         scenario=_yaml({key: value for key, value in result.scenario.items() if key != "faults"}), faults=_faults(result),

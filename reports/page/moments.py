@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reports.texts import LONG, Words
+from reports.texts import Words
 
 from .sentences import Part, sentence
 
@@ -29,11 +29,6 @@ class Moment:
     weight: float = field(default=1.0, compare=False)
 
 
-def time_of(seconds: float, words: Words, duration: float) -> str:
-    """`61.3 s`, to a tenth of a second or finer for short runs; `3 h 5 min` later in long ones."""
-    return words.seconds(seconds) if seconds >= LONG else f"{words.number(seconds, 1 if duration >= 20 else 2)} s"
-
-
 class Clock:
     """Tells times in words, and in relation to the faults."""
 
@@ -49,7 +44,7 @@ class Clock:
 
     def at(self, seconds: float) -> str:
         """`61.3 s`: a time of the run."""
-        return time_of(seconds, self.words, self.duration)
+        return self.words.moment(seconds)
 
     def after(self, seconds: float) -> list[Part]:
         """`, 1.2 s after slow-payments began`, or nothing if no fault began or ended shortly before."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reports.export.answered import answered
-from reports.texts import LONG, Texts, Words
+from reports.texts import Texts, Words
 from sim.telemetry.codes import Outcome
 
 if TYPE_CHECKING:
@@ -72,16 +72,12 @@ def checks(summary: Mapping[str, Any], words: Words) -> tuple[list[Steady], list
 def _check(entry: Mapping[str, Any], words: Words) -> Check:
     measure, of = str(entry.get("measure", "")), str(entry.get("of") or "").replace("->", "→")
     until = entry.get("until_s")
-    window = f"{_at(words, entry['from_s'])} – {words('to the end') if until is None else _at(words, until)}"
+    window = f"{words.moment(entry['from_s'])} – {words('to the end') if until is None else words.moment(until)}"
     about = " · ".join(part for part in (measure, of) if part)
     passed, value, bound = bool(entry["passed"]), entry["measured"], entry["bound"]
     measured = words.measure(measure, value) if passed else words.missed(measure, value, bound)
     return Check(str(entry["title"]), about, passed, measured,
                  words(str(entry["op"]), bound=words.measure(measure, bound)), window, str(entry.get("phase", "")))
-
-
-def _at(words: Words, seconds: float) -> str:
-    return words.seconds(seconds) if seconds >= LONG else f"{words.number(seconds, 0 if seconds == round(seconds) else 1)} s"
 
 
 def seen_by_users(result: RunResult, words: Words) -> list[Seen]:
@@ -110,7 +106,7 @@ def _seen(phase: str, requests: Requests, start: float, until: float, words: Wor
     shares = (good, degraded, max(0.0, 1 - good - degraded))
     figures = [f"{words.short(len(mine) / (until - start))}/s", *(words.percent(share) if total else "–" for share in shares)]
     figures += [words.seconds(float(np.quantile(latency, share))) if len(latency) else "–" for share in (0.5, 0.9, 0.99)]
-    return Seen(phase, f"{_at(words, start)} – {_at(words, until)}", figures, good, degraded, total > 0)
+    return Seen(phase, f"{words.moment(start)} – {words.moment(until)}", figures, good, degraded, total > 0)
 
 
 def in_one_sentence(result: RunResult, texts: Texts) -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from reports.exploring import explored
+from reports.exploring import LINES as IN_SPANISH
+from reports.exploring import explored, in_language
+from reports.texts import Words
 from sim import loads
 from sim.errors import InvalidInput
 from sim.lab.explore import explore
-from sim.lab.explore.explanation import told
+from sim.lab.explore.explanation import LINES, Line, told
 from sim.lab.explore.search import candidates, guided_order, random_order, written
 from sim.lab.explore.shrink import shrunk
 from sim.lab.explore.strikes import LATENCIES, LENGTHS, ONCE, Means, Strike
@@ -145,7 +147,7 @@ def test_the_command_that_it_names_repeats_the_run_to_the_byte(tmp_path):
 def what_happened(scenario, *faults, at="front->prices"):
     """Of a run under these faults, by the edge that is told of."""
     good, bad = run_under(scenario, [], 1), run_under(scenario, list(faults), 1)
-    lines = told([], bad, good, {fault["name"]: at for fault in faults})
+    lines = map(str, told([], bad, good, {fault["name"]: at for fault in faults}))
     return {line.split()[1]: line for line in lines}
 
 
@@ -172,7 +174,7 @@ def test_chance_is_not_told(shop):
     """A fault that touches nothing leaves nothing to tell but itself, although no two seeds are alike."""
     nothing = {"name": "none", "kind": "network.delay", "target": {"link": "front->prices"}, "schedule": {"at": "8s", "for": "5s"}, "latency": "0s"}
     good, other = run_under(shop, [], 1), run_under(shop, [nothing], 2)
-    assert [line.split()[1] for line in told([], other, good, {"none": "front->prices"})] == ["front->prices", "none"]
+    assert [str(line).split()[1] for line in told([], other, good, {"none": "front->prices"})] == ["front->prices", "none"]
 
 
 # what can be tried, and what counts as broken
@@ -273,3 +275,17 @@ def test_a_fault_that_has_degrees_takes_the_place_of_one_that_has_none():
     (mild,) = shrunk([total], lambda some: some[0].kind == "network.partition" or some[0].rung >= 4, others)
     (same,) = shrunk([total], lambda some: some[0].kind == "network.partition", others)
     assert (mild.kind, mild.rung, mild.length) == ("network.delay", 4, 1) and (same.kind, same.length) == ("network.partition", 1)
+
+
+def test_what_happened_is_told_in_spanish_too():
+    """Every line there is, with its numbers as Spanish writes them; the check's phase, and what was measured in the bound's notation."""
+    check = {"title": "answers during the faults", "phase": "during", "measure": "success_ratio", "op": "at_least", "bound": 0.99,
+             "measured": 0.980198}
+    lines = [Line("broken", check), Line("slow", {"edge": "a->b", "worst_ms": 1250.0, "usual_ms": 20.0, "until": 61.5}, 60.25)]
+    assert [str(line) for line in lines] == [
+        "broken: answers during the faults: 98.02%, at least 99% was asked for",
+        "t=60.250s  a->b is slow: at worst it takes 1250ms on average, 20ms in the good run; until 61.5s"]
+    assert [in_language(line, Words("es")) for line in lines] == [
+        "roto: answers durante los fallos: 98,02 %, se pedía al menos 99 %",
+        "t=60,250 s  a->b va lenta: en lo peor tarda 1,25 s de media, 20 ms en la ejecución buena; hasta 61,5 s"]
+    assert set(IN_SPANISH) == set(LINES)

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 
-from reports.page.moments import time_of
 from reports.page.sentences import plain
 from reports.page.steadiness import Lost, worth_telling
 from reports.page.story import story
@@ -43,7 +42,7 @@ def test_one_moment_for_all_breakers_of_an_edge():
     lines = [line for line in told(run_of([request(1, 1.0, 0.1)], events=events, duration=20.0)) if "orders→payments" in line[1]]
     assert [at for at, _ in lines] == [3.0, 4.0, 6.0]
     assert "open in 2 callers, in orders-0 first; the last one within 500 ms" in lines[0][1]
-    assert "4 times until 5.0 s" in lines[1][1]
+    assert "4 times until 5 s" in lines[1][1]
     assert "every breaker is closed again after 3 s" in lines[2][1]
 
 
@@ -65,7 +64,7 @@ def test_full_services_are_told():
     levels = [(at, 16.0 if 3 < at <= 6 else 2.0, 16.0) for at in np.arange(0.5, 10.5, 0.5).tolist()]
     result = run_of([request(1, 1.0, 0.1)], gauges=[gauge("orders", "", "busy", levels)],
                     description={"orders": {"kind": "service", "workers": 16, "instances": ["orders-0"]}})
-    assert told(result)[0] == (3.0, "All 16 workers of orders are busy for 3 s, until 6.00 s; who comes now has to wait.")
+    assert told(result)[0] == (3.0, "All 16 workers of orders are busy for 3 s, until 6 s; who comes now has to wait.")
 
 
 def test_who_is_turned_away_is_told_where_it_happened():
@@ -79,7 +78,7 @@ def test_who_is_turned_away_is_told_where_it_happened():
                   client(id + 2, id + 1, "gateway", "orders", at, at + 0.1, **refused),
                   server(id + 3, id + 2, "orders", "gateway", at, at, **refused)]
     lines = [line for line in told(run_of([request(1, 2.0, 0.1)], spans)) if "turns away" in line[1]]
-    assert lines == [(2.0, "orders turns away 8 requests until 9.00 s: its queue is full, or a limit is reached.")]
+    assert lines == [(2.0, "orders turns away 8 requests until 9 s: its queue is full, or a limit is reached.")]
 
 
 def test_a_fault_that_comes_often_is_told_once():
@@ -115,4 +114,4 @@ def test_times_of_a_long_run_are_told_in_hours():
     """Nobody counts 36,000 seconds; the first ten minutes are told as in a short run."""
     text = dict(told(run_of([request(1, 1.0, 0.1)], duration=36_000.0, faults=[fault(start=10_800.0, until=14_400.0)])))
     assert text[14_400.0] == "The fault slow is over after 1 h."
-    assert [time_of(at, Words("es"), 36_000.0) for at in (61.25, 10_805.2)] == ["61,2 s", "3 h 5 s"]
+    assert [Words("es").moment(at) for at in (61.25, 10_805.2, 60.0, 5.25)] == ["61,2 s", "3 h 5 s", "60 s", "5,25 s"]

@@ -7,7 +7,7 @@ call on, because then its caller knows. So a failure that causes another one sta
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sim.scenario import measures
@@ -23,32 +23,51 @@ FEW = 5  # calls; of the latency of fewer nothing is said
 HANGING = 3  # calls that have no end more than in the good run
 
 
+LINES = {  # how each is told in English; times in seconds
+    "unwell": "does not hold without any fault: {name}",
+    "broken": "broken: {title}: {measured}, {op} {bound} was asked for",
+    "struck": "{part} is struck by {fault} ({kind})",
+    "over": "{fault} is over",
+    "fails": "{edge} fails: {failed} of the {among} calls that began until {until:.1f}s",
+    "slow": "{edge} is slow: at worst it takes {worst_ms:.0f}ms on average, {usual_ms:.0f}ms in the good run; until {until:.1f}s",
+    "hangs": "{edge} hangs: {calls} of its calls have not come to an end when the run is over",
+    "takes over": "{edge} takes over: {calls} calls, none in the good run",
+}
+
+
 @dataclass(frozen=True)
 class Line:
-    """What happened then, for people."""
+    """One thing that happened, at a time if it has one: by its *key* and what there is to say of it; as text it is English."""
 
-    at: float
-    text: str
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    at: float | None = None
+
+    def __str__(self) -> str:
+        text = LINES[self.key].format(**{**self.values, **_in_words(self.values)})
+        return text if self.at is None else f"t={self.at:.3f}s  {text}"
 
 
-def told(failed: Iterable[Mapping[str, Any]], bad: RunResult, good: RunResult, struck: Mapping[str, str]) -> list[str]:
+def _in_words(values: Mapping[str, Any]) -> Mapping[str, str]:
+    """Of a check what was measured and what was asked for, as a scenario writes it; of others nothing."""
+    if "measure" not in values:
+        return {}
+    measure, bound = values["measure"], values["bound"]
+    return {"measured": measures.told(values["measured"], measure, bound), "bound": measures.told(bound, measure),
+            "op": values["op"].replace("_", " ")}
+
+
+def told(failed: Iterable[Mapping[str, Any]], bad: RunResult, good: RunResult, struck: Mapping[str, str]) -> list[Line]:
     """What of the checks *failed*, then what happened in the order of time; *struck* says by fault's name at what part it was aimed."""
-    broken = [f"broken: {_of_check(check)}" for check in failed]
-    lines = sorted([*_of_faults(bad, struck), *_of_edges(bad, good, set(struck.values()))], key=lambda line: line.at)
-    return broken + [f"t={line.at:.3f}s  {line.text}" for line in lines]
-
-
-def _of_check(check: Mapping[str, Any]) -> str:
-    measure, bound = check["measure"], check["bound"]
-    asked = f"{check['op'].replace('_', ' ')} {measures.told(bound, measure)} was asked for"
-    return f"{check['title']}: {measures.told(check['measured'], measure, bound)}, {asked}"
+    lines = [*_of_faults(bad, struck), *_of_edges(bad, good, set(struck.values()))]
+    return [*(Line("broken", check) for check in failed), *sorted(lines, key=lambda line: line.at or 0.0)]
 
 
 def _of_faults(bad: RunResult, struck: Mapping[str, str]) -> Iterator[Line]:
     for fault in bad.faults:
-        yield Line(fault.start, f"{struck[fault.name]} is struck by {fault.name} ({fault.kind})")
+        yield Line("struck", {"part": struck[fault.name], "fault": fault.name, "kind": fault.kind}, fault.start)
         if fault.until is not None and fault.until > fault.start:
-            yield Line(fault.until, f"{fault.name} is over")
+            yield Line("over", {"fault": fault.name}, fault.until)
 
 
 def _of_edges(bad: RunResult, good: RunResult, struck: set[str]) -> Iterator[Line]:
@@ -64,9 +83,9 @@ def _of_edges(bad: RunResult, good: RunResult, struck: set[str]) -> Iterator[Lin
         before, calls = usual.get(edge, nothing), now.get(edge, nothing)
         change = _failing(calls[calls["start"] >= since], before) or _slow(calls, before, bins) or _hanging(edge, bad, good, since)
         if change is None and not len(before):
-            change = Line(float(calls["start"].min()), f"takes over: {len(calls)} calls, none in the good run")
+            change = Line("takes over", {"calls": len(calls)}, float(calls["start"].min()))
         if change is not None:
-            yield Line(change.at, f"{edge} {change.text}")
+            yield replace(change, values={"edge": edge, **change.values})
 
 
 def _by_edge(result: RunResult) -> Iterator[tuple[str, Any]]:
@@ -89,7 +108,7 @@ def _failing(calls: Any, before: Any) -> Line | None:
         return None
     first, last = failed["start"].min(), failed["start"].max()
     among = int(((calls["start"] >= first) & (calls["start"] <= last)).sum())
-    return Line(float(failed["end"].min()), f"fails: {len(failed)} of the {among} calls that began until {last:.1f}s")
+    return Line("fails", {"failed": len(failed), "among": among, "until": float(last)}, float(failed["end"].min()))
 
 
 def _slow(calls: Any, before: Any, bins: Any) -> Line | None:
@@ -112,12 +131,11 @@ def _slow(calls: Any, before: Any, bins: Any) -> Line | None:
     first, last = slow[0], slow[-1]
     here = look == first
     late = here & (took >= min(took_before.max(), took[here].max()))  # longer than any before; the longest, if none is
-    worst = f"{1000 * mean[slow].max():.0f}ms on average, {1000 * usual:.0f}ms in the good run"
-    text = f"is slow: at worst it takes {worst}; until {bins[last + 1]:.1f}s"
-    return Line(float(calls["end"][late].min()), text)
+    values = {"worst_ms": 1000 * float(mean[slow].max()), "usual_ms": 1000 * usual, "until": float(bins[last + 1])}
+    return Line("slow", values, float(calls["end"][late].min()))
 
 
 def _hanging(edge: str, bad: RunResult, good: RunResult, since: float) -> Line | None:
     """How many calls that began *since* have no end; calls that are under way leave no row, and when they began is not known."""
     now, usual = (result.summary["calls"].get(edge, {}).get("unfinished", 0) for result in (bad, good))
-    return Line(since, f"hangs: {now} of its calls have not come to an end when the run is over") if now - usual >= HANGING else None
+    return Line("hangs", {"calls": now}, since) if now - usual >= HANGING else None

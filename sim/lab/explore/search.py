@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim.errors import InvalidInput
-from sim.lab.explore.explanation import told
+from sim.lab.explore.explanation import Line, told
 from sim.lab.explore.lineage import Lineage
 from sim.lab.explore.orders import AtRandom, Guided, Order, Plan
 from sim.lab.explore.shrink import shrunk
@@ -35,9 +35,14 @@ class Exploration:
     first: Sequence[dict[str, Any]]  # as it was found, before it was made smaller
     runs_to_find: int
     runs: int
-    lines: Sequence[str]  # what it did
+    told: Sequence[Line]  # what it did
     well: bool  # the good run held its steady state
     digest: str = ""  # of a run under the plan
+
+    @property
+    def lines(self) -> list[str]:
+        """What it did, in English."""
+        return list(map(str, self.told))
 
 
 def explore(scenario: Scenario, seed: int | None = None, *, runs: int = 60, jobs: int = 1, at_random: bool = False,
@@ -53,7 +58,7 @@ def explore(scenario: Scenario, seed: int | None = None, *, runs: int = 60, jobs
     seed = scenario.seed if seed is None else seed
     good = run_under(scenario, [], seed)
     if judged(good).failed:
-        lines = [f"does not hold without any fault: {name}" for name in judged(good).broken]
+        lines = [Line("unwell", {"name": name}) for name in judged(good).broken]
         return Exploration(scenario.name, seed, [], [], 0, 1, lines, well=False)
     every = candidates(scenario, good)
     order = random_order(scenario, every, seed) if at_random else guided_order(scenario, every, good)
