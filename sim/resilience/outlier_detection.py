@@ -14,10 +14,11 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from sim.mistakes import Mistake, invalid
 from sim.spec import Spec
-from sim.units import PositiveDuration, Share
+from sim.units import PositiveDuration, Share, format_duration
 
 from .events import Event, Listener, tell
 from .outcomes import Outcome
@@ -60,6 +61,13 @@ class OutlierDetectionSpec(Spec):
     failure_percentage_minimum_hosts: AtLeastOne = 5
     failure_percentage_request_volume: AtLeastOne = 50
     enforcing: bool = True
+
+    @model_validator(mode="after")
+    def _grows(self) -> OutlierDetectionSpec:
+        if self.max_ejection_time is not None and self.max_ejection_time < self.base_ejection_time:
+            what = f"the longest ejection is shorter than the first, which takes {format_duration(self.base_ejection_time)}"
+            raise invalid(Mistake(("max_ejection_time",), what, "make it longer, or `base_ejection_time` shorter"))
+        return self
 
     def build(self, name: str = "outlier_detection", on_event: Listener | None = None) -> OutlierDetector:
         """A detector that knows no host yet."""

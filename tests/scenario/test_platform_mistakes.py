@@ -68,6 +68,8 @@ def test_the_scenario_itself_is_sound(tmp_path):
     ("protocol: grpc", "protocol: gRPC", "gRPC", "should be 'http' or 'grpc', not 'gRPC'", "did you mean 'grpc'?"),
     ("max_age: 1m", "max_connections: 10", "max_connections", "`max_connections` is of http", "of grpc are:"),
     ("max_age: 1m", "pinned: true", "balancer:", "`balancer` chooses for each request", "remove it, or `pinned`"),
+    ("max_ejection: 50%}", "max_ejection: 50%, max_ejection_time: 10s}", "10s}", "the longest ejection is shorter than the first, which takes 30s",
+     "make it longer, or `base_ejection_time` shorter"),
     ("max_age: 1m", "pinned: true", "outlier_detection:", "`outlier_detection` chooses for each request", "remove it, or `pinned`"),
     ("balancer: p2c", "balancer: {kind: p2c}", "kind:", "a balancer is written by its one key", "write `p2c: ...`"),
     ("balancer: p2c", "balancer: power_of_two", "power_of_two", "unknown balancer kind 'power_of_two'", "p2c"),
