@@ -26,6 +26,7 @@ RATES = {"s": 1, "min": 60, "m": 60, "h": 3600}  # seconds in the unit
 SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 BANDWIDTHS = {"bit": 1, "kbit": 10**3, "Kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
 LIMIT = 1e15  # nothing in a laboratory is longer, faster or larger
+LONGEST = 1000  # characters of a quantity
 MINUS = ("-", "\u2212")
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
@@ -76,6 +77,8 @@ def parse_bandwidth(text: str) -> float:
 def _matched(pattern: re.Pattern[str], text: str, noun: str, cure: str) -> re.Match[str]:
     """*text* as *pattern*; raise ValueError where it is no *noun*, and say so if only its minus sign is in the way."""
     written = text.strip()
+    if len(written) > LONGEST:
+        raise ValueError(f"{shown(text)} is a {noun} of {len(written):,} characters: {cure}")
     match = pattern.fullmatch(written)
     if match is not None:
         return match

@@ -254,3 +254,13 @@ def test_a_wrong_text_is_told_apart_from_its_cure():
 def test_nothing_is_refused_where_something_is_needed(field, value):
     """Zero is a duration, but no interval."""
     assert "should be more than 0" in wrong_with(**{field: value}).what
+
+
+@pytest.mark.parametrize(("parse", "text"), [
+    (parse_duration, "9" * 1_000_000 + "s"), (parse_duration, "1s" * 1000), (parse_rate, "9" * 5000 + "/s"), (parse_share, "0" * 5000 + "5%"),
+    (parse_size, "9" * 5000 + "MiB"), (parse_bandwidth, "9" * 5000 + "bit"),
+], ids=["duration", "parts", "rate", "share", "size", "bandwidth"])
+def test_what_no_person_has_written_is_refused_before_it_is_reckoned(parse, text):
+    """A million digits are beyond what a decimal number holds."""
+    with pytest.raises(ValueError, match=r"of [0-9,]+ characters: write"):
+        parse(text)

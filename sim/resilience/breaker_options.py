@@ -83,9 +83,9 @@ class BreakerOptions:
 class WindowSpec(Spec):
     """What is remembered: the last *calls* calls, those of the last *time* (in *buckets* steps), or *consecutive* failures."""
 
-    calls: int | None = Field(default=None, ge=1)
+    calls: int | None = Field(default=None, ge=1, le=1_000_000)
     time: PositiveDuration | None = None
-    buckets: int = Field(default=10, ge=1)
+    buckets: int = Field(default=10, ge=1, le=10_000)
     consecutive: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
