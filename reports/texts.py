@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -134,6 +135,11 @@ def shortened(name: str, most: int) -> str:
         return name
     tail = max(most - 1, 0) // 2
     return name[: max(most - 1 - tail, 1)] + "…" + name[len(name) - tail :]
+
+
+def unparted(text: str) -> str:
+    """*text* in which a number is not parted from its unit at the end of a line."""
+    return re.sub(r"(?<=\d) (?=(?:%|[nµm]?s|min|h)(?!\w))", "\u00a0", text)
 
 
 def told_apart(names: Sequence[str], most: int) -> list[str]:

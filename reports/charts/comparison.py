@@ -33,6 +33,7 @@ TITLE = ("{first} and {second} on the same seeds", "{first} y {second} con las m
 FINDING = ("mean of {pairs} paired runs with 95 % bands; {second} minus {first}: {difference} ± {half} on average {when}",
            "media de {pairs} pares de ejecuciones con bandas del 95 %; {second} menos {first}: {difference} ± {half} de media {when}")
 WHEN = (("over the run", "en toda la ejecución"), ("after the warm-up", "tras el calentamiento"))
+WINDOWS = (", in windows of {width}", ", en ventanas de {width}")  # of percentiles: that of the run is another one
 DIFFERENCE = ("difference", "diferencia")
 
 
@@ -101,5 +102,6 @@ def finding(first: str, second: str, differences: Sequence[Any], edges: Any, loo
     words = look.words
     unit = " ms" if measure.startswith("p") else "/s"
     difference, spread = (f"{words.short(float(part[0]))}{unit}".replace("-", "−") for part in (mean, half))
+    windows = words.pick(WINDOWS).format(width=words.seconds(float(edges[1] - edges[0]))) if measure.startswith("p") else ""
     return words.pick(FINDING).format(pairs=len(differences), first=first, second=second, difference=difference, half=spread,
-                                      when=words.pick(WHEN[warmup > 0]))
+                                      when=words.pick(WHEN[warmup > 0]) + windows)

@@ -7,14 +7,13 @@ smallest text is 10 points.
 from __future__ import annotations
 
 import math
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from reports.texts import LONG, Words
+from reports.texts import LONG, Words, unparted
 from sim.telemetry.codes import Outcome
 
 from .table import CHARTS
@@ -112,8 +111,7 @@ def heading(ax: Axes, look: Look, title: str, finding: str = "", lift: float = 0
     place: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "baseline", "annotation_clip": False,
     }
-    whole = re.sub(r"(?<=\d) (?=%|[nµm]?s\b|min\b|h\b)", "\u00a0", finding)  # a number is not parted from its unit
-    lines = textwrap.wrap(whole, max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
+    lines = textwrap.wrap(unparted(finding), max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
     if lines:
         ax.annotate("\n".join(lines), (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
     bold = textwrap.wrap(title, max(20, int(1.2 * points_wide(ax) / (0.66 * LARGE))))

@@ -49,7 +49,7 @@ def draw(cells: Sequence[Cell], ax: Axes, *, measure: str, look: Look | None = N
 def named(measure: str) -> str:
     """`shoppers: latency p99` for `workloads.shoppers.latency_s.p99`."""
     name, _, figure = measure.partition(".")[2].partition(".")
-    words = figure.replace("latency_s", "latency").replace("_s.", ".").replace(".", " ").replace("_", " ")
+    words = figure.replace("latency_s", "latency").replace("_s.", ".").replace("_rps", "").replace(".", " ").replace("_", " ")
     return f"{name}: {words}" if figure else measure
 
 

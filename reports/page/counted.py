@@ -22,7 +22,7 @@ TOLD_ELSEWHERE = frozenset({
     "circuit_breaker.rejected", "circuit_breaker.failure_rate_exceeded", "circuit_breaker.slow_call_rate_exceeded", "retry.retry_succeeded",
     "saga.started", "saga.step", "saga.undo", "saga.completed",
 })
-TONES = {"fallback.fallback": "warn", "retry.retry": "warn", "stale_cache.stale_served": "warn"}
+TONES = {"fallback.fallback": "warn", "retry.retry": "warn", "stale_cache.stale_served": "warn", "registry.view": "plain"}
 
 
 def counted_moments(result: RunResult, clock: Clock) -> Iterator[Moment]:

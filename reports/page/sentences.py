@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from string import Formatter
 
-from reports.texts import Words
+from reports.texts import Words, unparted
 
 Part = tuple[str, bool]  # a piece of text, and whether it is a name
 PLAIN = frozenset({"after", "count", "seconds", "until", "from", "share", "of", "worst", "bound", "times", "many"})
@@ -85,6 +85,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "saga.compensated": ("The saga {saga} is undone step by step: {count} times until {until}.",
                          "La saga {saga} se deshace paso a paso: {count} veces hasta {until}."),
     "saga.stuck": ("The saga {saga} is stuck: {count} of them until {until}.", "La saga {saga} se atasca: {count} hasta {until}."),
+    "registry.view": ("What callers know of the instances of {node} changes {count} times until {until}.",
+                      "Lo que los clientes saben de las instancias de {node} cambia {count} veces hasta {until}."),
     "other": ("{kind}: {subject}, {count} times until {until}.", "{kind}: {subject}, {count} veces hasta {until}."),
     # where something stands in time
     "after begin": (", {seconds} after {fault} began", ", {seconds} después de empezar {fault}"),
@@ -104,7 +106,7 @@ def sentence(words: Words, key: str, **values: object) -> list[Part]:
 
 
 def _pieces(value: object, strong: bool) -> list[Part]:
-    return value if isinstance(value, list) else [(str(value), strong)] if str(value) else []
+    return value if isinstance(value, list) else [(str(value) if strong else unparted(str(value)), strong)] if str(value) else []
 
 
 def plain(parts: list[Part]) -> str:

@@ -39,11 +39,16 @@ def moments(result: RunResult, clock: Clock) -> Iterator[Moment]:
     if not wanted:
         return
     evidence = Evidence.of(result)
+    over = last_end(result.faults, result.duration)
+    after = recovery_time(evidence, wanted, result.faults, result.duration) if over is not None else None
+    well = over + after if over is not None and after is not None else None
     for asked in wanted:
         for key, bound in asked.bounds():
-            for lost in worth_telling(losses(result, evidence, asked, key, bound), clock.words):
+            found = [back_by(lost, well, result) for lost in losses(result, evidence, asked, key, bound)]
+            for lost in worth_telling(found, clock.words):
                 yield from _told(clock, lost)
-    yield from _recovery(result, clock, evidence, wanted)
+    if over is not None and over < result.duration:
+        yield _recovery(result, clock, over, after)
 
 
 def losses(result: RunResult, evidence: Evidence, asked: SteadyState, key: str, bound: float) -> list[Lost]:
@@ -51,8 +56,7 @@ def losses(result: RunResult, evidence: Evidence, asked: SteadyState, key: str, 
 
     The first window that is broken has just taken in the cause at its end; the first that holds has just left it behind.
     """
-    length = max(WINDOW, result.duration / 60)
-    step = max(length / 10, result.duration / STEPS)
+    length, step = _looks(result)
     found: list[Lost] = []
     broken: Lost | None = None
     at = result.warmup
@@ -66,6 +70,19 @@ def losses(result: RunResult, evidence: Evidence, asked: SteadyState, key: str, 
             broken = None
         at += step
     return found if broken is None else [*found, broken]
+
+
+def _looks(result: RunResult) -> tuple[float, float]:
+    """How long the windows are, and how far apart."""
+    length = max(WINDOW, result.duration / 60)
+    return length, max(length / 10, result.duration / STEPS)
+
+
+def back_by(lost: Lost, well: float | None, result: RunResult) -> Lost:
+    """The same, back when all of the steady state is *well* again: that time is looked for in finer steps than the losses are."""
+    if well is None or lost.until is None or not max(lost.start, lost.until - _looks(result)[1]) < well < lost.until:
+        return lost
+    return replace(lost, until=well)
 
 
 def worth_telling(found: list[Lost], words: Words) -> list[Lost]:
@@ -93,14 +110,9 @@ def _told(clock: Clock, lost: Lost) -> Iterator[Moment]:
         yield Moment(lost.until, 6, back, "good", weight=6)
 
 
-def _recovery(result: RunResult, clock: Clock, evidence: Evidence, wanted: list[SteadyState]) -> Iterator[Moment]:
-    over = last_end(result.faults, result.duration)
-    if over is None or over >= result.duration:
-        return
-    seconds = recovery_time(evidence, wanted, result.faults, result.duration)
+def _recovery(result: RunResult, clock: Clock, over: float, seconds: float | None) -> Moment:
     if seconds is None:
-        yield Moment(result.duration, 7, clock.tell("never recovered"), "bad", weight=9)
-    elif seconds == 0:
-        yield Moment(over, 7, clock.tell("recovered at once"), "good", weight=8)
-    else:
-        yield Moment(over + seconds, 7, clock.tell("recovered", seconds=clock.length(seconds)), "good", weight=9)
+        return Moment(result.duration, 7, clock.tell("never recovered"), "bad", weight=9)
+    if seconds == 0:
+        return Moment(over, 7, clock.tell("recovered at once"), "good", weight=8)
+    return Moment(over + seconds, 7, clock.tell("recovered", seconds=clock.length(seconds)), "good", weight=9)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reports.export.answered import answered
-from reports.texts import Texts, Words
+from reports.texts import Texts, Words, unparted
 from sim.telemetry.codes import Outcome
 
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ def in_one_sentence(result: RunResult, texts: Texts) -> str:
     total = counts.get("started") or 0
     shares = [f"{words.percent(counts[outcome.name.lower()] / total)} {texts(f'outcome {outcome.name.lower()}')}"
               for outcome in Outcome if counts.get(outcome.name.lower())] if total else []
-    return texts("requests in all" if total else "no requests", total=words.number(total), shares=", ".join(shares))
+    return unparted(texts("requests in all" if total else "no requests", total=words.number(total), shares=", ".join(shares)))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from reports.page.sentences import plain
-from reports.page.steadiness import Lost, worth_telling
+from reports.page.steadiness import Lost, back_by, worth_telling
 from reports.page.story import story
-from reports.texts import Words
+from reports.texts import Words, unparted
 from sim.scenario.measures import SteadyState
 from sim.telemetry.codes import Outcome
 from tests.reports.export_runs import shop
@@ -16,7 +16,7 @@ from tests.reports.hand_made import client, fault, gauge, request, run_of, serve
 
 
 def told(result, lang="en"):
-    return [(round(moment.at, 2), plain(moment.parts)) for moment in story(result, Words(lang))]
+    return [(round(moment.at, 2), plain(moment.parts).replace("\u00a0", " ")) for moment in story(result, Words(lang))]
 
 
 def test_the_story_tells_fault_and_breaker():
@@ -94,12 +94,10 @@ def test_the_steady_state_is_lost_and_found():
                 for index, at in enumerate(np.arange(0, 100, 0.1).tolist())]
     asked = {"name": "availability", "measure": "success_ratio", "of": "shoppers", "at_least": "99%"}
     result = run_of(requests, duration=100.0, faults=[fault(start=30.0, until=45.0)], scenario={"steady_state": [asked]})
-    lines = dict(told(result))
-    lost, back = (next(at for at, line in lines.items() if text in line) for text in ("no longer holds", "holds again"))
-    assert 30 <= lost <= 30.5
-    assert 49.5 <= back <= 50
-    assert "down to 0 %, wanted at least 99 %" in lines[lost]
-    recovered = next(line for line in lines.values() if "whole steady state" in line)
+    (lost, how), (back, _), (whole, recovered) = (next(line for line in told(result) if text in line[1])
+                                                  for text in ("no longer holds", "holds again", "whole steady state"))
+    assert 30 <= lost <= 30.5 and "down to 0 %, wanted at least 99 %" in how
+    assert 49.5 <= back <= whole <= 50
     assert float(re.search(r"back ([\d.]+) s after", recovered)[1]) == pytest.approx(5, abs=0.2)
 
 
@@ -108,6 +106,20 @@ def test_a_loss_that_reads_like_the_bound_is_not_told():
     asked = SteadyState(measure="success_ratio", of="shoppers", at_least="99%")
     found = [Lost(asked, "at_least", 0.99, 1.0, 20.0, worst) for worst in (0.98999, 0.95)]
     assert worth_telling(found, Words()) == found[1:]
+
+
+def test_a_condition_is_back_when_the_whole_steady_state_is():
+    """The one is looked for every half second, the other in finer steps: who reads both must not find the whole before its part."""
+    asked = SteadyState(measure="success_ratio", of="shoppers", at_least="99%")
+    lost = Lost(asked, "at_least", 0.99, 60.5, 101.0, 0.7)
+    run = run_of([request(1, 1.0, 0.1)], duration=180.0)
+    assert back_by(lost, 100.6, run).until == 100.6
+    assert [back_by(lost, well, run).until for well in (None, 100.2, 101.5)] == [101.0] * 3
+
+
+def test_numbers_and_their_units_stay_on_one_line():
+    """And what is no unit may begin a new one."""
+    assert unparted("up to 1 s, 0.1 % of 3 services until 2 min") == "up to 1\u00a0s, 0.1\u00a0% of 3 services until 2\u00a0min"
 
 
 def test_times_of_a_long_run_are_told_in_hours():
