@@ -219,7 +219,7 @@ class Weibull(Distribution):
 class Part(Spec):
     """One component of a mixture: how often, and of what."""
 
-    weight: float = Field(gt=0)
+    weight: float = Field(gt=0, le=1e9)
     of: TimeDistribution
 
 

@@ -288,7 +288,7 @@ class Parallel(Step):
 class Choice(Spec):
     """One way to go on, and how often it is taken."""
 
-    weight: float = Field(gt=0)
+    weight: float = Field(gt=0, le=1e9)
     do: list[AnyStep] = []
 
 

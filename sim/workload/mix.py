@@ -25,7 +25,7 @@ class SendSpec(Spec):
 
     shorthand: ClassVar[str] = "send"
     send: CallTarget
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0, le=1e9)
     headers: dict[str, str] = {}
     json_: Annotated[Any, AfterValidator(check_body)] = Field(default=None, alias="json")  # the body; its texts may hold draws, as paths do
     size: Size = MESSAGE_SIZE
