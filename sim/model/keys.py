@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from sim.mistakes import Mistake, invalid
+from sim.mistakes import Mistake, invalid, shown
 from sim.spec import OneKey, Spec
 from sim.streams import Stream
 
@@ -84,6 +84,8 @@ class _KeyKinds(OneKey):
         if isinstance(value, str) and value in KEYS:
             cure = f"write `{{{value}: 1000}}`, or `{{fixed: {value}}}`"
             raise invalid(Mistake((), f"{value!r} alone is a fixed key of that name", cure))
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise invalid(Mistake((), f"a key is text, not {shown(value)}", "write for example `order-7`, or `{zipf: 1000}` to draw one"))
         return self._inner(FixedKey, str(value), ())
 
     def dump(self, value: Spec) -> Any:

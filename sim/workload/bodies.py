@@ -5,6 +5,7 @@ A text that is one draw and nothing else becomes a number.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ _ONE_DRAW = re.compile(r"\{(zipf|uniform|seq)(:[0-9.:]+)?\}")
 
 
 def check_body(written: Any) -> Any:
-    """*written*, if all draws in it can be made; a mistake otherwise."""
+    """*written*, if JSON can hold it and all draws in it can be made; a mistake otherwise."""
     if isinstance(written, dict | list):
         for inner in written.values() if isinstance(written, dict) else written:
             check_body(inner)
@@ -27,6 +28,8 @@ def check_body(written: Any) -> Any:
         except ValueError as error:
             what, _, cure = str(error).rpartition(": ")
             raise invalid(Mistake((), what, cure)) from None
+    elif isinstance(written, float) and not math.isfinite(written):
+        raise invalid(Mistake((), f"{written} is no number of JSON", "write a number, null, or a text in quotes"))
     return written
 
 

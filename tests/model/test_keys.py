@@ -55,8 +55,9 @@ def test_streams_decide_what_is_drawn():
 
 @pytest.mark.parametrize("written", [
     {"zipf": 0}, {"zipf": {"items": 10, "s": -1}}, {"zipf": {"items": 10_000_001}}, {"uniform": 0}, {"hot": 3}, {},
+    [], [7], True, float("nan"), 1e308,
 ])
 def test_impossible_keys_are_refused(written):
-    """No keys at all, too many, an exponent that is none, an unknown kind."""
+    """No keys at all, too many, an exponent that is none, an unknown kind, what is no text."""
     with pytest.raises(ValidationError):
         TypeAdapter(AnyKeys).validate_python(written)

@@ -45,6 +45,8 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("order: fifo", "order: ¦fifi", "should be 'fifo', 'lifo', 'priority' or 'codel'", "did you mean 'fifo'?"),
     ("weight: 9, send", "weight: ¦0, send", "should be more than 0, not 0", ""),
     ("weight: 9, send", "weight: ¦.nan, send", "should be", ""),
+    ("weight: 9, send", "json: ¦.nan, weight: 9, send", "nan is no number of JSON", "in quotes"),
+    ("weight: 9, send", "key: ¦[], weight: 9, send", "a key is text, not an empty list", "`{zipf: 1000}`"),
     ("weight: 9, send", "weight: ¦1e308, send", "should be at most 1e+09, not 1e+308", ""),
     ("- return: {status: 200, size: 2KiB}", "- choose: [{weight: ¦1e308, do: []}, {weight: 1, do: []}]", "should be at most 1e+09", ""),
     ("- work: {exponential: 4ms}", "- work: {mixture: [{weight: ¦1e308, of: 4ms}, {weight: 1, of: 4ms}]}", "should be at most 1e+09", ""),
