@@ -113,9 +113,9 @@ class CircuitBreakerSpec(PolicySpec):
     slow_call_duration_threshold: PositiveDuration | None = None
     slow_call_rate_threshold: Annotated[Share, Field(gt=0)] = 1.0
     wait_duration_in_open_state: AnyBackoff = ConstantSpec.model_construct(delay=5.0)
-    permitted_number_of_calls_in_half_open_state: int = Field(default=1, ge=1)
+    permitted_number_of_calls_in_half_open_state: int = Field(default=1, ge=1, le=1_000_000)
     half_open_max_concurrent: int | None = Field(default=None, ge=1)
-    success_threshold: int | None = Field(default=None, ge=1)
+    success_threshold: int | None = Field(default=None, ge=1, le=1_000_000)
     max_wait_duration_in_half_open_state: PositiveDuration | None = None
     probe_lease: PositiveDuration = 30.0
     automatic_transition: bool = False

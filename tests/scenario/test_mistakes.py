@@ -53,6 +53,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("weight: 9, send", "weight: ¦1" + "0" * 400 + ", send", "should be", ""),
     ("status: 503", "status: ¦200", "should be at least 400, not 200", ""),
     ("sliding_window: {calls: 20}", "sliding_window: {calls: ¦99999999999}", "should be at most 1,000,000, not 99999999999", ""),
+    ("sliding_window: {calls: 20}", "success_threshold: ¦99999999999", "should be at most 1,000,000, not 99999999999", ""),
     ("quorum: 1", "quorum: ¦0", "should be at least 1, not 0", ""),
     ("s: 1.1", "s: ¦-1", "should be at least 0, not -1", ""),
     ("services:\n", "services: ¦5\nx:\n", "should be a mapping, not 5", "`key: value`"),
