@@ -149,7 +149,7 @@ class _Report:
         if rows:
             self.table(["", "", "", ""], rows, left=(0, 1, 2, 3), elastic=2)
         for warning in warnings:
-            text = self.words("no effect", name=plain(warning["name"]), why=plain(reason(warning["why"], self.words)))
+            text = self.words("no effect", name=plain(warning["name"]), why=plain(reason(warning, self.words)))
             self.console.print(_text("  ", (f"! {text}", "yellow")))
 
     def requests(self) -> None:

@@ -54,7 +54,7 @@ def _faults(result: RunResult, clock: Clock) -> Iterator[Moment]:
             yield from (moment for fault in times for moment in _fault(clock, fault))
     for event in result.events:
         if event["kind"] == "fault.missed":
-            parts = clock.tell("fault missed", name=str(event.get("name", "")), why=reason(str(event.get("why", "")), clock.words))
+            parts = clock.tell("fault missed", name=str(event.get("name", "")), why=reason(event, clock.words))
             yield Moment(float(event["at"]), 7, parts, "warn", weight=7)
 
 

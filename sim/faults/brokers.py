@@ -11,6 +11,7 @@ from pydantic import Field
 
 from sim.faults.injection import Injection
 from sim.faults.nodes import NodeFault
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.model.broker import Broker, BrokerSpec
 from sim.model.broker_groups import Group
@@ -81,11 +82,11 @@ class BrokerSlowConsumer(BrokerFault):
             slowed.enter_context(broker.each_new_group(join))
             yield
 
-    def picked_nobody(self, at: Injection) -> str:
-        return f"nobody takes messages of {self.target.service} by that name; name a `consumer` that does, or none"
+    def picked_nobody(self, at: Injection) -> Reason:
+        return because("no such consumer", broker=self.target.service)
 
-    def missed(self, at: Injection) -> str:
-        return f"no message went {', '.join(at.targets)} while it was on; let it last longer, or come when there are any"
+    def missed(self, at: Injection) -> Reason:
+        return because("no message", ways=", ".join(at.targets))
 
     def _means(self, group: Group) -> bool:
         return self.consumer in (None, group.name, group.queue) or any(member.node.name == self.consumer for member in group.members)
@@ -123,10 +124,10 @@ class BrokerRedeliver(BrokerFault):
         with at.asked_too(broker, "loses_ack", lost):
             yield
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.seen:
-            return f"of {at.seen} acknowledgements chance hit none; raise `probability`, or let it last longer"
-        return f"nobody acknowledged a message of {self.target.service}; let it last longer, or come when there are any"
+            return because("no acknowledgement by chance", number=at.seen)
+        return because("no acknowledgement", broker=self.target.service)
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
@@ -158,7 +159,7 @@ class BrokerPoison(BrokerFault):
         with at.asked_too(broker, "poisons", poisonous):
             yield
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.seen:
-            return f"of {at.seen} messages chance hit none; raise `probability`, or let it last longer"
-        return f"no message on {self.subject} was published while it was on; name another `subject`, or let it last longer"
+            return because("no message by chance", number=at.seen)
+        return because("no message on subject", subject=self.subject)

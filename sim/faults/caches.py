@@ -11,6 +11,7 @@ from pydantic import Field
 
 from sim.faults.injection import Injection
 from sim.faults.nodes import NodeFault
+from sim.faults.reasons import Reason, because
 from sim.model.cache import Cache
 from sim.units import Share
 
@@ -43,8 +44,8 @@ class CacheFlush(CacheFault):
         cache.flush()
         yield
 
-    def missed(self, at: Injection) -> str:
-        return f"{self.target.service} held nothing that it could have forgotten; let it come when it is in use"
+    def missed(self, at: Injection) -> Reason:
+        return because("cache empty", cache=self.target.service)
 
 
 class CacheDown(CacheFault):
@@ -89,8 +90,8 @@ class CacheLimit(CacheFault):
                       apply=partial(_resize, cache), combine=min):
             yield
 
-    def missed(self, at: Injection) -> str:
-        return f"{self.target.service} never held more than the room it was left; lower `share`"
+    def missed(self, at: Injection) -> Reason:
+        return because("cache roomy", cache=self.target.service)
 
 
 def _resize(cache: Cache, capacity: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.faults.targets import SELECTORS
 from sim.spec import Mistake
@@ -38,9 +39,8 @@ class CertExpire(InstanceFault):
         assert certificates is not None, "candidates have them"
         return lambda: certificates.refused[instance]
 
-    def missed(self, at: Injection) -> str:
-        return (f"{', '.join(at.targets)} made no new connection while it was on, and what is connected goes on; "
-                "write `drop_connections: true`, or let it last longer than `max_connection_age`")
+    def missed(self, at: Injection) -> Reason:
+        return because("no new connection", where=", ".join(at.targets))
 
     @contextmanager
     def strike(self, instance: Instance, at: Injection) -> Iterator[None]:

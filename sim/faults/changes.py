@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
 from sim.faults.nodes import NodeFault
+from sim.faults.reasons import Reason, because
 from sim.faults.releases import Releases
 from sim.faults.system import System
 from sim.model.analysis import AnalysisSpec
@@ -136,10 +137,10 @@ class DeployBadVersion(Badness, InstanceFault):
         if self.analysis is not None and self.strategy is None and getattr(spec, "deployment", None) is None:
             yield Mistake(("analysis",), "what nobody deploys, nobody judges", "add `strategy: {canary: {}}`", at_key=True)
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.targets != [self.target.service]:
             return super().missed(at)
-        return "another deployment was under way while it was on; let it last longer, or come when that one is done"
+        return because("other deployment")
 
 
 class ConfigBad(Badness, NodeFault):
@@ -168,5 +169,5 @@ class ConfigBad(Badness, NodeFault):
         finally:
             configuration.lift(at)
 
-    def missed(self, at: Injection) -> str:
-        return f"no instance of {self.target.service} heard of it while it was on; let it last longer than its `config_updates` take"
+    def missed(self, at: Injection) -> Reason:
+        return because("not heard", service=self.target.service)

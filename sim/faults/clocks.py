@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
+from sim.faults.reasons import Reason, because
 from sim.units import Duration
 
 if TYPE_CHECKING:
@@ -38,9 +39,8 @@ class ClockSkew(InstanceFault):
         met = met_by(instance)
         return lambda: sum(certificates.refused.total() for certificates in met)
 
-    def missed(self, at: Injection) -> str:
-        return (f"{', '.join(at.targets)} did nothing by the calendar while it was on; aim at a service with `code`, a cache with a `ttl`, "
-                "or sidecars of certificates that end within the `offset`")
+    def missed(self, at: Injection) -> Reason:
+        return because("no calendar", where=", ".join(at.targets))
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         sign = 1 if self.direction == "ahead" else -1

@@ -14,6 +14,7 @@ from sim.faults.http import RequestFault
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
 from sim.faults.nodes import NodeFault
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.model.database import Database, DatabaseSpec
 from sim.model.database_locks import Blocker
@@ -169,8 +170,8 @@ class DbLock(InstanceFault):
                 break
         return frozenset(drawn)
 
-    def missed(self, at: Injection) -> str:
-        return f"no statement at {', '.join(at.targets)} needed what it had locked; raise `share`, or let it last longer"
+    def missed(self, at: Injection) -> Reason:
+        return because("no lock needed", where=", ".join(at.targets))
 
 
 class DatabaseFault(NodeFault):
@@ -236,5 +237,5 @@ class DbReplicaLag(DatabaseFault):
                       apply=database.set_extra_lag, combine=sum):
             yield
 
-    def missed(self, at: Injection) -> str:
-        return f"nobody wrote to {self.target.service} while it was on; let it last longer, or come when somebody writes"
+    def missed(self, at: Injection) -> Reason:
+        return because("nobody wrote", database=self.target.service)

@@ -12,6 +12,7 @@ from sim.errors import ConnectFailed
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.network import LinkFault, chance
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.faults.targets import Side
 from sim.model.network import Fail, Link, Message, Rule, Verdict
@@ -80,8 +81,8 @@ class RegistryStale(RegistryFault):
             with at.layer(registry, "lag", lambda strength: lag * strength, base=lambda: 0.0, apply=registry.set_lag, combine=sum):
                 yield
 
-    def missed(self, at: Injection) -> str:
-        return "nothing changed in the registry while it was on; let instances come and go meanwhile, for example by an `instance.kill`"
+    def missed(self, at: Injection) -> Reason:
+        return because("registry calm")
 
 
 class DnsError(LinkFault):

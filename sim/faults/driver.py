@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.faults.fault import Fault, names_of
 from sim.faults.injection import RAMP_STEPS, Injection, Shared, Surgeable
+from sim.faults.reasons import Reason, because
 from sim.faults.schedule import WholeRun, Window
 from sim.telemetry.result import FaultInterval
 
@@ -76,7 +77,8 @@ class Driver:
         plans = sorted(self.plans, key=attrgetter("name"))
         for injection in [injection for plan in plans for injection in plan.occurrences]:
             injection.settle()
-        found = [{"name": plan.name, "fault": plan.fault.kind, "why": why} for plan in plans if (why := plan.missed()) is not None]
+        found = [{"name": plan.name, "fault": plan.fault.kind, "why": str(why), "reason": why.key, "values": dict(why.values)}
+                 for plan in plans if (why := plan.missed()) is not None]
         for warning in found:
             self.world.recorder.event("fault.missed", **warning)
         return found
@@ -145,15 +147,15 @@ class Plan:
         else:
             await _sleep_until(loop, until)
 
-    def missed(self) -> str | None:
+    def missed(self) -> Reason | None:
         """Why the fault changed nothing, or None if it did."""
         if not self.occurrences:
             schedule = self.fault.schedule
             if schedule is not None and schedule.follows is not None:
-                return f"its time never came: it follows the end of {schedule.follows!r}; let that one end sooner, or give it an `at`"
+                return because("never followed", fault=schedule.follows)
             ended = self.driver.world.loop.time()
-            return (f"its schedule has no time within the run's {self.driver.duration:g} s; let it come sooner, or the run last longer"
-                    if ended >= self.driver.duration else f"the run was over at {ended:.4g} s, before its time came; let it come sooner")
+            return (because("never within", seconds=f"{self.driver.duration:g}") if ended >= self.driver.duration
+                    else because("never reached", seconds=f"{ended:.4g}"))
         if any(injection.hits for injection in self.occurrences):
             return self.fault.nothing() if self.fault.does_nothing() else None
         if all(not injection.targets for injection in self.occurrences):

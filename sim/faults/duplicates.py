@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from sim.faults.http import Match
 from sim.faults.injection import Injection
 from sim.faults.network import LinkFault, chance, deliver
+from sim.faults.reasons import Reason, because
 from sim.faults.targets import LinkTarget
 from sim.model.messages import Exchange, Response
 from sim.model.network import LOST, Delay, Link, LinkFailed, Message, Rule, Verdict
@@ -65,11 +66,11 @@ class NetworkDuplicate(LinkFault):
         return (message.exchange is not None and (match is None or match.fits(message.request))
                 and (belongs is None or belongs(message)))
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.ignored:
-            return f"it doubled {at.ignored} answers and no request, and a caller takes the first answer that comes; write `direction: to`"
+            return because("answers doubled", number=at.ignored)
         if not at.seen and self.target.match is not None:
-            return f"no message {', '.join(at.targets)} fitted `match` while it was on; let it fit what is asked for there"
+            return because("no message fitted", ways=", ".join(at.targets))
         return super().missed(at)
 
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, model_validator
 
 from sim.faults.injection import Injection
+from sim.faults.reasons import Reason, because
 from sim.faults.schedule import AnySchedule, Ramp
 from sim.spec import Mistake, Spec, invalid
 
 if TYPE_CHECKING:
     from sim.faults.system import System
-
-
-NOBODY = "nothing in the system fits its target; aim at something that is there"
 
 
 class Fault(Spec):
@@ -73,17 +71,17 @@ class Fault(Spec):
         """As it is written it changes nothing, whatever it meets."""
         return self.severity is not None and getattr(self, self.severity) == self.neutral
 
-    def nothing(self) -> str:
+    def nothing(self) -> Reason:
         """Why what it hit did not change, for a warning."""
-        return f"its `{self.severity}` of {self.neutral:g} changes nothing; give it another"
+        return because("neutral", severity=self.severity, value=f"{self.neutral:g}")
 
-    def picked_nobody(self, at: Injection) -> str:
+    def picked_nobody(self, at: Injection) -> Reason:
         """Why nothing was picked, and what to do about it, for a warning."""
-        return NOBODY
+        return because("nobody")
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         """Why the fault changed nothing, and what to do about it, for a warning."""
-        return "it met nothing while it was on; let it last longer, or aim at something else"
+        return because("met nothing")
 
 
 def names_of(faults: Sequence[Fault]) -> list[str]:

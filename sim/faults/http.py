@@ -16,6 +16,7 @@ from sim.distributions import TimeDistribution
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
 from sim.faults.instances import wrong_kind
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.faults.targets import SELECTORS, Group, LinkName
 from sim.model.messages import Exchange, Request, Response
@@ -167,17 +168,16 @@ class RequestFault(Fault):
         yield from self.target.mistakes(system)
         yield from wrong_kind(self.kind, self.of_kind, self.target.whom(), system)
 
-    def picked_nobody(self, at: Injection) -> str:
-        return self.target.nobody("while it was on")
+    def picked_nobody(self, at: Injection) -> Reason:
+        return self.target.nobody("no instance meanwhile")
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         where = ", ".join(at.targets)
         if at.seen:
-            return (f"of {at.seen} requests to {where} chance hit none (probability {100 * self.probability:g}%); "
-                    "raise it, or let it last longer")
+            return because("no request by chance", number=at.seen, where=where, share=f"{100 * self.probability:g}")
         if self.target.match is not None:
-            return f"no request to {where} fitted `match` while it was on; let it fit what is asked for there"
-        return f"no request to {where} came while it was on; aim at what is in use, or let it last longer"
+            return because("no request fitted", where=where)
+        return because("no request", where=where)
 
 
 class HttpAbort(RequestFault):
@@ -205,8 +205,8 @@ class HttpDelay(RequestFault):
     def does_nothing(self) -> bool:
         return not self.delay.expectation()
 
-    def nothing(self) -> str:
-        return "its `delay` of 0 changes nothing; give it another"
+    def nothing(self) -> Reason:
+        return because("neutral", severity="delay", value="0")
 
     def spoiler(self, at: Injection) -> Hook:
         draw, post = self.delay.sampler(at.world.streams[f"fault {at.name} delay"]), at.world.loop.post
@@ -236,7 +236,7 @@ class HttpThrottle(RequestFault):
 
         return throttle
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.seen and self.probability == 1:
-            return f"the {at.seen} requests to {', '.join(at.targets)} stayed below its `rate`; lower it"
+            return because("below rate", number=at.seen, where=", ".join(at.targets))
         return super().missed(at)

@@ -28,6 +28,7 @@ from pydantic import Field
 
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.faults.targets import Group, InstanceTarget
 from sim.spec import Mistake
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 UNASKED = ("registry", "broker")  # kinds of nodes that do something though nobody asks anything of them
-DOWN = "all that fit its target were down already; let it come when they run, or aim at others"
+DOWN = because("all down")
 
 
 class InstanceFault(Fault):
@@ -95,15 +96,15 @@ class InstanceFault(Fault):
         yield from self.target.mistakes(system)
         yield from wrong_kind(self.kind, self.of_kind, self.target, system)
 
-    def missed(self, at: Injection) -> str:
-        return f"nobody asked anything of {', '.join(at.targets)} while it was on; aim at what is in use, or let it last longer"
+    def missed(self, at: Injection) -> Reason:
+        return because("nothing asked", where=", ".join(at.targets))
 
-    def picked_nobody(self, at: Injection) -> str:
+    def picked_nobody(self, at: Injection) -> Reason:
         fitting = len(InstanceFault.candidates(self, at))
         if self.target.mode == "all" or not fitting:
-            return self.target.nobody("while it was on" if self.joined else "as it began")
+            return self.target.nobody("no instance meanwhile" if self.joined else "no instance at first")
         if self.target.mode == "random-max-percent":
-            return f"chance picked none of the {fitting} that fit its target; raise `value`, or write `mode: one`"
+            return because("nobody by chance", number=fitting)
         return DOWN
 
 
@@ -158,7 +159,7 @@ class InstanceKill(InstanceFault):
             return None
         return lambda: at.shared.held(instance, "killed", but_for=at)  # it holds it down longer if the others let it go before
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         return DOWN
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
@@ -214,8 +215,8 @@ class InstanceUnavailable(InstanceFault):
             return None
         return lambda: instance.up and not at.shared.held(instance, "unavailable", but_for=at)  # it keeps out what has come back
 
-    def missed(self, at: Injection) -> str:
-        return f"{', '.join(at.targets)} took no requests anyhow; let it come when they do, or aim at others"
+    def missed(self, at: Injection) -> Reason:
+        return because("took no requests", where=", ".join(at.targets))
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         return at.hold(instance, "unavailable", partial(instance.set_unavailable, True), partial(instance.set_unavailable, False))
@@ -238,9 +239,9 @@ class InstancePause(InstanceFault):
             return None
         return lambda: work_at(instance) + (len(instance.pause_now.held) if instance.pause_now is not None else 0)
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.ignored == len(at.targets):
-            return f"{', '.join(at.targets)} was down as it began, and what is down cannot stand still; let it come when it runs"
+            return because("down cannot pause", where=", ".join(at.targets))
         return super().missed(at)
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection, Surgeable
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.spec import Mistake, Spec
 
@@ -57,8 +58,8 @@ class LoadSurge(Fault):
                                                   base=lambda: 1.0, apply=workload.surge, combine=_bounded))
             yield
 
-    def missed(self, at: Injection) -> str:
-        return f"{', '.join(at.targets)} sent nothing while it was on; let it come when there is a load"
+    def missed(self, at: Injection) -> Reason:
+        return because("no load", loads=", ".join(at.targets))
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         if self.target.workload is not None:

@@ -18,6 +18,7 @@ from pydantic import Field
 from sim.errors import ConnectFailed, ConnectionReset
 from sim.faults.fault import Fault
 from sim.faults.injection import Injection
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.faults.targets import LinkTarget, Side, in_way, on_way
 from sim.model.messages import Exchange
@@ -86,11 +87,11 @@ class LinkFault(Fault):
     def mistakes(self, system: System) -> Iterator[Mistake]:
         return self.target.mistakes(system)
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         ways = ", ".join(at.targets)
         if at.seen:
-            return f"of {at.seen} messages {ways} chance hit none; raise the probability, or let it last longer"
-        return f"no message went {ways} while it was on, or other faults took them all; aim at a link that is in use, or let it last longer"
+            return because("no message on link by chance", number=at.seen, ways=ways)
+        return because("no message on link", ways=ways)
 
 
 def names_of_way(way: tuple[Side, Side]) -> list[str]:
@@ -305,9 +306,9 @@ class NetworkBandwidth(LinkFault):
 
         return carry
 
-    def missed(self, at: Injection) -> str:
+    def missed(self, at: Injection) -> Reason:
         if at.seen:
-            return f"all {at.seen} messages {', '.join(at.targets)} went within its `burst`; lower it"
+            return because("within burst", number=at.seen, ways=", ".join(at.targets))
         return super().missed(at)
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.model.node import UNBOUNDED
 from sim.spec import Mistake, invalid
@@ -73,8 +74,8 @@ class ResourcePool(InstanceFault):
             return lambda: instance.waiting.integral(at.world.loop.time()) + instance.rejected
         return lambda: sum(pool.waits for pool in self._pools(instance))
 
-    def missed(self, at: Injection) -> str:
-        return f"nobody at {', '.join(at.targets)} had to wait for what it took; take more"
+    def missed(self, at: Injection) -> Reason:
+        return because("nobody waited", where=", ".join(at.targets))
 
     def _pools(self, instance: Instance) -> list[ConnectionPool]:
         return [client.pool for client in instance.clients if client.node.name == self.of and client.pool is not None]
@@ -163,9 +164,8 @@ class ResourceMemory(InstanceFault):
         memory = self._memory(instance, at)
         return lambda: memory.collections
 
-    def missed(self, at: Injection) -> str:
-        return (f"the memory of {', '.join(at.targets)} was neither collected nor full while it was on; "
-                "let it last longer, or raise `leak`, or lower `gc_interval`")
+    def missed(self, at: Injection) -> Reason:
+        return because("memory calm", where=", ".join(at.targets))
 
     def strike(self, instance: Instance, at: Injection) -> AbstractContextManager[None]:
         return self._memory(instance, at).leaking(self, at)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sim.faults.fault import NOBODY
+from sim.faults.reasons import Reason, because
 from sim.faults.system import System
 from sim.spec import Mistake, Spec, invalid
 from sim.units import Share
@@ -148,11 +148,9 @@ class Group(Picks):
         elif int(number) >= spec.instances and not grows(spec) and service not in system.deployed:
             yield Mistake(at, f"no instance {name!r}", f"{service} has {spec.instances}: {service}-0 to {service}-{spec.instances - 1}")
 
-    def nobody(self, when: str) -> str:
-        """Why nobody was hit, and what to do about it, where all are meant that are there at that time."""
-        if self.instance is None:
-            return NOBODY
-        return f"there was no instance {self.instance!r} {when}; aim at its service, or at another time"
+    def nobody(self, key: str) -> Reason:
+        """Why nobody was hit, where all are meant that are there at that time; of an instance that was not it is the reason *key*."""
+        return because("nobody") if self.instance is None else because(key, name=self.instance)
 
     def text(self) -> str:
         """As events name it where all are hit."""

@@ -2,25 +2,32 @@
 
 import ast
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
 from reports.faults import KINDS, REASONS, kind_of, reason
 from reports.texts import Words
 from sim.faults.faults import FAULTS
+from sim.faults.reasons import REASONS as ENGLISH
+from sim.faults.reasons import because
+from sim.lab.run import run
+from sim.scenario.scenario import Scenario
 
 SOURCES = sorted((Path(__file__).parents[2] / "sim" / "faults").glob("*.py"))
-TELLING = ("missed", "picked_nobody", "nobody")
+AS_KEYS = {"no instance meanwhile", "no instance at first"}  # told by a target, which is handed the key
 
 
-def sayings():
-    """What stands in the texts that functions return which say why nothing was changed, in pieces between what is filled in."""
-    for path in SOURCES:
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(function, ast.FunctionDef) and function.name in TELLING:
-                returned = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
-                yield from (node.value.strip() for one in returned for node in ast.walk(one)
-                            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 4)
+def given():
+    """By key what the code that gives a reason fills in."""
+    calls = [node for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "because" and isinstance(node.args[0], ast.Constant)]
+    return {call.args[0].value: {keyword.arg for keyword in call.keywords} for call in calls} | {key: {"name"} for key in AS_KEYS}
+
+
+def fields(text):
+    """The names in braces."""
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def test_every_kind_has_a_spanish_name():
@@ -29,21 +36,33 @@ def test_every_kind_has_a_spanish_name():
     assert kind_of("network.delay", Words("es")) == "network.delay, retardo en la red" and kind_of("network.delay", Words()) == "network.delay"
 
 
-@pytest.mark.parametrize("piece", sorted(set(sayings())))
-def test_every_reason_is_known(piece):
-    """A new reason needs a line in reports/faults.py."""
-    assert any(piece in english for english, _ in REASONS)
+@pytest.mark.parametrize("key", sorted(ENGLISH))
+def test_every_reason_is_told_in_both_languages(key):
+    """With the same to fill in, which is what the code gives, and with a cure, after a semicolon."""
+    assert fields(ENGLISH[key]) == fields(REASONS[key]) == given()[key]
+    assert ";" in ENGLISH[key] and ";" in REASONS[key]
 
 
-@pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason[0][:40])
-def test_every_reason_has_a_cure(reason):
-    """After a semicolon, in both languages."""
-    assert all(";" in text for text in reason)
+def test_no_reason_is_missing_or_too_many():
+    """A new one needs a line in sim/faults/reasons.py and one in reports/faults.py."""
+    assert set(given()) == set(ENGLISH) == set(REASONS)
 
 
-def test_what_was_filled_in_is_kept():
-    """Names and numbers are the run's; what nobody knows stays in English."""
+def test_a_warning_is_said_by_its_key():
+    """Names and numbers are the run's; what has no key, as in the folder of an older run, stays in English."""
+    why = because("no request by chance", number=12, where="orders", share="5")
+    warning = {"why": str(why), "reason": why.key, "values": why.values}
     said = "of 12 requests to orders chance hit none (probability 5%); raise it, or let it last longer"
-    assert reason(said, Words("es")) == "de 12 peticiones a orders el azar no tocó ninguna (probabilidad 5 %); súbala, o alárguelo"
-    assert reason(said, Words()) == said
-    assert reason("nobody knows", Words("es")) == "nobody knows"
+    assert reason(warning, Words()) == said == warning["why"]
+    assert reason(warning, Words("es")) == "de 12 peticiones a orders el azar no tocó ninguna (probabilidad 5 %); súbala, o alárguelo"
+    assert reason({"why": said}, Words("es")) == said
+
+
+def test_a_run_gives_the_key_beside_the_words():
+    """In its event and in the warning of its summary, so that both can be told in Spanish."""
+    result = run(Scenario.model_validate({
+        "name": "calm", "duration": "2s", "services": {"idle": {"endpoints": {"GET /": [{"work": "1ms"}]}}},
+        "faults": [{"name": "late", "kind": "instance.slow", "target": {"service": "idle"}, "factor": 2, "schedule": {"at": "5s"}}]}))
+    (warning,), (event,) = result.summary["warnings"], [event for event in result.events if event["kind"] == "fault.missed"]
+    assert reason(event, Words("es")) == reason(warning, Words("es")) == (
+        "su calendario no cae dentro de los 2 s de la ejecución; adelántelo, o alargue la ejecución")
