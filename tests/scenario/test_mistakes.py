@@ -38,6 +38,7 @@ MISTAKES = [  # what is replaced, by what, what is said, a word of the cure
     ("seed: 7", "seed: ¦99999999999999999999", "should be less than", ""),
     ("instances: 3", "instances: ¦-3", "should be at least 0, not -3", ""),
     ("instances: 3", "instances: ¦1000000000", "should be at most 100,000", ""),
+    ("{kind: database", "{kind: database, instances: ¦0", "a database without an instance has no place", "write `instances: 1`"),
     ("workers: 16", "workers: ¦0", "should be at least 1, not 0", ""),
     ("workers: 16", "workers: ¦many", "should be a whole number, not 'many'", ""),
     ("title: A small shop", "title: ¦5", "should be text, not 5", "in quotes: '5'"),
