@@ -115,7 +115,7 @@ class Every(Schedule):
     for_: PositiveDuration | None = Field(default=None, alias="for")
     from_: Duration | None = Field(default=None, alias="from")
     until: Duration | None = None
-    max: int | None = Field(default=None, ge=1)
+    max: int | None = Field(default=None, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _comes(self) -> Every:
@@ -161,7 +161,7 @@ class RandomTimes(Schedule):
     for_: TimeDistribution | None = Field(default=None, alias="for")
     from_: Duration = Field(default=0.0, alias="from")
     until: Duration | None = None
-    max: int | None = Field(default=None, ge=1)
+    max: int | None = Field(default=None, ge=1, le=1_000_000)
 
     @model_validator(mode="after")
     def _comes(self) -> RandomTimes:

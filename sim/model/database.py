@@ -93,9 +93,7 @@ class DatabaseSpec(NodeSpec):
 
     @model_validator(mode="after")
     def _fits_together(self) -> DatabaseSpec:
-        if not self.instances:
-            raise invalid(Mistake(("instances",), "a database without an instance has no place for its data", "write `instances: 1`"))
-        if self.replicas and self.instances != 1 + self.replicas:
+        if self.instances != 1 + self.replicas and (self.replicas or not self.instances):
             raise invalid(Mistake(("instances",), f"{self.instances} instances do not go with {self.replicas} replicas",
                                   f"leave `instances` out: one primary and {self.replicas} replicas are {1 + self.replicas}"))
         for key in ("failover", "synchronous"):
