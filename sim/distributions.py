@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sim.empirical import Empirical
-from sim.sampling import Distribution, Sampler
+from sim.sampling import Distribution, Sampler, Times, always
 from sim.spec import OneKey, Spec
 from sim.streams import Stream
 from sim.units import Duration, PositiveDuration
@@ -45,6 +45,9 @@ class Constant(Distribution):
     def sampler(self, stream: Stream) -> Sampler:
         value = self.value
         return lambda: value
+
+    def times(self, stream: Stream) -> Times:
+        return always(self.value)
 
 
 class Exponential(Distribution):

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, Self
 
 from sim.spec import Spec
 from sim.streams import Stream
 
 if TYPE_CHECKING:
     import numpy as np
+
+    Doubles = array[float]
+else:
+    Doubles = array  # which takes no type at run time
 
 Sampler = Callable[[], float]
 FIRST_BLOCK, LARGEST_BLOCK = 64, 4096
@@ -24,6 +28,32 @@ FIRST_BLOCK, LARGEST_BLOCK = 64, 4096
 def in_blocks(draw: Callable[[int], Any]) -> Sampler:
     """A sampler over *draw(n)*, which gives an array of n seconds; the next draw is taken without running a line of Python."""
     return chain.from_iterable(_blocks(draw)).__next__
+
+
+class Times(Doubles):
+    """Times that are drawn ahead, in seconds, the next one last. `times.pop() if times else times.more()` is `times.draw()` at less cost.
+
+    For what a large system has thousands of, such as links: to take one touches two lines of memory, and through a sampler five.
+    """
+
+    __slots__ = ("_blocks",)
+
+    def __new__(cls, blocks: Iterator[array[float]]) -> Self:
+        return super().__new__(cls, "d")  # type: ignore[return-value]  # said of plain arrays only
+
+    def __init__(self, blocks: Iterator[array[float]]) -> None:
+        self._blocks = blocks
+
+    def draw(self) -> float:
+        """The next one."""
+        return self.pop() if self else self.more()
+
+    def more(self) -> float:
+        """Draw a block, and take the next one."""
+        block = next(self._blocks)
+        block.reverse()
+        self.extend(block)
+        return self.pop()
 
 
 def _blocks(draw: Callable[[int], Any]) -> Iterator[array[float]]:
@@ -36,6 +66,11 @@ def _blocks(draw: Callable[[int], Any]) -> Iterator[array[float]]:
             seconds = np.rint(np.maximum(draw(size), 0.0) * 1e9) / 1e9
         yield array("d", seconds.tobytes())
         size = min(2 * size, LARGEST_BLOCK)
+
+
+def always(seconds: float) -> Times:
+    """The same time again and again."""
+    return Times(repeat(array("d", [seconds]) * FIRST_BLOCK))
 
 
 class Distribution(Spec):
@@ -56,3 +91,7 @@ class Distribution(Spec):
     def sampler(self, stream: Stream) -> Sampler:
         """A function that draws the next time, in seconds."""
         return in_blocks(lambda n: self.draw(stream.numpy, n))
+
+    def times(self, stream: Stream) -> Times:
+        """The same times, for who keeps thousands of such."""
+        return Times(_blocks(lambda n: self.draw(stream.numpy, n)))

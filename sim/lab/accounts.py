@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Account:
     at: float
     busy: float
     queue: float
-    worked: float  # seconds of work
+    worked: float  # seconds of work that has ended
     wasted: float  # seconds of work that nobody waited for
     rejected: int
     shed: Counter[str]  # of the rejected, by what refused them at the door
@@ -52,15 +52,16 @@ class Books:
     dropped: Mapping[str, int]  # arrivals that were not sent, by workload
 
 
-def account_of(node: Node, now: float) -> Account:
-    """The state of *node*'s integrals at *now*."""
+def account_of(node: Node, now: float, under_way: float) -> Account:
+    """The state of *node*'s integrals at *now*; what is in service there has taken *under_way* seconds so far."""
     some = node.ever
     capacity = node.workforce.integral(now)
+    busy = sum(instance.busy.integral(now) for instance in some)
     return Account(
         at=now,
-        busy=sum(instance.busy.integral(now) for instance in some),
+        busy=busy,
         queue=sum(instance.waiting.integral(now) for instance in some),
-        worked=sum(instance.worked for instance in some),
+        worked=busy - under_way,
         wasted=sum(instance.wasted for instance in some),
         rejected=sum(instance.rejected for instance in some),
         shed=sum((instance.shed for instance in some), Counter()),
@@ -79,9 +80,12 @@ def call_account_of(edge: Edge, now: float) -> CallAccount:
 def books(world: World, loads: Mapping[str, Load]) -> Books:
     """As they stand now."""
     now = world.loop.time()
+    under_way: defaultdict[Node, float] = defaultdict(float)
+    for exchange in world.in_service:
+        under_way[exchange.instance.node] += now - exchange.started
     return Books(
         at=now,
-        nodes={name: account_of(node, now) for name, node in world.nodes.items()},
+        nodes={name: account_of(node, now, under_way[node]) for name, node in world.nodes.items()},
         edges={name: call_account_of(edge, now) for name, edge in world.edges.items()},
         dropped={name: load.dropped for name, load in loads.items()},
     )

@@ -67,7 +67,7 @@ class Group:
         self.env = self.loop.env
         self.members: dict[Instance, Member] = {}
         self.operation = broker.world.recorder.operation(f"deliver {pattern}")
-        self.lag = Level(self.env._now)  # messages that are not settled
+        self.lag = Level()  # messages that are not settled
         self.counts: Counter[str] = Counter()
         self._before: Counter[str] = Counter()  # the warm-up
         self.closed = False
@@ -234,7 +234,7 @@ class Group:
 
     def _no_answer_due(self, exchange: Exchange) -> None:
         """A datagram is lost for good, and so may be its answer: nobody waits for that to send the next one."""
-        if exchange.client.there.transport == "datagram":
+        if exchange.client.edge.there.transport == "datagram":
             self._let_go(exchange.request)
             self.loop.post(0.0, self.pump)
 
@@ -242,7 +242,7 @@ class Group:
         """At a member: the word that it is at work goes to the broker, which may not be there any more."""
         if instance.up:
             word = Packet(lambda delay: self.loop.post(delay, self.in_progress, given))
-            client.back.send(word, instance, client.source, request, PROGRESS)
+            client.edge.back.send(word, instance, client.source, request, PROGRESS)
 
     def break_off(self) -> None:
         """The broker is gone: nobody hears the answers to what is under way."""

@@ -37,7 +37,7 @@ class Inbox:
         if delay == LOST:
             return
         instance = self.instance
-        if exchange.client.there.transport == "tcp":
+        if exchange.client.edge.there.transport == "tcp":
             now = instance.env._now
             if now + delay < self._last:
                 delay = self._last + LATER - now

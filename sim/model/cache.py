@@ -66,7 +66,7 @@ class Cache(Node):
         self._loads: Counter[str] = Counter()  # by key, under way
         self.stampede = 0  # the most of them, beyond the first
         self._dice = world.streams[f"{name} ttl"]
-        self._held = Level(world.loop.time())
+        self._held = Level()
 
     def start(self) -> None:
         super().start()

@@ -37,11 +37,14 @@ from sim.telemetry.columns import pack_span
 from sim.units import Size
 
 if TYPE_CHECKING:
+    from sim.kernel import SimLoop
+    from sim.kernel.environment import Environment
     from sim.model.instance import Instance
     from sim.model.node import Node
     from sim.model.transport import Transport
     from sim.model.world import World
     from sim.resilience.pipeline import Pipeline
+    from sim.telemetry.recorder import Recorder
 
 Send = Callable[[Request], Coroutine[Any, Any, Response]]
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
@@ -106,8 +109,8 @@ class Client:
     """One caller instance's way to one node. `await call(request)` gives a Response, whatever happens, unless it is cancelled."""
 
     __slots__ = (  # for the reason that a station has them
-        "__dict__", "back", "balancer", "caller_index", "carry", "counts_load", "discovered", "edge", "env", "loop", "multiplies",
-        "node", "pipeline", "raises", "recorder", "rng", "send", "source", "there", "watches_attempts",
+        "__dict__", "balancer", "carry", "counts_load", "discovered", "edge", "inner", "multiplies", "pipeline", "raises", "rng", "source",
+        "world",
     )
 
     def __init__(self, world: World, caller: str, source: Source | Instance, node: Node, use: UseSpec) -> None:
@@ -115,13 +118,7 @@ class Client:
         self.policies = use.policies
         self.caller = caller
         self.discovered: Discovered = node  # what discovery tells this caller; the truth, where there is no registry
-        self.loop = world.loop
-        self.env = world.loop.env
-        self.recorder = world.recorder
-        self.caller_index = world.recorder.node(caller)
         self.edge = world.edge(caller, node.name)
-        self.there = world.link(caller, node.name)
-        self.back = world.link(node.name, caller)
         self.rng = world.streams[f"client {source.name}>{node.name}"]
         self.new_balancer = partial(use.balancer.build, source.zone or None)
         self.balancer = self.new_balancer()
@@ -135,12 +132,29 @@ class Client:
         self.carry: Callable[[Exchange, float], None] | None = None  # if a transport does it itself: take a message and its delay
         self.pipeline: Pipeline | None = world.pipeline(self) if use.policies else None
         self.multiplies = any(word in ("retry", "hedge") for word in self.edge.policies)
-        self.watches_attempts = self.counts_load or self.multiplies
         self.raises = self.pipeline is not None  # an answer that says 'failed' is an error to what is around the attempts
-        self.send: Send = self._attempt  # one attempt; kept, so that the pipeline composes once
+        self.inner: Send | None = self._attempt if use.policies else None  # one attempt; kept, so that the pipeline composes once
         self._compose: Callable[[], Send] | None = None
         self.transport = transport_for(self, use)
         self.pool = ConnectionPool(self, use.pool) if use.pool is not None else None
+
+    @property
+    def loop(self) -> SimLoop:
+        """That of the world; so are `env` and `recorder`."""
+        return self.world.loop
+
+    @property
+    def env(self) -> Environment:
+        return self.world.env
+
+    @property
+    def recorder(self) -> Recorder:
+        return self.world.recorder
+
+    @property
+    def send(self) -> Send:
+        """What makes each attempt."""
+        return self.inner or self._attempt
 
     def see_through(self, view: Discovered) -> None:
         """From now on this caller goes by *view*, which need not be true."""
@@ -157,36 +171,36 @@ class Client:
     def surround(self, send: Send, raises: bool = False, multiplies: bool = False) -> None:
         """From now on *send* makes each attempt, inside the policies. *raises*: it wants answers that say 'failed' as errors; *multiplies*:
         it may make more than one of one."""
-        self.send = send
+        self.inner = send
         self.raises = self.raises or raises
         self.multiplies = self.multiplies or multiplies
-        self.watches_attempts = self.watches_attempts or multiplies
 
     def balance_through(self, around: Callable[[Balancer], Perception]) -> None:
         """From now on *around* has its say before the balancer has."""
         outer = around(self.balancer)
         outer.knows_the_truth = not isinstance(self.balancer, Perception) or self.balancer.knows_the_truth
         self.balancer = outer
-        self.counts_load = self.watches_attempts = True
+        self.counts_load = True
 
     async def call(self, request: Request) -> Response:
         """Send *request*, under the policies; record it."""
-        edge, env = self.edge, self.env
+        world, edge = self.world, self.edge
+        env, recorder = world.env, world.recorder
         edge.started += 1
         start = env._now
-        request.span = self.recorder.next_span()
+        request.span = recorder.next_span()
         try:
             if self.pipeline is None:
-                response = await self.send(request)
+                response = await (self._attempt(request) if self.inner is None else self.inner(request))
             else:
                 CALL.set(request.span)
-                response = await self.pipeline.call(self.send, request)
+                response = await self.pipeline.call(self.inner or self._attempt, request)
         except StatusError as error:
             response = error.response
         except CancelledError:
             edge.finished += 1
-            self.recorder.write_span(pack_span(
-                request.span, request.parent, request.trace, start, env._now, 0.0, self.caller_index, self.node.index,
+            recorder.write_span(pack_span(
+                request.span, request.parent, request.trace, start, env._now, 0.0, edge.caller_index, edge.callee_index,
                 request.operation, self.source.index, CANCELLED, request.attempts, CLIENT, FAILED))
             raise
         except Exception as error:
@@ -197,17 +211,17 @@ class Client:
         else:
             outcome = REJECTED if response.rejected else FAILED
         edge.finished += 1
-        self.recorder.write_span(pack_span(
-            request.span, request.parent, request.trace, start, env._now, 0.0, self.caller_index, self.node.index,
+        recorder.write_span(pack_span(
+            request.span, request.parent, request.trace, start, env._now, 0.0, edge.caller_index, edge.callee_index,
             request.operation, self.source.index, response.reason or status, request.attempts, CLIENT, outcome))
         return response
 
     async def _attempt(self, request: Request, instance: Instance | None = None) -> Response:
         """One attempt at one instance (None: whom the balancer chooses); if it `raises`, an answer that says 'failed' is a StatusError."""
-        env, balancer = self.env, self.balancer
-        now = env._now
+        world, edge, balancer = self.world, self.edge, self.balancer
+        now = world.env._now
         request.attempts = attempt = request.attempts + 1
-        span = self.recorder.next_span() if self.multiplies else request.span
+        span = world.recorder.next_span() if self.multiplies else request.span
         if instance is None:
             hosts = self.discovered.reachable
             if len(hosts) == 1:
@@ -218,22 +232,26 @@ class Client:
             self._write_attempt(request, span, attempt, now, int(Reason.UNAVAILABLE), FAILED)
             raise NoHealthyInstances(self.node.name)
         request.deadline = current_deadline()
-        answer: Future[Response] = Future(loop=self.loop)
+        answer: Future[Response] = Future(loop=world.loop)
         exchange = Exchange(request, answer, instance, self, attempt, span)
-        there = self.there
+        there = edge.there
+        latencies = there.latencies
         try:
-            delay = there.latency() if not there.rules else there.delay(self.source, instance, request, None, exchange)
+            if latencies and not there.rules:  # in line what `delay` does, for the path that every message takes
+                delay = latencies.pop()
+            else:
+                delay = there.delay(self.source, instance, request, None, exchange)
         except LinkFailed as failed:
             delay = LOST
-            self.loop.post(failed.verdict.after, self.broken, exchange, failed.verdict.error())
+            world.loop.post(failed.verdict.after, self.broken, exchange, failed.verdict.error())
         else:
-            self.edge.sent += 1
+            edge.sent += 1
             if delay == LOST:
-                self.edge.lost += 1
+                edge.lost += 1
             if self.carry is not None:
                 self.carry(exchange, delay)
             elif delay != LOST:
-                self.loop.post(delay, instance.arrive, exchange)
+                world.loop.post(delay, instance.arrive, exchange)
         if self.counts_load:
             balancer.started(instance, now)
         try:
@@ -250,7 +268,7 @@ class Client:
             raise
         status = response.status
         bad = status >= 500 or status == 429
-        if self.watches_attempts:
+        if self.counts_load or self.multiplies:
             self._attempt_ended(exchange, balancer, now, status, FAILED if bad else OK,
                                 CallOutcome.FAILURE if bad else CallOutcome.SUCCESS)
         if bad and self.raises:
@@ -263,7 +281,7 @@ class Client:
             after = arrives - self.env._now + 1e-9  # a nanosecond, for what rounding may take away
             self.loop.post(max(delay, after), exchange.instance.caller_gone, exchange)
 
-        self.there.send(Packet(arrive), self.source, exchange.instance, DEPARTURE)
+        self.edge.there.send(Packet(arrive), self.source, exchange.instance, DEPARTURE)
 
     def _pick(self, hosts: Sequence[Instance], request: Request, now: float) -> Instance | None:
         """An instance that *request* has not been sent to before, where there is one (Envoy's retry predicate previous_hosts)."""
@@ -285,7 +303,7 @@ class Client:
     def _write_attempt(self, request: Request, span: int, attempt: int, start: float, status: int, outcome: int) -> None:
         if self.multiplies:
             self.recorder.write_span(pack_span(
-                span, request.span, request.trace, start, self.env._now, 0.0, self.caller_index, self.node.index,
+                span, request.span, request.trace, start, self.env._now, 0.0, self.edge.caller_index, self.edge.callee_index,
                 request.operation, self.source.index, status, attempt, ATTEMPT, outcome))
 
     # for transports
@@ -327,7 +345,7 @@ class Client:
         if self.pipeline is not None:
             self.pipeline = self.world.pipeline(self)
         if self._compose is not None:
-            self.send = self._compose()
+            self.inner = self._compose()
         self.balancer = self.balancer.renewed(self.new_balancer)
         if self.transport is not None:
             self.transport.begin_anew()

@@ -30,6 +30,7 @@ from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.scaling import ScalingSpec
 from sim.model.tables import Tables
 from sim.model.waits import Waits
+from sim.sampling import always
 from sim.spec import Spec
 from sim.telemetry.integrals import Level
 from sim.units import Duration, PositiveDuration, Share
@@ -148,7 +149,7 @@ class Database(Node):
     def start(self) -> None:
         if self.replicated:
             self._between = self.world.link(self.name, self.name)
-            self._between.latency, self._between.rules = (lambda: 0.0), ()  # `replica_lag` is all that it takes without faults
+            self._between.latencies, self._between.rules = always(0.0), ()  # `replica_lag` is all that it takes without faults
         super().start()
         if self.replicated and self.spec.failover is not None:
             self._look_again()
@@ -248,7 +249,7 @@ class Database(Node):
     def expect_projection(self, name: str) -> None:
         """From now on the projection *name* has a lag, whether it has done anything or not."""
         if name not in self._projections:
-            level = self._projections[name] = Level(self.world.loop.time())
+            level = self._projections[name] = Level()
             self.world.recorder.gauge(self.name, "", f"lag {name}", level.reading)
 
     @property

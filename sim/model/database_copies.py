@@ -45,7 +45,7 @@ class Copy:
         self.tables = Tables()
         self.applied = 0  # position
         self.backlog: deque[Entry] = deque()  # written, and not here yet
-        self.behind = Level(loop.time())  # how many those are
+        self.behind = Level()  # how many those are
         self.halted = False
         self._due = 0.0  # when the last one is to be applied
         self._cut = False  # the network does not let them through; they are sent again when it is tried next

@@ -87,7 +87,7 @@ class Session:
             return
         client = self.exchange.client
         try:
-            delay = client.there.delay(client.source, self.server, self.exchange.request)
+            delay = client.edge.there.delay(client.source, self.server, self.exchange.request)
         except LinkFailed:
             delay = LOST
         if delay != LOST:
@@ -157,7 +157,7 @@ class Session:
         finally:
             server.recorder.write_span(pack_span(
                 server.recorder.next_span(), request.parent, request.trace, began, server.env._now, 0.0, server.node.index,
-                self.exchange.client.caller_index, request.operation, server.index, response.reason or response.status, 0, INTERNAL,
+                self.exchange.client.edge.caller_index, request.operation, server.index, response.reason or response.status, 0, INTERNAL,
                 OK if response.status < 400 else FAILED))
 
     def _note(self, key: str | None, is_write: bool) -> None:

@@ -6,25 +6,32 @@ from array import array
 from collections import Counter, defaultdict
 from contextvars import ContextVar
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sim.resilience.breaker_states import State
 from sim.resilience.events import Event, StateTransition
+
+if TYPE_CHECKING:
+    from sim.model.network import Link
 
 OF_NO_CALL = frozenset({"state_transition", "failure_rate_exceeded", "slow_call_rate_exceeded", "reset"})  # events of the policy itself
 CALL: ContextVar[int] = ContextVar("call", default=0)  # the span of the call that policies are at work for: their events do not know it
 
 
 class Edge:
-    """The calls of one caller to one callee: counts that cannot be read from the recorded rows."""
+    """The calls of one caller to one callee: the links *there* and *back*, and counts that cannot be read from the recorded rows.
 
-    __slots__ = (
-        "_open_for", "_open_since", "callee", "caller", "counts", "finished", "lost", "name", "noted", "opened", "policies", "sent",
-        "started",
-    )
+    *caller_index* and *callee_index* are the recorder's numbers of the two.
+    """
 
-    def __init__(self, caller: str, callee: str) -> None:
+    # for the reason that a station has them
+    __slots__ = ("__dict__", "back", "callee_index", "caller_index", "finished", "sent", "started", "there")
+
+    def __init__(self, caller: str, callee: str, there: Link, back: Link, caller_index: int, callee_index: int) -> None:
         self.name = f"{caller}->{callee}"
         self.caller, self.callee = caller, callee
+        self.there, self.back = there, back
+        self.caller_index, self.callee_index = caller_index, callee_index
         self.started = 0
         self.finished = 0
         self.sent = 0  # attempts that went onto the link

@@ -32,16 +32,17 @@ class Request:
 
     *deadline* is in seconds of simulated time (inf for none); *tried* are the names of the instances that it was sent to; *trace*,
     *parent* and *span* are ids of recorded rows;
-    *operation* is the index of the name under which the caller records the call; *body* is any Python value.
+    *operation* is the index of the name under which the caller records the call; *body* is any Python value; *endpoint* is what serves it
+    at the callee, where the caller knows that ahead.
     """
 
     __slots__ = (
-        "attempts", "body", "deadline", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span", "trace",
-        "tried",
+        "attempts", "body", "deadline", "endpoint", "headers", "key", "method", "operation", "parent", "path", "priority", "size", "span",
+        "trace", "tried",
     )
 
     def __init__(self, method: str, path: str, trace: int = 0, parent: int = 0, operation: int = 0, headers: Mapping[str, str] = NO_HEADERS,
-                 size: int = MESSAGE_SIZE, body: Any = None, key: str | None = None, priority: int = 0) -> None:
+                 size: int = MESSAGE_SIZE, body: Any = None, key: str | None = None, priority: int = 0, endpoint: Any = None) -> None:
         self.method = method
         self.path = path
         self.trace = trace
@@ -52,6 +53,7 @@ class Request:
         self.body = body
         self.key = key
         self.priority = priority
+        self.endpoint = endpoint
         self.deadline = math.inf
         self.attempts = 0
         self.tried: tuple[str, ...] = ()

@@ -172,7 +172,7 @@ class Publisher:
             return response
         finally:
             recorder.write_span(pack_span(
-                span, parent, trace, start, client.env._now, 0.0, client.caller_index, client.node.index, operation,
+                span, parent, trace, start, client.env._now, 0.0, client.edge.caller_index, client.edge.callee_index, operation,
                 client.source.index, status, 1, PRODUCER, outcome))
 
 
@@ -192,7 +192,7 @@ def _cast(client: Client, request: Request) -> None:
 
     packet = Packet(arrive)
     try:
-        delay = client.there.delay(client.source, instance, request, None, exchange, packet)
+        delay = client.edge.there.delay(client.source, instance, request, None, exchange, packet)
     except LinkFailed:
         return
     client.edge.sent += 1
@@ -237,7 +237,7 @@ async def consume(exchange: Exchange, instance: Instance, handle: Callable[[Exch
             telling.cancel()
         request.body._ended(exchange, 0 < status < 400)
         recorder.write_span(pack_span(
-            span, exchange.span, request.trace, start, env._now, 0.0, instance.node.index, exchange.client.caller_index,
+            span, exchange.span, request.trace, start, env._now, 0.0, instance.node.index, exchange.client.edge.caller_index,
             recorder.operation(f"process {request.path}"), instance.index, status, request.body.number, CONSUMER,
             OK if 0 < status < 400 else FAILED))
 

@@ -17,7 +17,7 @@ class Meter:
 
     def __init__(self, instance: Instance, name: str) -> None:
         self._instance = instance
-        self._level = Level(instance.env._now)
+        self._level = Level()
         instance.recorder.gauge(instance.node.name, instance.name, name, self._level.reading)
 
     @property

@@ -11,15 +11,17 @@ A link carries any number of messages at once: each has its own delay, none wait
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from sim.distributions import Constant, TimeDistribution
-from sim.sampling import Sampler
+from sim.sampling import Times
 from sim.spec import Mistake, Spec, invalid
 from sim.streams import Stream, Streams
 from sim.units import Bandwidth, Duration, Share
@@ -113,13 +115,12 @@ class DistanceSpec(Spec):
     loss: Share = 0.0  # of packets
     bandwidth: Bandwidth | None = None  # of each link; its messages go one after another
 
-    def latencies(self, stream: Stream, dice: Callable[[], Stream]) -> Sampler:
-        """Draws latency and jitter, in seconds; *dice* are asked for where there is jitter."""
-        draw, jitter = self.latency.sampler(stream), self.jitter
-        if not jitter:
-            return draw
-        uniform = dice().uniform
-        return lambda: max(0.0, draw() + uniform(-jitter, jitter))
+    def latencies(self, stream: Stream, dice: Callable[[], Stream]) -> Times:
+        """Latencies with their jitter, in seconds; *dice* are asked for where there is jitter."""
+        if not self.jitter:
+            return self.latency.times(stream)
+        draw, uniform = self.latency.sampler(stream), partial(dice().uniform, -self.jitter, self.jitter)
+        return Times(array("d", [max(0.0, latency + uniform())]) for latency in iter(draw, None))
 
     def rules(self, clock: Callable[[], float], dice: Callable[[], Stream]) -> Iterator[Rule]:
         """What else becomes of messages; *dice* are asked for where some are lost."""
@@ -165,7 +166,7 @@ class NetworkSpec(Spec):
 class Link:
     """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it."""
 
-    __slots__ = ("latency", "name", "rules", "source", "target", "transport")
+    __slots__ = ("latencies", "name", "rules", "source", "target", "transport")
 
     def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float],
                  between_zones: DistanceSpec | None = None) -> None:
@@ -175,18 +176,18 @@ class Link:
         def dice() -> Stream:
             return streams[f"link {source}>{target} rules"]
 
-        self.latency = spec.latencies(streams[f"link {source}>{target}"], dice)
+        self.latencies = spec.latencies(streams[f"link {source}>{target}"], dice)
         self.rules: tuple[Rule, ...] = ()
         if between_zones is not None:
             apart = streams[f"link {source}>{target} zones"]
             further = between_zones.latencies(apart, lambda: apart)
-            self.rules = tuple(map(across, [lambda message: Delay(further()), *between_zones.rules(clock, lambda: apart)]))
+            self.rules = tuple(map(across, [lambda message: Delay(further.draw()), *between_zones.rules(clock, lambda: apart)]))
         self.rules += tuple(spec.rules(clock, dice))
 
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None,
               exchange: Exchange | None = None, packet: Packet | None = None) -> float:
         """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
-        delay = self.latency()
+        delay = self.latencies.draw()
         if self.rules:
             message = Message(self, source, target, request, response, exchange, packet)
             for rule in self.rules:

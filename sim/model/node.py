@@ -108,6 +108,8 @@ class NodeSpec(Spec):
 class Node:
     """A named part of the system with its instances."""
 
+    __slots__ = ("__dict__", "reachable")  # for the reason that a station has them
+
     runs_user_code = False  # True: what its handler raises is the user's own error and ends one request, not the run
 
     def __init__(self, name: str, spec: NodeSpec, world: World) -> None:
@@ -122,7 +124,7 @@ class Node:
         self.routes: Routes[Any] = Routes()
         self.instances: list[Instance] = []
         self.retired: list[Instance] = []  # taken out of service for good; what they have done still counts
-        self.workforce = Level(world.loop.time())  # workers of all instances, over time
+        self.workforce = Level()  # workers of all instances, over time
         self.clients: list[Client] = []  # of all callers
         self.version: VersionSpec | None = None  # what new instances are, unless a deployment says otherwise
         self.weights: Mapping[str, float] | None = None  # shares of the calls by version, where a deployment has set them
@@ -211,6 +213,10 @@ class Node:
     def handler_tasks(self, instance: Instance) -> list[Task[None]]:
         """The tasks in which the user's own handlers serve requests at *instance*, in the order in which they began."""
         return []
+
+    def endpoint(self, method: str, path: str) -> object | None:
+        """What serves such requests, for callers who ask for nothing else: they may say so in each. None: it is found for each."""
+        return None
 
     def operation_of(self, request: Request) -> int:
         """The name index under which a request is recorded here: that of its endpoint, or else the one that its caller has for it."""

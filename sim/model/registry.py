@@ -113,7 +113,7 @@ class Registry(Node):
     def _adopt(self, node: Node) -> None:
         """Those who are there at the start have been for a while."""
         self.listings[node.name] = Listing(self._index, ())
-        self._listed[node.name] = level = Level(self.world.loop.time())
+        self._listed[node.name] = level = Level()
         self.world.recorder.gauge(node.name, "", "registry_view", level.reading)
         for instance in node.reachable:
             self.catalogue[instance] = Registration(self, instance, Health.PASSING)
@@ -312,7 +312,7 @@ class Registry(Node):
         """What its gauge shows; None if there are too many instances for gauges of their own."""
         level = self._lists.get(instance)
         if level is None and len(self._lists) < MOST_LISTS_GAUGED:
-            level = self._lists[instance] = Level(self.world.loop.time())
+            level = self._lists[instance] = Level()
             self.world.recorder.gauge(instance.node.name, instance.name, "registry_view", level.reading)
         return level
 

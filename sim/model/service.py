@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,7 +20,7 @@ from sim.model.messages import Exchange, Response
 from sim.model.messaging import DELIVER, Subscription, consume
 from sim.model.node import CpuSpec, Handler, Node, NodeSpec, QueueSpec
 from sim.model.paths import METHODS, parse_target
-from sim.model.steps import AnyStep, Step, sequence
+from sim.model.steps import Act, AnyStep, Step, acts_of, do, sequence
 from sim.model.subjects import Pattern
 from sim.model.subscriptions import SubscriptionSpec
 from sim.model.versions import VersionSpec
@@ -154,11 +154,14 @@ class ServiceSpec(NodeSpec):
         return CodeService(name, self, world)
 
 
-class Endpoint(NamedTuple):
-    """Where a request is served: the index of its name, and its place among the endpoints of the spec."""
+class Endpoint:
+    """Where a request is served: the index of its name, and what is done there."""
 
-    operation: int
-    place: int
+    __slots__ = ("acts", "operation")  # for the reason that a station has them
+    acts: tuple[Act, ...]
+
+    def __init__(self, operation: int) -> None:
+        self.operation = operation
 
 
 class Service(Node):
@@ -168,12 +171,15 @@ class Service(Node):
 
     def __init__(self, name: str, spec: ServiceSpec, world: World) -> None:
         super().__init__(name, spec, world)
-        for place, key in enumerate(spec.endpoints):
+        self.endpoints = [Endpoint(world.recorder.operation(key)) for key in spec.endpoints]
+        for key, endpoint in zip(spec.endpoints, self.endpoints, strict=True):
             target = parse_target(key, name)
-            self.routes.add(target.method, target.path, Endpoint(world.recorder.operation(key), place))
-        self.find: Callable[[str, str], Endpoint | None] = self.routes.find
+            self.routes.add(target.method, target.path, endpoint)
         self.serve: Handler = self._serve  # one for all its instances
         self._makers: list[Callable[[Instance], Any]] = []
+
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        return self.routes.find(method, path)
 
     def subscriptions(self) -> Mapping[str, Subscription]:
         return {pattern: subscription.subscription() for pattern, subscription in self.spec.subscribe.items()}
@@ -185,7 +191,8 @@ class Service(Node):
 
     def start(self) -> None:
         spec, recorder = self.spec, self.world.recorder
-        self.runs = tuple(sequence(steps, self) for steps in spec.endpoints.values())
+        for endpoint, steps in zip(self.endpoints, spec.endpoints.values(), strict=True):
+            endpoint.acts = acts_of(steps, self)
         self.check_health = health_of_steps(self, spec.health)
         self.consumers = {pattern: sequence(subscription.do, self) for pattern, subscription in spec.subscribe.items()}
         super().start()
@@ -197,11 +204,11 @@ class Service(Node):
 
     def _serve(self, exchange: Exchange) -> Coroutine[Any, Any, Response | None]:
         request = exchange.request
-        endpoint = self.find(request.method, request.path)
+        endpoint: Endpoint | None = request.endpoint or self.routes.find(request.method, request.path)
         if endpoint is None:
             return self._nowhere(exchange)
         exchange.operation = endpoint.operation
-        return self.runs[endpoint.place](exchange)
+        return do(endpoint.acts, exchange)
 
     async def _nowhere(self, exchange: Exchange) -> Response | None:
         method, path = exchange.request.method, exchange.request.path
@@ -212,6 +219,6 @@ class Service(Node):
             exchange.operation = self.health
             return await self.check_health(exchange)
         exchange.operation = self.other
-        if not self.runs:
+        if not self.endpoints:
             return OK
         return NOT_ALLOWED if is_health or self.routes.methods_of(path) else NOT_FOUND

@@ -31,10 +31,13 @@ from sim.telemetry.columns import pack_span
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
+    from sim.kernel import SimLoop
+    from sim.kernel.environment import Environment
     from sim.model.door import Door
     from sim.model.node import Node
     from sim.model.pause import Pause
     from sim.model.world import World
+    from sim.telemetry.recorder import Recorder
 
 SERVER, CANCELLED = int(SpanKind.SERVER), int(Reason.CANCELLED)
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
@@ -48,8 +51,8 @@ class Station:
     """Where requests wait and are served. Whether it is there at all (`up`, `accepting`, `pause_now`) is for the instance to say."""
 
     __slots__ = (  # what requests look up: few lines of memory, that stay in the processor's cache in a large system too
-        "__dict__", "_context", "_in_service", "accepting", "busy", "door", "draining", "env", "handle", "index", "loop", "name",
-        "node", "pause_now", "queue", "queue_limit", "recorder", "rejected", "up", "waiting", "worked", "workers", "world",
+        "__dict__", "_context", "accepting", "busy", "door", "draining", "handle", "index", "name", "node", "pause_now", "queue",
+        "queue_limit", "rejected", "up", "waiting", "workers", "world",
     )
     queue_full = Response(503, rejected=True, body="queue full")
     no_time = Response(503, rejected=True, body="waited too long")
@@ -59,38 +62,45 @@ class Station:
     def __init__(self, world: World, node: Node, name: str) -> None:
         self.world, self.node, self.name = world, node, name
         self.index = world.recorder.instance(name)
-        self.loop = world.loop
-        self.env = world.loop.env
-        self.recorder = world.recorder
-        now = self.env._now
         self.workers = node.workers
         self.queue_limit = node.queue_limit
         self.queue = QUEUES[node.queue_order]()
         if node.max_wait is not None:
             self.queue = Impatient(self.queue, self.loop, node.max_wait.sampler(world.streams[f"{name} max_wait"]), self.waited_too_long)
-        self.busy = Level(now)
-        self.waiting = Level(now)
+        self.busy = Level()
+        self.waiting = Level()
         self.up = True
         self.accepting = True
         self.draining = False
         self.pause_now: Pause | None = None
         self.door: Door | None = None
-        self._in_service = world.in_service
         self._others: dict[Task[Any], None] = {}  # tasks that outlive their requests
         self.rejected = 0
         self.shed: Counter[str] = Counter()  # of the rejected, by what refused them at the door
         self.refused = 0  # connections that were not accepted
         self.wasted = 0.0  # seconds of work that nobody waited for
-        self.worked = 0.0  # seconds of work altogether
         self.coming: Mapping[Exchange, float] = {}  # on their way as it was told to end, and when they arrive: they are served
         self._context = copy_context()  # all code of this instance runs in copies of it
         self._hooks: list[Hook] = []
         self._wraps: list[Wrap] = []
 
     @property
+    def loop(self) -> SimLoop:
+        """That of the world; so are `env` and `recorder`."""
+        return self.world.loop
+
+    @property
+    def env(self) -> Environment:
+        return self.world.env
+
+    @property
+    def recorder(self) -> Recorder:
+        return self.world.recorder
+
+    @property
     def serving(self) -> list[Exchange]:
         """What its workers are at, in the order in which they began."""
-        return [exchange for exchange in self._in_service if exchange.instance is self]
+        return [exchange for exchange in self.world.in_service if exchange.instance is self]
 
     def taken(self) -> list[float]:
         """When each request came that it has and has not answered (seconds), in order."""
@@ -107,7 +117,7 @@ class Station:
         if self.pause_now is not None:
             self.pause_now.hold(exchange, partial(self.arrive, exchange))
             return
-        exchange.arrived = self.env._now
+        exchange.arrived = self.world.env._now
         if not (self.up and self.accepting):
             if exchange in self.coming:
                 self._take(exchange)
@@ -171,8 +181,8 @@ class Station:
     # being served
 
     def _start(self, exchange: Exchange) -> None:
-        now = self.env._now
-        context = self._context.copy()
+        world, context = self.world, self._context.copy()
+        now = world.env._now
         deadline = exchange.deadline
         if deadline < inf:
             if deadline <= now and exchange.client.tells_deadline:
@@ -181,9 +191,9 @@ class Station:
             set_deadline(context, deadline)
         self.busy.change(1, now)
         exchange.started = now
-        exchange.span = self.recorder.next_span()
-        self._in_service[exchange] = None
-        exchange.task = Task(self._serve(exchange), loop=self.loop, name=self.name, context=context)
+        exchange.span = world.recorder.next_span()
+        world.in_service[exchange] = None
+        exchange.task = Task(self._serve(exchange), loop=world.loop, name=self.name, context=context)
 
     def _too_late(self, exchange: Exchange) -> None:
         """The time was over before the work began, and the transport says so: nothing is done."""
@@ -194,7 +204,7 @@ class Station:
         try:
             response = await self.handle(exchange) or DONE
         except CancelledError:  # killed, or told that the caller has gone
-            if exchange in self._in_service:
+            if exchange in self.world.in_service:
                 self._give_up(exchange)
             return
         except Exception as error:  # of the service's own code: a 500, never the end of the run
@@ -202,14 +212,15 @@ class Station:
             response = Response(500)  # its caller learns no more than that
         if exchange.degraded or type(response) is Answer:
             response = _plain(response, exchange.degraded)
-        if exchange not in self._in_service:  # killed, and its code did not want to know
+        world = self.world
+        if exchange not in world.in_service:  # killed, and its code did not want to know
             return
-        now = self.env._now
+        now = world.env._now
         self._leave(exchange, now)
-        status, request = response.status, exchange.request
-        self.recorder.write_span(pack_span(
+        status, request, edge = response.status, exchange.request, exchange.client.edge
+        world.recorder.write_span(pack_span(
             exchange.span, exchange.parent, request.trace, exchange.arrived, now, exchange.started - exchange.arrived,
-            self.node.index, exchange.client.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER,
+            edge.callee_index, edge.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER,
             (DEGRADED if response.degraded else OK) if status < 400 else REJECTED if response.rejected else FAILED))
         self.answer(exchange, response)
 
@@ -221,11 +232,9 @@ class Station:
 
     def _leave(self, exchange: Exchange, now: float) -> None:
         """Give the worker to the next in line."""
-        took = now - exchange.started
-        self.worked += took
         if exchange.answer.done():
-            self.wasted += took
-        del self._in_service[exchange]
+            self.wasted += now - exchange.started
+        del self.world.in_service[exchange]
         self.busy.change(-1, now)
         if self.waiting.value:
             self._serve_next()
@@ -243,7 +252,7 @@ class Station:
         request = exchange.request
         self.recorder.write_span(pack_span(
             exchange.span, exchange.parent, request.trace, exchange.arrived, self.env._now, exchange.started - exchange.arrived,
-            self.node.index, exchange.client.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER, outcome))
+            self.node.index, exchange.client.edge.caller_index, exchange.operation, self.index, status, exchange.attempt, SERVER, outcome))
 
     # the way out
 
@@ -252,21 +261,25 @@ class Station:
         if self.pause_now is not None:
             self.pause_now.hold(exchange, partial(self.answer, exchange, response))
             return
-        client = exchange.client
-        link = client.back
+        client, post = exchange.client, self.world.loop.post
+        back = client.edge.back
+        latencies = back.latencies
         try:
-            delay = link.latency() if not link.rules else link.delay(self, client.source, exchange.request, response, exchange)
+            if latencies and not back.rules:  # in line what `delay` does
+                delay = latencies.pop()
+            else:
+                delay = back.delay(self, client.source, exchange.request, response, exchange)
         except LinkFailed as failed:
-            self.loop.post(failed.verdict.after, client.broken, exchange, failed.verdict.error())
+            post(failed.verdict.after, client.broken, exchange, failed.verdict.error())
             return
         if delay != LOST:
-            self.loop.post(delay, client.answered, exchange, response)
+            post(delay, client.answered, exchange, response)
 
     def fail(self, exchange: Exchange, error: Exception) -> None:
         """Tell the caller that its connection was refused or has broken."""
         client = exchange.client
         try:
-            delay = client.back.delay(self, client.source, exchange.request, Response(0, size=40))
+            delay = client.edge.back.delay(self, client.source, exchange.request, Response(0, size=40))
         except LinkFailed as failed:
             delay, error = failed.verdict.after, failed.verdict.error()
         if delay != LOST:
@@ -282,9 +295,9 @@ class Station:
         """The caller has left, and this transport tells: stop working for it."""
         if self.pause_now is not None:
             self.pause_now.hold(exchange, partial(self.caller_gone, exchange))
-        elif exchange in self._in_service:
-            exchange.task.cancel()
-            exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self._in_service else None)  # not yet begun
+        elif exchange in self.world.in_service:
+            exchange.task.cancel()  # it may not have begun, and never will
+            exchange.task.add_done_callback(lambda task: self._give_up(exchange) if exchange in self.world.in_service else None)
         elif self.queue.remove(exchange):
             self._leave_the_line(exchange)
 
@@ -292,7 +305,7 @@ class Station:
         """The time that its caller has stated is over: stop working for it, and say so."""
         if self.pause_now is not None:
             self.pause_now.hold(exchange, partial(self.deadline_passed, exchange))
-        elif exchange in self._in_service:
+        elif exchange in self.world.in_service:
             exchange.task.cancel()
             self._give_up(exchange, LATE.status)
             explain(self.recorder, exchange.span, LATE.body)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
@@ -26,6 +27,7 @@ from sim.model.messages import MESSAGE_SIZE, NO_HEADERS, Answer, Exchange, Reque
 from sim.model.messaging import Publisher
 from sim.model.paths import Target, draws_something, parse_target, template
 from sim.model.subjects import Subject
+from sim.sampling import Times
 from sim.spec import LateTable, Mistake, OneKey, Spec, invalid, shown
 from sim.units import Noun, Share, Size
 
@@ -89,31 +91,29 @@ def path_of_each(service: Service, path: str, purpose: str) -> int:
 
 def sequence(steps: list[Step], service: Service) -> Callable[[Exchange], Coroutine[Any, Any, Response | None]]:
     """One step after another, until one answers or a call fails."""
-    return _Sequence(tuple(step.build(service) for step in steps)).run
+    return partial(do, acts_of(steps, service))
 
 
-class _Sequence:
-    """Steps as they are done. The small objects of what is done most have slots, and no closures with a cell for each variable: a large
+def acts_of(steps: list[Step], service: Service) -> tuple[Act, ...]:
+    """What `do` does for *steps*. The small objects of what is done most have slots, and no closures with a cell for each variable: a large
     system has thousands of them, and each line of memory that a request touches counts there."""
+    return tuple(step.build(service) for step in steps)
 
-    __slots__ = ("acts",)
 
-    def __init__(self, acts: tuple[Act, ...]) -> None:
-        self.acts = acts
-
-    async def run(self, exchange: Exchange) -> Response | None:
-        for act in self.acts:
-            pending = act(exchange)
-            if pending is not None:
-                answer = await pending
-                if answer is not None:
-                    if type(answer) is Answer:
-                        return answer
-                    if answer.degraded:
-                        exchange.degraded = True
-                    if answer.status >= 400:
-                        return pass_on(answer)
-        return None
+async def do(acts: tuple[Act, ...], exchange: Exchange) -> Response | None:
+    """One after another, until one answers or a call fails."""
+    for act in acts:
+        pending = act(exchange)
+        if pending is not None:
+            answer = await pending
+            if answer is not None:
+                if type(answer) is Answer:
+                    return answer
+                if answer.degraded:
+                    exchange.degraded = True
+                if answer.status >= 400:
+                    return pass_on(answer)
+    return None
 
 
 class Work(Step):
@@ -123,26 +123,24 @@ class Work(Step):
     time: TimeDistribution
 
     def build(self, service: Service) -> Act:
-        working = _Working(service.each(lambda instance: self.time.sampler(instance.stream("work"))))
-        return working.without_cpu if service.cores is None else working.with_cpu
+        return _working(service.each(lambda instance: self.time.times(instance.stream("work"))), service.cores is not None)
 
 
-class _Working:
-    """Work as it is done; *draw* is the place of what draws its time."""
+@cache
+def _working(times: int, on_cpu: bool) -> Act:
+    """Work as it is done, which takes the *times* at that place; one function for all services that have them there."""
 
-    __slots__ = ("draw",)
+    def work(exchange: Exchange) -> Awaitable[None]:
+        instance = exchange.instance
+        ahead: Times = instance.own[times]
+        return instance.world.loop.sleep((ahead.pop() if ahead else ahead.more()) * instance.slowness)
 
-    def __init__(self, draw: int) -> None:
-        self.draw = draw
-
-    def with_cpu(self, exchange: Exchange) -> Awaitable[None]:
+    def work_on_cpu(exchange: Exchange) -> Awaitable[None]:
         instance = exchange.instance
         assert instance.cpu is not None
-        return instance.cpu.work(instance.own[self.draw]() * instance.slowness)
+        return instance.cpu.work(instance.own[times].draw() * instance.slowness)
 
-    def without_cpu(self, exchange: Exchange) -> Awaitable[None]:
-        instance = exchange.instance
-        return instance.loop.sleep(instance.own[self.draw]() * instance.slowness)
+    return work_on_cpu if on_cpu else work
 
 
 class Sleep(Step):
@@ -182,7 +180,7 @@ class Call(Step):
 class _Calling:
     """A call as it is made; *way*, *draw_path* and *draw_key* are places of what each instance has of its own."""
 
-    __slots__ = ("draw_key", "draw_path", "method", "operation", "path", "priority", "size", "way")
+    __slots__ = ("draw_key", "draw_path", "endpoint", "method", "operation", "path", "priority", "size", "way")
 
     def __init__(self, step: Call, service: Service) -> None:
         self.method, self.path, self.size, self.priority = step.to.method, step.to.path, step.size, step.priority
@@ -190,6 +188,7 @@ class _Calling:
         self.draw_path = path_of_each(service, step.to.path, "path") if draws_something(step.to.path) else None
         self.draw_key = key_of_each(service, step.key, "key")
         self.operation = service.world.recorder.operation(step.to.operation)
+        self.endpoint = service.world.node(step.to.node).endpoint(self.method, self.path) if self.draw_path is None else None
 
     def call(self, exchange: Exchange) -> Coroutine[Any, Any, Response]:
         own, cause = exchange.instance.own, exchange.request
@@ -197,7 +196,7 @@ class _Calling:
         return client.call(Request(
             self.method, self.path if self.draw_path is None else own[self.draw_path](), cause.trace, exchange.span, self.operation,
             NO_HEADERS, self.size, None, cause.key if self.draw_key is None else str(own[self.draw_key]()),
-            cause.priority if self.priority is None else self.priority))
+            cause.priority if self.priority is None else self.priority, self.endpoint))
 
     async def call_if_possible(self, exchange: Exchange) -> None:
         response = await self.call(exchange)

@@ -112,4 +112,4 @@ def _post(session: Session, exchange: Exchange, fail: Callable[[Fail], object]) 
     is there. *fail* is told what a rule of the link says against it."""
     client, server = exchange.client, session.server
     word = Packet(lambda delay: client.loop.post(delay, server.hear, exchange), fail, session.exchange.answer.done)
-    client.there.send(word, client.source, server, exchange.request)
+    client.edge.there.send(word, client.source, server, exchange.request)

@@ -57,7 +57,7 @@ class Transport:
         *timeout* in seconds: when TCP begins to do that.
         """
         client, request, come = self.client, Request("CONNECT", "", size=SEGMENT), Future[None](loop=self.loop)
-        client.there.send(self._packet(come, lambda delay: self.loop.post(delay, arrive, instance, request, come), timeout),
+        client.edge.there.send(self._packet(come, lambda delay: self.loop.post(delay, arrive, instance, request, come), timeout),
                           client.source, instance, request)
         await come
 
@@ -73,7 +73,7 @@ class Transport:
                   timeout: float = FIRST_RTO) -> None:
         """A packet from *instance* to the caller, who waits for *come*."""
         client = self.client
-        client.back.send(self._packet(come, lambda delay: self.loop.post(delay, _settle, come, error), timeout),
+        client.edge.back.send(self._packet(come, lambda delay: self.loop.post(delay, _settle, come, error), timeout),
                          instance, client.source, request, Response(0, size=SEGMENT))
 
 

@@ -289,7 +289,7 @@ class GrpcTransport(Transport):
             elif _ends(instance) and not connection.told:
                 connection.told = True
                 word = Packet(partial(self._say, connection))
-                self.client.back.send(word, instance, self.client.source, GOAWAY)
+                self.client.edge.back.send(word, instance, self.client.source, GOAWAY)
         for instance in [instance for instance in self._leaving if not (instance.up and _ends(instance))]:
             del self._leaving[instance]
 

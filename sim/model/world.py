@@ -48,9 +48,11 @@ class Way(NamedTuple):
 class World:
     """Built from specs; *services* by name. Everything that runs is made here, and nothing of it outlives the run."""
 
+    __slots__ = ("__dict__", "__weakref__", "env", "in_service", "loop", "recorder")  # what requests look up
+
     def __init__(self, loop: SimLoop, seed: int, services: Mapping[str, NodeSpec], network: NetworkSpec | None = None,
                  registry: RegistrySpec | None = None) -> None:
-        self.loop = loop
+        self.loop, self.env = loop, loop.env
         self.seed = seed
         self.streams = Streams(seed)
         self.network = network or NetworkSpec()
@@ -122,7 +124,8 @@ class World:
         """The counts of the calls from *caller* to *callee*."""
         name = f"{caller}->{callee}"
         if name not in self.edges:
-            self.edges[name] = Edge(caller, callee)
+            there, back, index = self.link(caller, callee), self.link(callee, caller), self.recorder.node
+            self.edges[name] = Edge(caller, callee, there, back, index(caller), index(callee))
         return self.edges[name]
 
     def client(self, caller: str, source: Source | Instance, callee: str, use: UseSpec | None = None,
@@ -275,7 +278,7 @@ def _sum_of(node: Node, name: str, resets: bool) -> Callable[[float], tuple[floa
     def read(now: float) -> tuple[float, float]:
         area = highest = 0.0
         for level in map(level_of, node.instances):
-            area += level.area + level.value * (now - level.since)  # as `Level.integral` has it, without a call for each
+            area += level.moment + level.value * now  # as `Level.integral` has it, without a call for each
             highest += level.highest
             if resets and level.highest != level.value:
                 level.peak()

@@ -6,33 +6,32 @@ from __future__ import annotations
 class Level:
     """A number that stands at a level between changes; its time integral is kept without error of sampling.
 
-    The mean between two times is the difference of the integrals over the time.
+    The mean between two times is the difference of the integrals over the time. *moment* is what the integral is ahead of
+    `value * now`: it moves only with the level, so that a change touches one number.
     """
 
-    __slots__ = ("area", "ever", "highest", "since", "value")
+    __slots__ = ("ever", "highest", "moment", "value")
 
-    def __init__(self, now: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.value = 0
-        self.area = 0.0
-        self.since = now
+        self.moment = 0.0  # level times seconds
         self.highest = 0  # since the last sample
         self.ever = 0
 
     def change(self, by: int, now: float) -> None:
         """The level rises or falls by *by* at time *now*."""
-        self.area += self.value * (now - self.since)
-        self.since = now
+        self.moment -= by * now
         value = self.value = self.value + by
         if value > self.highest:
             self.highest = value
 
     def integral(self, now: float) -> float:
         """Level times seconds, from the start to *now*."""
-        return self.area + self.value * (now - self.since)
+        return self.moment + self.value * now
 
     def reading(self, now: float) -> tuple[float, float]:
         """The integral until *now*, and the highest level since the last reading; for samples."""
-        return self.area + self.value * (now - self.since), self.peak()
+        return self.moment + self.value * now, self.peak()
 
     def forget_peaks(self) -> None:
         """From here on `peak` and `ever` know nothing of what was."""

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from sim.kernel import SimLoop
 from sim.model.client import Client, Source, UseSpec
+from sim.model.instance import Instance
 from sim.model.messages import Request, Response
 from sim.model.network import NetworkSpec
 from sim.model.registry_spec import RegistrySpec
@@ -76,6 +77,11 @@ class Platform:
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         self.loop.run_until(self.loop.time() + seconds)
+
+
+def busy_seconds(instance: Instance) -> float:
+    """How long its workers have been at work, all together."""
+    return instance.busy.integral(instance.env.now)
 
 
 @contextmanager
