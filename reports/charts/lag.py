@@ -51,9 +51,11 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, broker: str |
         legend(waiting, len(lines))
     top = max((series for _, series in lines), key=lambda series: float(series.max.max()))
     words, peak = look.words, int(top.max.argmax())
+    groups = ((result.summary.get("brokers") or {}).get(broker) or {}).get("groups") or {}
+    left = sum(group["lag"] for group in groups.values()) if groups else sum(float(series.mean[-1]) for _, series in lines)
     text = words.pick(FINDING).format(
         most=words.number(float(top.max[peak])), at=words.seconds(float(top.at[peak])),
-        last=words.number(sum(float(series.mean[-1]) for _, series in lines)), published=words.number(len(published)),
+        last=words.number(left), published=words.number(len(published)),
         handled=words.number(len(handled)))
     heading(rates, look, words.pick(TITLE).format(broker=broker), text, lift=shade([rates, waiting], look, result))
     signature(waiting, look, result)

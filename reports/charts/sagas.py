@@ -75,7 +75,7 @@ def draw(result: RunResult, ax: Axes, *, look: Look | None = None, saga: str | N
     colour = {name: FORWARD[index % len(FORWARD)] for index, name in enumerate(names)}
     for row, lane in enumerate(shown):
         _lane(ax, look, row, lane, colour)
-    labels = [f"{lane.id}  {look.words.seconds(round(lane.start, 1))}" for lane in shown]
+    labels = [f"{lane.id}  {look.words.moment(lane.start)}" for lane in shown]
     ax.set_yticks(range(len(shown)), labels, fontsize=min(SMALL, 250 / len(shown)))
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)

@@ -111,10 +111,10 @@ def heading(ax: Axes, look: Look, title: str, finding: str = "", lift: float = 0
     place: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "baseline", "annotation_clip": False,
     }
-    lines = textwrap.wrap(unparted(finding), max(20, int(1.2 * points_wide(ax) / (0.56 * NORMAL))))
+    lines = textwrap.wrap(unparted(finding), max(20, int(1.1 * points_wide(ax) / (0.56 * NORMAL))))
     if lines:
         ax.annotate("\n".join(lines), (0, 1), (0, lift + 8), fontsize=NORMAL, color=look.theme.muted, **place)
-    bold = textwrap.wrap(title, max(20, int(1.2 * points_wide(ax) / (0.66 * LARGE))))
+    bold = textwrap.wrap(title, max(20, int(1.1 * points_wide(ax) / (0.66 * LARGE))))
     ax.annotate("\n".join(bold), (0, 1), (0, lift + 10 + 16 * len(lines)), fontsize=LARGE, fontweight="bold", color=look.theme.ink, **place)
 
 

@@ -108,6 +108,7 @@ def _lines(ax: Axes, look: Look, paths: Sequence[str], axes: Sequence[Sequence[A
     if len(groups) > 1:
         top = float(np.nanmax(table)) if not np.isnan(table).all() else 1.0
         ax.set_ylim(min(0.0, float(np.nanmin(table))), top * 1.25 or 1.0)
+        ax.set_yticks([tick for tick in ax.get_yticks() if ax.get_ylim()[0] <= tick <= min(most, ax.get_ylim()[1])])
         legend(ax, len(groups))
         key = ax.get_legend()
         assert key is not None

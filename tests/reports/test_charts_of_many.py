@@ -36,15 +36,17 @@ def test_a_view_is_wrong_from_the_truth_s_change_to_its_own(stale):
 
 
 def test_lag_is_drawn_from_its_gauge_and_rates_from_spans():
-    """Five published, three handled; the line is the gauge's highest value in each interval."""
+    """Five published, three handled; the line is the gauge's highest value in each interval, and what is left at the end the summary's."""
     spans = [span(i, 0, SpanKind.PRODUCER, "orders", "payments", i, i + 0.1) for i in range(1, 6)]
     spans += [span(10 + i, i, SpanKind.CONSUMER, "gateway", "payments", i, i + 0.5) for i in range(1, 4)]
-    run = run_of(spans=spans, gauges=[gauge("payments", "mailer", "lag", [(float(t), t - 0.5, t) for t in range(1, 11)])])
+    run = run_of(spans=spans, gauges=[gauge("payments", "mailer", "lag", [(float(t), t - 0.5, t) for t in range(1, 11)])],
+                 summary={"brokers": {"payments": {"groups": {"mailer": {"lag": 8}}}}})
     above, below = figure(run, "lag").axes[0].child_axes
     width = run.duration / 100  # bins of 0.1 s
     published, handled = (line.get_ydata()[::2].sum() * width for line in above.lines[:2])
     assert (published, handled) == pytest.approx((5, 3))
     assert max(below.lines[0].get_ydata()) == 10
+    assert "longest backlog 10 at 10 s, 8 at the end" in told(above)  # what the summary says, and not the mean of the last interval
 
 
 def saga(id, *events):
@@ -183,6 +185,7 @@ def test_long_values_of_a_sweep_are_shortened_and_no_band_leaves_what_is_possibl
     texts = [*ax.get_xticklabels(), *ax.get_legend().get_texts()]
     assert all(text.get_window_extent().x0 >= 0 and text.get_window_extent().x1 <= width for text in texts)
     assert len({text.get_text() for text in ax.get_xticklabels()}) == len(lists)
+    assert max(ax.get_yticks()) == 1  # the legend's room above it has no scale
     assert all(0 <= height <= 1 for band in ax.collections for height in band.get_paths()[0].vertices[:, 1])
 
 
