@@ -48,6 +48,18 @@ class Times(Doubles):
         """The next one."""
         return self.pop() if self else self.more()
 
+    def moved(self) -> Times:
+        """Others that go on where these stand; these have nothing ahead any more."""
+        others = Times(self._blocks)
+        others.extend(self)
+        del self[:]
+        return others
+
+    def become(self, others: Times) -> None:
+        """Go on as *others* do."""
+        self._blocks = others._blocks
+        self[:] = others
+
     def more(self) -> float:
         """Draw a block, and take the next one."""
         block = next(self._blocks)

@@ -87,6 +87,13 @@ def test_draws_are_whole_nanoseconds():
     assert (np.round(some * 1e9) / 1e9 == some).all()
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_times_drawn_ahead_are_those_of_a_sampler(name):
+    """Over several blocks, whichever way they are taken."""
+    times, some = distribution(EXAMPLES[name]).times(Streams(1)["some"]), drawn(EXAMPLES[name], 500)
+    assert [times.pop() if times else times.more() for _ in range(250)] + [times.draw() for _ in range(250)] == some.tolist()
+
+
 def test_each_stream_has_its_own_luck():
     """Two names and two seeds give different times; the same name and seed the same."""
     spec = distribution(EXAMPLES["exponential"])

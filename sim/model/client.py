@@ -234,13 +234,9 @@ class Client:
         request.deadline = current_deadline()
         answer: Future[Response] = Future(loop=world.loop)
         exchange = Exchange(request, answer, instance, self, attempt, span)
-        there = edge.there
-        latencies = there.latencies
+        latencies = edge.free_there
         try:
-            if latencies and not there.rules:  # in line what `delay` does, for the path that every message takes
-                delay = latencies.pop()
-            else:
-                delay = there.delay(self.source, instance, request, None, exchange)
+            delay = latencies.pop() if latencies else edge.there.delay(self.source, instance, request, None, exchange)
         except LinkFailed as failed:
             delay = LOST
             world.loop.post(failed.verdict.after, self.broken, exchange, failed.verdict.error())

@@ -149,7 +149,7 @@ class Database(Node):
     def start(self) -> None:
         if self.replicated:
             self._between = self.world.link(self.name, self.name)
-            self._between.latencies, self._between.rules = always(0.0), ()  # `replica_lag` is all that it takes without faults
+            self._between.take(always(0.0))  # `replica_lag` is all that it takes without faults
         super().start()
         if self.replicated and self.spec.failover is not None:
             self._look_again()

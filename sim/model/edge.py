@@ -21,16 +21,17 @@ CALL: ContextVar[int] = ContextVar("call", default=0)  # the span of the call th
 class Edge:
     """The calls of one caller to one callee: the links *there* and *back*, and counts that cannot be read from the recorded rows.
 
-    *caller_index* and *callee_index* are the recorder's numbers of the two.
+    *free_there* and *free_back* are the free latencies of the links; *caller_index* and *callee_index* the recorder's numbers of the two.
     """
 
     # for the reason that a station has them
-    __slots__ = ("__dict__", "back", "callee_index", "caller_index", "finished", "sent", "started", "there")
+    __slots__ = ("__dict__", "callee_index", "caller_index", "finished", "free_back", "free_there", "sent", "started")
 
     def __init__(self, caller: str, callee: str, there: Link, back: Link, caller_index: int, callee_index: int) -> None:
         self.name = f"{caller}->{callee}"
         self.caller, self.callee = caller, callee
         self.there, self.back = there, back
+        self.free_there, self.free_back = there.free, back.free
         self.caller_index, self.callee_index = caller_index, callee_index
         self.started = 0
         self.finished = 0

@@ -131,7 +131,7 @@ class Handshakes:
         spec = self.theirs.spec
         if self.ours is None and spec.mode == "permissive":
             return None
-        round_trip = message.link.latencies.draw() + message.link.latencies.draw()
+        round_trip = message.link.latency() + message.link.latency()
         if self.ours is None:
             return Fail(lambda: CertificateRefused(f"{target.name} wants a certificate, and {source.name} has none"), round_trip)
         for certificates, instance, judge in ((self.theirs, target, source), (self.ours, source, target)):

@@ -164,9 +164,12 @@ class NetworkSpec(Spec):
 
 
 class Link:
-    """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it."""
+    """One direction between two nodes. `delay(...)` decides what becomes of a message; `rule(...)` lays a rule on it.
 
-    __slots__ = ("latencies", "name", "rules", "source", "target", "transport")
+    *free* are latencies that messages may take without asking `delay`; it is empty while rules want to be asked.
+    """
+
+    __slots__ = ("_ruled", "_rules", "free", "name", "source", "target", "transport")
 
     def __init__(self, source: str, target: str, spec: LinkSpec, streams: Streams, clock: Callable[[], float],
                  between_zones: DistanceSpec | None = None) -> None:
@@ -176,21 +179,45 @@ class Link:
         def dice() -> Stream:
             return streams[f"link {source}>{target} rules"]
 
-        self.latencies = spec.latencies(streams[f"link {source}>{target}"], dice)
-        self.rules: tuple[Rule, ...] = ()
+        self.free = spec.latencies(streams[f"link {source}>{target}"], dice)
+        self._ruled: Times | None = None  # the latencies while there are rules
+        self._rules: tuple[Rule, ...] = ()
         if between_zones is not None:
             apart = streams[f"link {source}>{target} zones"]
             further = between_zones.latencies(apart, lambda: apart)
             self.rules = tuple(map(across, [lambda message: Delay(further.draw()), *between_zones.rules(clock, lambda: apart)]))
         self.rules += tuple(spec.rules(clock, dice))
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What is asked about each message, in this order."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: tuple[Rule, ...]) -> None:
+        self._rules = rules
+        if rules and self._ruled is None:
+            self._ruled = self.free.moved()
+        elif not rules and self._ruled is not None:
+            self.free.extend(self._ruled)
+            self._ruled = None
+
+    def latency(self) -> float:
+        """The next one, in seconds."""
+        return (self.free if self._ruled is None else self._ruled).draw()
+
+    def take(self, latencies: Times) -> None:
+        """From now on it has these *latencies*, and no rules."""
+        self.rules = ()
+        self.free.become(latencies)
+
     def delay(self, source: Any, target: Any, request: Request, response: Response | None = None,
               exchange: Exchange | None = None, packet: Packet | None = None) -> float:
         """Seconds until the message arrives; LOST if it never does. Raise LinkFailed if a rule says so."""
-        delay = self.latencies.draw()
-        if self.rules:
+        delay = self.latency()
+        if self._rules:
             message = Message(self, source, target, request, response, exchange, packet)
-            for rule in self.rules:
+            for rule in self._rules:
                 match rule(message):
                     case None:
                         pass

@@ -262,13 +262,10 @@ class Station:
             self.pause_now.hold(exchange, partial(self.answer, exchange, response))
             return
         client, post = exchange.client, self.world.loop.post
-        back = client.edge.back
-        latencies = back.latencies
+        edge = client.edge
+        latencies = edge.free_back
         try:
-            if latencies and not back.rules:  # in line what `delay` does
-                delay = latencies.pop()
-            else:
-                delay = back.delay(self, client.source, exchange.request, response, exchange)
+            delay = latencies.pop() if latencies else edge.back.delay(self, client.source, exchange.request, response, exchange)
         except LinkFailed as failed:
             post(failed.verdict.after, client.broken, exchange, failed.verdict.error())
             return

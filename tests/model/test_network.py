@@ -192,6 +192,17 @@ def test_rules_lie_on_each_other():
     assert line.rules == () and math.inf == LOST
 
 
+def test_rules_that_come_and_go_change_no_latency():
+    """Messages get the same latencies, one after another, whether or not there are rules for some of them; nothing is free under one."""
+    plain, ruled = link(latency={"exponential": "10ms"}), link(latency={"exponential": "10ms"})
+    expected = delays(plain, 300)
+    some = [ruled.free.draw(), *delays(ruled, 99)]
+    with ruled.rule(lambda message: None), ruled.rule(lambda message: None):
+        some += delays(ruled, 100)
+        assert not ruled.free
+    assert [*some, ruled.free.draw(), *delays(ruled, 99)] == expected
+
+
 def test_rules_see_who_sends_what_to_whom():
     """A rule can tell the way there from the way back, and the size of each."""
     line, seen = link(), []
