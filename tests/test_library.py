@@ -75,6 +75,7 @@ def test_every_public_name_has_an_example(name):
     assert getattr(sim, name) is not None
 
 
+@pytest.mark.validate
 def test_a_users_strict_type_checker_is_content(tmp_path):
     """`mypy --strict` on a small file with all the public names, and it does see their types."""
     (tmp_path / "orders.py").write_text(USER)

@@ -131,6 +131,7 @@ def test_after_many_cancelled_calls_it_is_as_new(word):
     assert used == new
 
 
+@pytest.mark.validate
 def test_a_hundred_thousand_cancelled_calls_leave_nothing_behind():
     """Through the whole recommended stack: every slot and budget is back, and the queue of timers is small."""
     bulkhead, breaker, budget = Bulkhead(50, max_queued_calls=50, max_wait_duration=1), CircuitBreaker(), InFlightBudget()
