@@ -155,8 +155,7 @@ class Database(Node):
             self._look_again()
         if self.replicated:
             for server in self.instances:
-                level = server.copy.behind
-                self.world.recorder.gauge(self.name, server.name, "replica_behind", level.reading)
+                self.world.recorder.gauge(self.name, server.name, "replica_behind", server.copy.behind.reading)
 
     def handler(self, instance: Instance) -> Handler:
         assert isinstance(instance, DatabaseServer), "a database makes its own instances"
