@@ -72,10 +72,10 @@ class Stages:
 
 
 class Arrivals:
-    """Calls *arrive* at each arrival before the time *ends*. `factor` multiplies the rate, at once and also in the middle of a gap."""
+    """Calls *arrive* at each arrival. `factor` multiplies the rate, at once and also in the middle of a gap."""
 
-    def __init__(self, loop: SimLoop, stages: Stages, gap: Sampler, arrive: Callable[[], None], ends: float = math.inf) -> None:
-        self._loop, self._stages, self._gap, self._arrive, self._ends = loop, stages, gap, arrive, ends
+    def __init__(self, loop: SimLoop, stages: Stages, gap: Sampler, arrive: Callable[[], None]) -> None:
+        self._loop, self._stages, self._gap, self._arrive = loop, stages, gap, arrive
         self._factor = 1.0
         self._units = 0.0  # still to go until the next arrival, as of `_since`
         self._since = 0.0
@@ -118,7 +118,7 @@ class Arrivals:
             wait = units / rate if rate > 0 else math.inf
         else:
             wait = self._stages.when(self._since - self._began, units) - (self._since - self._began)
-        if self._since + wait < self._ends:
+        if wait < math.inf:
             self._timer = self._loop.after(wait, self._next)
 
     def _next(self) -> None:

@@ -34,7 +34,7 @@ class Executor(Protocol):
 class Load:
     """One workload of a run that *ends* then, in seconds. *started* counts requests sent, *dropped* arrivals beyond `max_in_flight`.
 
-    What keeps time sends nothing in the moment in which the run ends: it could never be answered.
+    Users who keep time send nothing in the moment in which the run ends: it could never be answered.
     """
 
     def __init__(self, name: str, spec: WorkloadSpec, world: World, ends: float = math.inf) -> None:

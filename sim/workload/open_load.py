@@ -84,8 +84,7 @@ class OpenExecutor:
         self._phases = pattern.phases(streams[f"workload {load.name} bursts"])
         self._surge = self._phase = 1.0
         gap = pattern.gaps(streams[f"workload {load.name} arrivals"], batch)
-        arrive = load.send if self._size is None else self._send_batch
-        self.arrivals = Arrivals(load.loop, spec.stages_of(), gap, arrive, load.ends)
+        self.arrivals = Arrivals(load.loop, spec.stages_of(), gap, load.send if self._size is None else self._send_batch)
 
     def start(self) -> None:
         """Begin."""

@@ -52,7 +52,7 @@ class Poisson(Pattern):
 
 
 class Uniform(Pattern):
-    """Evenly spaced, the first after one gap; none in the moment in which the run ends."""
+    """Evenly spaced, the first after one gap."""
 
     def gaps(self, stream: Stream, mean: float) -> Sampler:
         return lambda: mean

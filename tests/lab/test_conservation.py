@@ -17,8 +17,8 @@ SERVICES = {"front": {"endpoints": {"GET /": [{"call": "back"}]}}, "back": {"end
 
 @pytest.fixture
 def session():
-    """The first second of two services, with calls under way at its end."""
-    scenario = Scenario.model_validate({"name": "books", "duration": "2s", "services": SERVICES, "workloads": {"users": users("front")}})
+    """A second of two services, with calls under way at its end."""
+    scenario = Scenario.model_validate({"name": "books", "duration": "1s", "services": SERVICES, "workloads": {"users": users("front")}})
     with SimLoop() as loop:
         session = Session(scenario, 1, loop)
         loop.run_until(1.01)

@@ -185,7 +185,7 @@ def test_a_run_that_is_all_warm_up_has_no_figures(warmup):
     """Nothing was measured: no rates, no utilisation; the totals are there."""
     result = ran({"api": {"workers": 1, "endpoints": {"GET /": [{"work": "10ms"}]}}}, warmup=warmup)
     figures, api = of_users(result), result.summary["services"]["api"]
-    assert result.summary["requests"]["started"] == 9
+    assert result.summary["requests"]["started"] == 10
     assert {figures[field] for field in ("offered_rps", "throughput_rps", "goodput_rps", "success_ratio")} == {None}
     assert {api[field] for field in ("utilisation", "queue_mean", "in_system_mean", "wasted_work_ratio")} == {None} and api["requests"] == 0
     no_value_is_infinite(result.summary)
