@@ -127,10 +127,10 @@ def costs_of_a_call(*graphs, durations=(5, 15), rounds=4):
 
 @pytest.mark.validate
 def test_a_call_in_a_large_graph_costs_a_bounded_multiple_of_one_in_a_small_graph():
-    """At 500 requests a second a call costs at most three times as much with a thousand services as with ten.
+    """At 500 requests a second a call costs at most 2.5 times as much with a thousand services as with ten.
 
-    The aim is 1.43 times (30 % less speed) and is not reached on every machine: a call takes as many instructions in both, and in the large
-    graph 47 lines of memory more that are not in a cache of 2 MB (149 once). That made 1.4 to 2.0 times. This guards against worse.
+    The aim is 1.43 times (30 % less speed). A call takes as many instructions in both, and in the large graph 30 lines of memory more that
+    are not in a cache of 2 MB (149 once): that is 1.25 to 1.4 times where the machine is quiet, and more where neighbours use its memory.
     """
     small, large = costs_of_a_call((10, 50), (1000, 5000))
-    assert large < 3 * small
+    assert large < 2.5 * small
