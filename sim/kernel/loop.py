@@ -189,12 +189,19 @@ class SimLoop(Schedule):
             super().set_exception_handler(handler)
         elif handler is None:
             self.handlers.pop(_process(owner), None)
-        else:
+        elif callable(handler):
             self.handlers[_process(owner)] = handler
+        else:
+            raise TypeError(f"a callable object or None is expected, got {handler!r}")
+
+    def get_exception_handler(self) -> Any:
+        """As in asyncio: the one that was set, by code that has an owner its own."""
+        owner = self._owner(None)
+        return super().get_exception_handler() if owner is None else self.handlers.get(_process(owner))
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """What asyncio calls for an error that nobody took: a handler of the user's own takes it, or `default_exception_handler`."""
-        if self.get_exception_handler() is not None:
+        if super().get_exception_handler() is not None:
             super().call_exception_handler(context)
             return
         source = failing_task(_source(context))

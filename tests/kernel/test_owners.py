@@ -139,3 +139,22 @@ def test_a_handler_of_errors_is_for_those_of_its_own_owner(owned):
     owned.create_task(fail_at(1))
     with pytest.raises(SimulationError, match="at 1"):
         owned.run_until(20)
+
+
+def test_who_sets_a_handler_of_errors_finds_it_again(owned):
+    """As code does that hands on what it does not know to the handler before; nobody else sees it, and what cannot be called is refused."""
+    found = []
+
+    async def careful():
+        WHO.set("a")
+        owned.set_exception_handler(print)
+        found.append(owned.get_exception_handler())
+        with pytest.raises(TypeError, match="'no'"):
+            owned.set_exception_handler("no")
+
+    async def other():
+        WHO.set("b")
+        found.append(owned.get_exception_handler())
+
+    run(owned, careful(), other())
+    assert found == [print, None] and owned.get_exception_handler() is None
