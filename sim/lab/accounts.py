@@ -11,6 +11,8 @@ from sim.model.node import UNBOUNDED, Node
 from sim.model.world import World
 from sim.workload.load import Load
 
+NANO = 9  # digits: seconds of work are differences of large sums, and where none has ended they are to come to nothing
+
 
 @dataclass(frozen=True)
 class Account:
@@ -61,8 +63,8 @@ def account_of(node: Node, now: float, under_way: float) -> Account:
         at=now,
         busy=busy,
         queue=sum(instance.waiting.integral(now) for instance in some),
-        worked=busy - under_way,
-        wasted=sum(instance.wasted for instance in some),
+        worked=round(busy - under_way, NANO),
+        wasted=round(sum(instance.wasted for instance in some), NANO),
         rejected=sum(instance.rejected for instance in some),
         shed=sum((instance.shed for instance in some), Counter()),
         capacity=capacity,

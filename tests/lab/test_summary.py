@@ -180,6 +180,14 @@ def test_what_never_happened_has_no_value():
     no_value_is_infinite(result.summary)
 
 
+@pytest.mark.parametrize("until", ["1.1s", "1.3s", "1.7s"])
+def test_of_work_that_has_not_ended_nobody_can_say_whether_it_is_wasted(until):
+    """Five requests are at work over the warm-up, and more begin after it; that the integrals of these are sums of fractions is no work."""
+    times = [f"{ms}ms" for ms in (13, 101, 307, 477, 499, 703, 899, 1001)]
+    result = ran({"api": {"workers": 9, "endpoints": {"GET /": [{"work": "1000s"}]}}}, {"users": at(*times)}, until, warmup="0.5s")
+    assert result.summary["services"]["api"]["wasted_work_ratio"] is None
+
+
 @pytest.mark.parametrize("warmup", ["1s", "5s"])
 def test_a_run_that_is_all_warm_up_has_no_figures(warmup):
     """Nothing was measured: no rates, no utilisation; the totals are there."""
