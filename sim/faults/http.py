@@ -229,7 +229,8 @@ class HttpThrottle(RequestFault):
 
         def throttle(exchange: Exchange, proceed: Arrive) -> None:
             if bucket.try_acquire(clock()):
-                at.hits -= 1  # it was asked, and let it pass
+                at.hits -= 1
+                at.spared += 1
                 proceed(exchange)
             else:
                 exchange.instance.reply(exchange, Response(self.status, rejected=True, retry_after=bucket.wait(clock())))
@@ -237,6 +238,6 @@ class HttpThrottle(RequestFault):
         return throttle
 
     def missed(self, at: Injection) -> Reason:
-        if at.seen and self.probability == 1:
-            return because("below rate", number=at.seen, where=", ".join(at.targets))
+        if at.spared:
+            return because("below rate", number=at.spared, where=", ".join(at.targets))
         return super().missed(at)

@@ -136,7 +136,7 @@ class Injection:
     """One occurrence of a fault, from *start* to *until* (None: the end of the run). *rng* is the fault's own stream.
 
     *targets* are the names of what it picked, and of what came to it later. *seen* counts what passed it (messages, requests, instances),
-    *hits* what it changed, *ignored* what it did in vain.
+    *hits* what it changed, *spared* what it had picked and let pass after all, *ignored* what it did in vain.
     """
 
     def __init__(self, name: str, world: World, workloads: Mapping[str, Surgeable], shared: Shared, rng: Stream,
@@ -145,7 +145,7 @@ class Injection:
         self.start, self.until, self.ramp = start, until, ramp
         self.ended: float | None = None  # when it was over
         self.targets: list[str] = []
-        self.seen = self.hits = self.ignored = 0
+        self.seen = self.hits = self.spared = self.ignored = 0
         self._steps: list[Callable[[float], None]] = []
         self._figures: list[tuple[Callable[[], float], float]] = []  # and what they were
 

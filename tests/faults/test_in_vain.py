@@ -26,6 +26,8 @@ IN_VAIN = {  # by name: the fault, and why it changed nothing
     "pool": ({"kind": "resource.pool", "target": BACK, "taken": "10%"}, "nobody at back-0, back-1 had to wait"),
     "memory": ({"kind": "resource.memory", "target": BACK, "leak": "1KB"}, "was neither collected nor full"),
     "throttle": ({"kind": "http.throttle", "target": {"link": "front->back"}, "rate": "1000/s"}, "the 20 requests to front->back stayed below"),
+    "throttle of some": ({"kind": "http.throttle", "target": {"link": "front->back"}, "rate": "1000/s", "probability": "50%"},
+                         "requests to front->back stayed below"),
     "bandwidth": ({"kind": "network.bandwidth", "target": {"link": "front->back"}, "rate": "1Mbit", "burst": "1MB"}, "within its `burst`"),
     "surge": ({"kind": "load.surge", "target": {"workload": "late"}, "factor": 5}, "late sent nothing while it was on"),
     "configuration": ({"kind": "config.bad", "target": BACK, "speed": 0.5}, "no instance of back heard of it"),
