@@ -16,12 +16,13 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from sim.distributions import Constant, TimeDistribution
-from sim.sampling import Times
+from sim.sampling import FIRST_BLOCK, Times
 from sim.spec import Mistake, Spec, invalid
 from sim.streams import Stream, Streams
 from sim.units import Bandwidth, Duration, Share
@@ -120,7 +121,8 @@ class DistanceSpec(Spec):
         if not self.jitter:
             return self.latency.times(stream)
         draw, uniform = self.latency.sampler(stream), partial(dice().uniform, -self.jitter, self.jitter)
-        return Times(array("d", [max(0.0, latency + uniform())]) for latency in iter(draw, None))
+        size = 1 if self.loss else FIRST_BLOCK  # losses come from the same dice, in between
+        return Times(array("d", [max(0.0, draw() + uniform()) for _ in range(size)]) for _ in repeat(None))
 
     def rules(self, clock: Callable[[], float], dice: Callable[[], Stream]) -> Iterator[Rule]:
         """What else becomes of messages; *dice* are asked for where some are lost."""
