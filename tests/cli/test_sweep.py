@@ -50,6 +50,7 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(folder):  # noqa: F811
     assert again.stdout.splitlines()[:8] == whole.stdout.splitlines()[:8]
 
 
+@pytest.mark.validate
 def test_a_cluster_runs_the_same_sweep(folder):  # noqa: F811
     """Two workers of Dask, made for it, leave the cells that this machine alone leaves, and a table of the same rows."""
     pytest.importorskip("distributed")

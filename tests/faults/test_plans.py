@@ -123,7 +123,7 @@ def small(plan, duration="16s", connection_age="1s"):
     })
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(faults(), min_size=1, max_size=5))
 def test_any_plan_ends_heals_keeps_the_accounts_and_repeats(plan):
     """After the last fault and the last straggler every request is answered as at first, and a second run is the same to the byte."""

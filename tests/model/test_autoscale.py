@@ -33,6 +33,7 @@ def test_it_comes_to_as_many_as_the_target_needs(rate):
     assert wanted * 0.85 <= at_the_end(result, 2) <= wanted * 1.15 + 1
 
 
+@pytest.mark.validate
 def test_it_can_go_by_requests_in_flight_and_by_cpu():
     """The other targets: requests in an instance, queue included; cores at work."""
     assert at_the_end(scaled("{in_flight: 2, max: 30}", rate=120), 2) == pytest.approx(6, abs=1)

@@ -18,6 +18,7 @@ def db(result):
 # pools
 
 
+@pytest.mark.validate
 @pytest.mark.parametrize(("size", "load"), [(5, 4.0), (10, 8.0)])
 def test_a_pool_is_a_queue_of_its_own(size, load):
     """Calls wait for a connection as often, and as long, as in M/M/c, while the database itself has no queue."""
@@ -127,6 +128,7 @@ def test_a_lock_that_does_not_come_in_time_fails_the_statement():
     assert latency(result, figure="max") <= 3.5
 
 
+@pytest.mark.validate
 def test_statements_that_wait_for_a_lock_use_up_the_connections():
     """One hot row takes all connections: reads of other rows wait too, though nothing is locked for them."""
     def reads(connections):

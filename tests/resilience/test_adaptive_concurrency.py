@@ -166,6 +166,7 @@ def test_whoever_comes_as_a_wait_is_over_finds_the_slot_that_is_free():
         assert (holder, newcomer, type(waiter), end) == ("ok", "ok", LoadShed, 2)
 
 
+@pytest.mark.validate
 def test_it_finds_the_capacity_of_what_is_behind():
     """Five workers of 10 ms and far more callers: Vegas settles between 5 and 30 in flight; the plain queue would hold 200."""
     with SimLoop(seed=1) as loop:
