@@ -87,6 +87,7 @@ class Back(Service):
 """
 
 
+@pytest.mark.validate
 def test_what_a_service_s_code_or_a_named_file_was_is_part_of_a_sweep(tmp_path):
     """Cells that other code, or other data, has come to are not taken for those of today; with the same, also in several processes, the
     sweep goes on."""
@@ -180,6 +181,7 @@ def test_a_comparison_pairs_its_runs(folder):  # noqa: F811
     assert all(gap > 0.02 for gap in figures["difference"]) and os.path.exists(folder / "c" / "goodput" / "comparison.svg")
 
 
+@pytest.mark.validate
 def test_in_spanish_the_texts_are_too(folder):  # noqa: F811
     """Heads, notes and what lies where; names and figures are the scenario's and summary.json's."""
     done = mesocosm("compare", "small.yaml", "base", "services.back.workers=1", "--seeds", "2", "--duration", "2s", "--lang", "es", cwd=folder)

@@ -138,6 +138,7 @@ def test_others_users_are_not_what_was_asked_for(page, good):
     assert 0 < by_part["other-db"] == by_part["mails-db"] < 0.1 < by_part["ads-db"] < by_part["prices"]
 
 
+@pytest.mark.validate
 def test_what_takes_over_is_struck_as_well():
     """No single fault breaks it. With pages gone the archive carries everything: the guided search knows after one run, and strikes both."""
     twice = loads(TWICE)

@@ -41,6 +41,7 @@ def test_it_can_go_by_requests_in_flight_and_by_cpu():
     assert at_the_end(by_cpu, 2) == pytest.approx(12 / (2 * 0.5), abs=2)
 
 
+@pytest.mark.validate
 def test_it_stays_between_its_bounds():
     """Never more than `max`, never fewer than `min`, whatever the load says."""
     assert at_the_end(scaled("{utilisation: 60%, max: 4}", rate=200, queue=10), 2) == 4

@@ -86,6 +86,7 @@ def test_the_replay_fails_as_the_first_time(pytester):
     inside(pytester, SEEDS, "--lab-seed", "2", "-k", "three").assert_outcomes(passed=1, deselected=4)
 
 
+@pytest.mark.validate
 def test_seeds_are_spread_over_processes(pytester):
     """With pytest-xdist the lowest seed that failed is found all the same."""
     pytester.makepyfile(SEEDS)
