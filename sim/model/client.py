@@ -22,6 +22,7 @@ from sim.model.edge import CALL
 from sim.model.failures import explain_failure
 from sim.model.messages import Exchange, Request, Response
 from sim.model.network import LOST, LinkFailed, Packet
+from sim.model.part import Part
 from sim.model.perception import Perception
 from sim.model.pool import ConnectionPool, PoolSpec
 from sim.model.transport_spec import CONNECTIONS_OF, ConnectionSpec, KeepaliveSpec, wrong_for, wrong_for_pinned
@@ -37,14 +38,11 @@ from sim.telemetry.columns import pack_span
 from sim.units import Size
 
 if TYPE_CHECKING:
-    from sim.kernel import SimLoop
-    from sim.kernel.environment import Environment
     from sim.model.instance import Instance
     from sim.model.node import Node
     from sim.model.transport import Transport
     from sim.model.world import World
     from sim.resilience.pipeline import Pipeline
-    from sim.telemetry.recorder import Recorder
 
 Send = Callable[[Request], Coroutine[Any, Any, Response]]
 CLIENT, ATTEMPT = int(SpanKind.CLIENT), int(SpanKind.ATTEMPT)
@@ -105,16 +103,16 @@ class Source:
         self.index = 0
 
 
-class Client:
+class Client(Part):
     """One caller instance's way to one node. `await call(request)` gives a Response, whatever happens, unless it is cancelled."""
 
     __slots__ = (  # for the reason that a station has them
         "__dict__", "balancer", "carry", "counts_load", "discovered", "edge", "inner", "multiplies", "pipeline", "raises", "rng", "source",
-        "world",
     )
 
     def __init__(self, world: World, caller: str, source: Source | Instance, node: Node, use: UseSpec) -> None:
-        self.world, self.node, self.source = world, node, source
+        super().__init__(world)
+        self.node, self.source = node, source
         self.policies = use.policies
         self.caller = caller
         self.discovered: Discovered = node  # what discovery tells this caller; the truth, where there is no registry
@@ -137,19 +135,6 @@ class Client:
         self._compose: Callable[[], Send] | None = None
         self.transport = transport_for(self, use)
         self.pool = ConnectionPool(self, use.pool) if use.pool is not None else None
-
-    @property
-    def loop(self) -> SimLoop:
-        """That of the world; so are `env` and `recorder`."""
-        return self.world.loop
-
-    @property
-    def env(self) -> Environment:
-        return self.world.env
-
-    @property
-    def recorder(self) -> Recorder:
-        return self.world.recorder
 
     @property
     def send(self) -> Send:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from sim.errors import ConnectFailed, ConnectionReset
 from sim.model.messages import Answer, Exchange, Response
 from sim.model.network import LOST, LinkFailed
+from sim.model.part import Part
 from sim.model.queues import QUEUES, Impatient
 from sim.model.spans import explain
 from sim.resilience.deadline import set_deadline
@@ -31,13 +32,10 @@ from sim.telemetry.columns import pack_span
 from sim.telemetry.integrals import Level
 
 if TYPE_CHECKING:
-    from sim.kernel import SimLoop
-    from sim.kernel.environment import Environment
     from sim.model.door import Door
     from sim.model.node import Node
     from sim.model.pause import Pause
     from sim.model.world import World
-    from sim.telemetry.recorder import Recorder
 
 SERVER, CANCELLED = int(SpanKind.SERVER), int(Reason.CANCELLED)
 OK, DEGRADED, FAILED, REJECTED = int(Outcome.OK), int(Outcome.DEGRADED), int(Outcome.FAILED), int(Outcome.REJECTED)
@@ -47,12 +45,12 @@ Wrap = Callable[[Exchange, Handle], Awaitable[Response | None]]
 DONE, LATE = Response(200), Response(504, body="deadline exceeded")
 
 
-class Station:
+class Station(Part):
     """Where requests wait and are served. Whether it is there at all (`up`, `accepting`, `pause_now`) is for the instance to say."""
 
     __slots__ = (  # what requests look up: few lines of memory, that stay in the processor's cache in a large system too
         "__dict__", "_context", "accepting", "busy", "door", "draining", "handle", "index", "name", "node", "pause_now", "queue",
-        "queue_limit", "rejected", "up", "waiting", "workers", "world",
+        "queue_limit", "rejected", "up", "waiting", "workers",
     )
     queue_full = Response(503, rejected=True, body="queue full")
     no_time = Response(503, rejected=True, body="waited too long")
@@ -60,7 +58,8 @@ class Station:
     _handler: Handle
 
     def __init__(self, world: World, node: Node, name: str) -> None:
-        self.world, self.node, self.name = world, node, name
+        super().__init__(world)
+        self.node, self.name = node, name
         self.index = world.recorder.instance(name)
         self.workers = node.workers
         self.queue_limit = node.queue_limit
@@ -83,19 +82,6 @@ class Station:
         self._context = copy_context()  # all code of this instance runs in copies of it
         self._hooks: list[Hook] = []
         self._wraps: list[Wrap] = []
-
-    @property
-    def loop(self) -> SimLoop:
-        """That of the world; so are `env` and `recorder`."""
-        return self.world.loop
-
-    @property
-    def env(self) -> Environment:
-        return self.world.env
-
-    @property
-    def recorder(self) -> Recorder:
-        return self.world.recorder
 
     @property
     def serving(self) -> list[Exchange]:
