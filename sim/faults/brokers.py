@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -44,7 +43,9 @@ class BrokerDown(BrokerFault):
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        with at.all_killed(self.broker(at).instances):
+        broker = self.broker(at)
+        at.count(True)
+        with at.all_killed(broker.instances):
             yield
 
 
@@ -64,10 +65,9 @@ class BrokerSlowConsumer(BrokerFault):
     def active(self, at: Injection) -> Iterator[None]:
         broker, name = self.broker(at), self.target.service
         at.targets.clear()
-        at.seen = at.hits = 0  # counted when it is over
         with ExitStack() as slowed:
             def slow(group: Group) -> None:
-                at.count_if_changed(partial(getattr, group, "slowed"))
+                at.count_if_changed(lambda: group.slowed)
                 slowed.enter_context(at.layer(group, "extra", lambda strength: self.delay * strength, base=lambda: 0.0,
                                               apply=group.set_extra, combine=sum))
 
@@ -116,7 +116,6 @@ class BrokerRedeliver(BrokerFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         broker = self.broker(at)
-        at.seen = at.hits = 0  # counted by acknowledgement
 
         def lost() -> bool:
             return at.count(at.happens(self.probability * at.strength))
@@ -151,7 +150,6 @@ class BrokerPoison(BrokerFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         broker = self.broker(at)
-        at.seen = at.hits = 0  # counted by message
 
         def poisonous(message: Message) -> bool:
             return matches(self.subject, message.subject) and at.count(at.happens(self.probability * at.strength))

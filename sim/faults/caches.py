@@ -40,7 +40,7 @@ class CacheFlush(CacheFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         cache = self.cache(at)
-        at.hits = int(len(cache.entries) > 0)
+        at.count(len(cache.entries) > 0)
         cache.flush()
         yield
 
@@ -60,6 +60,7 @@ class CacheDown(CacheFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         cache = self.cache(at)
+        at.count(True)
         kept = cache.keeps
         cache.keeps = kept or self.keep  # of what is killed here, and of nothing that is killed later
         with at.all_killed(cache.instances):
@@ -84,7 +85,6 @@ class CacheLimit(CacheFault):
     def active(self, at: Injection) -> Iterator[None]:
         cache = self.cache(at)
         whole = cache.spec.capacity
-        at.seen = at.hits = 0  # counted when it is over
         at.count_if_changed(lambda: cache.counts["evictions"])
         with at.layer(cache, "capacity", lambda strength: whole * (1 - (1 - self.share) * strength), base=lambda: float(whole),
                       apply=partial(_resize, cache), combine=min):

@@ -162,7 +162,6 @@ class ConfigBad(Badness, NodeFault):
             node.configuration = ConfigUpdatesSpec().build(node)
         configuration = node.configuration
         number = configuration.lay(at, self.set, self.behaviour())
-        at.seen = at.hits = 0  # counted when it is over
         at.count_if_changed(lambda: sum(configuration.version_at(instance) >= number for instance in node.instances))
         try:
             yield

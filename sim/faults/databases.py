@@ -211,6 +211,7 @@ class DbFailover(DatabaseFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         database, until = self.database(at), math.inf if at.until is None else at.until
+        at.count(True)
         with at.layer(database, "read-only", lambda strength: until, base=lambda: 0.0,
                       apply=partial(setattr, database, "kept_read_only_until"), combine=max):
             database.fail_over()
@@ -231,7 +232,6 @@ class DbReplicaLag(DatabaseFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         database = self.database(at)
-        at.seen = at.hits = 0  # counted when it is over
         at.count_if_changed(lambda: database.position)
         with at.layer(database, "lag", lambda strength: self.lag * strength, base=lambda: 0.0,
                       apply=database.set_extra_lag, combine=sum):

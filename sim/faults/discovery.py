@@ -27,11 +27,10 @@ class RegistryFault(Fault):
     """A fault of the registry as a whole; there is one at most."""
 
     def registry(self, at: Injection) -> Registry:
-        """The registry, which is hit."""
+        """The registry, which is what the fault hits."""
         registry = at.world.registry
         assert registry is not None, "the scenario was checked to have a registry"
         at.targets.append(registry.name)
-        at.count(True)
         return registry
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
@@ -49,7 +48,9 @@ class RegistryDown(RegistryFault):
 
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
-        with at.all_killed(self.registry(at).instances):
+        registry = self.registry(at)
+        at.count(True)
+        with at.all_killed(registry.instances):
             yield
 
 
@@ -72,7 +73,6 @@ class RegistryStale(RegistryFault):
     @contextmanager
     def active(self, at: Injection) -> Iterator[None]:
         registry, lag = self.registry(at), self.lag
-        at.seen = at.hits = 0  # counted when it is over
         at.count_if_changed(lambda: registry.withheld)
         if lag is None:
             with at.hold(registry, "frozen", registry.freeze, registry.thaw):

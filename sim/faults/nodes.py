@@ -1,4 +1,4 @@
-"""Faults of a node as a whole, where its instances are one system: caches, brokers, registries."""
+"""Faults of a node as a whole: what its instances share (what a cache holds, a configuration), or all of them at once."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ class NodeFault(Fault):
     target: NodeTarget
 
     def hit(self, at: Injection) -> Node:
-        """The node; it counts as hit."""
+        """The node, which is what the fault hits."""
         at.targets.append(self.target.service)
-        at.count(True)
         return at.world.node(self.target.service)
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
