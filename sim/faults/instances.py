@@ -211,9 +211,12 @@ class InstanceUnavailable(InstanceFault):
     kind: Literal["instance.unavailable"] = "instance.unavailable"
 
     def figure(self, instance: Instance, at: Injection) -> Callable[[], float] | None:
-        if instance.healthy:
-            return None
-        return lambda: instance.up and not at.shared.held(instance, "unavailable", but_for=at)  # it keeps out what has come back
+        def in_service() -> bool:
+            """But for this fault, once it has started."""
+            ends = instance.terminating or instance.draining
+            return instance.up and not ends and not at.shared.held(instance, "unavailable", but_for=at)
+
+        return None if in_service() else in_service  # what comes back is kept out
 
     def missed(self, at: Injection) -> Reason:
         return because("took no requests", where=", ".join(at.targets))

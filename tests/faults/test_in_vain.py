@@ -78,6 +78,22 @@ def test_what_is_laid_on_an_instance_that_is_down_is_told():
                    "instance.unavailable": "idle-0 took no requests anyhow"}
 
 
+@pytest.mark.parametrize(("at", "length", "missed"), [
+    ("1200ms", "1s", True),  # it was told to end, works on, and is gone before the fault is over
+    ("3500ms", "2s", False),  # it has begun to start, and would take requests a second later
+    ("1200ms", "5s", False),  # it comes back meanwhile
+])
+def test_out_of_service_is_taken_what_would_be_in_it_but_for_the_fault(at, length, missed):
+    """Told to end at 1 s, gone a second later, begun anew at 3 s and ready at 4.5 s."""
+    kill = {"kind": "instance.kill", "target": BACK, "schedule": {"at": "1s"}, "grace": "1s", "restart_after": "1s"}
+    out = {"kind": "instance.unavailable", "target": BACK, "schedule": {"at": at, "for": length}}
+    result = run(Scenario.model_validate({
+        "name": "ends", "duration": "8s", "services": {"back": {"startup": "1500ms", "endpoints": {"GET /": [{"sleep": "5s"}]}}},
+        "workloads": {"users": {"rate": "10/s", "to": "back", "mix": [{"send": "GET /"}]}}, "faults": [kill, out],
+    }))
+    assert [warning["reason"] for warning in result.summary["warnings"]] == ["took no requests"] * missed
+
+
 def test_what_is_felt_at_the_end_of_the_run_is_no_warning():
     """It is still on then."""
     slow = {"kind": "instance.slow", "target": BACK, "factor": 9, "schedule": TO_THE_END}
