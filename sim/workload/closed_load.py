@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sim.kernel import Timer
     from sim.workload.load import Executor, Load
 
+MOMENT = 1e-9  # seconds: times that are reckoned by adding up come that near to the end
 BREATH = 1e-3  # seconds until a user who was answered in no time sends again: who is refused at once does not ask a million times a second
 
 
@@ -83,7 +84,7 @@ class RampingVus(ClosedSpec):
 
 class VusExecutor:
     """Users who wait. Their number is that of the stages, to the nearest: a new one begins when it has grown, and one leaves after the
-    answer at hand when there are too many."""
+    answer at hand when there are too many. In the moment in which the run ends none sends again: nobody could answer that any more."""
 
     def __init__(self, load: Load, stages: Stages, think: TimeDistribution | None, pacing: float | None) -> None:
         self._load, self._stages, self._pacing = load, stages, pacing
@@ -127,7 +128,7 @@ class VusExecutor:
     async def _user(self, number: int) -> None:
         load, loop = self._load, self._load.loop
         intended = loop.time()
-        while len(self._users) <= self._wanted() and loop.time() < load.ends:
+        while len(self._users) <= self._wanted() and loop.time() < load.ends - MOMENT:
             began = loop.time()
             await load.send_and_wait(intended)
             if self._pacing is not None:  # who is late sends at once, and the delay counts as latency

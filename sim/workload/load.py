@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 OK, DEGRADED, FAILED, REJECTED, UNFINISHED = (int(outcome) for outcome in Outcome)
 NAN = float("nan")
-MOMENT = 1e-9  # seconds: times that are reckoned by adding up come that near to the end
 
 
 class Executor(Protocol):
@@ -32,14 +31,10 @@ class Executor(Protocol):
 
 
 class Load:
-    """One workload of a run that *ends* then, in seconds. *started* counts requests sent, *dropped* arrivals beyond `max_in_flight`.
-
-    Users who keep time send nothing in the moment in which the run ends: it could never be answered.
-    """
+    """One workload of a run that *ends* then, in seconds. *started* counts requests sent, *dropped* arrivals beyond `max_in_flight`."""
 
     def __init__(self, name: str, spec: WorkloadSpec, world: World, ends: float = math.inf) -> None:
-        self.name, self.spec, self.world = name, spec, world
-        self.ends = ends - MOMENT
+        self.name, self.spec, self.world, self.ends = name, spec, world, ends
         self.loop, self.env, self.recorder = world.loop, world.loop.env, world.recorder
         self.index = world.recorder.workload(name)
         world.recorder.node(name, "workload")
