@@ -213,8 +213,9 @@ class Flow:
         lists = [steps for _, steps in runs(spec, operation.key, ())]
         if lists:
             return max(steps_time(steps, lambda step: self._call_time(step, operation.node)) for steps in lists)
-        passed_on = [site.times * self._round_trip(operation.node, site) for site in self.calls(operation)]
-        return sum(passed_on) if sum(site.times for site in self.calls(operation)) <= 1 else max(passed_on)
+        passed_on = [(site.times, self._round_trip(operation.node, site)) for site in self.calls(operation)]
+        shared = sum(share * trip for share, trip in passed_on if share < 1)  # by a split; what is composed is asked side by side
+        return max([shared, *(trip for share, trip in passed_on if share >= 1)])
 
     def _call_time(self, step: Step, node: str) -> float:
         return sum(self._round_trip(node, site) for site in self._step_calls(step, 1.0, ()) if site.waits)

@@ -92,6 +92,19 @@ workloads: {users: {rate: 100/s, arrivals: uniform, to: gate, mix: [{send: GET /
     assert services["gate"].time == pytest.approx(0.8 * (0.9 * 0.012 + 0.1 * 0.032) + 0.2 * 0.032)
 
 
+def test_a_split_among_several_is_their_mean_however_their_shares_add_up():
+    """2, 4, 3 and 1 of ten are a little more than one in binary fractions."""
+    services = forecast("""
+  gate: {kind: gateway, routes: [{path: /x, split: {a: 2, b: 4, c: 3, d: 1}}]}
+  a: {endpoints: {GET /x: [{work: 10ms}]}}
+  b: {endpoints: {GET /x: [{work: 20ms}]}}
+  c: {endpoints: {GET /x: [{work: 30ms}]}}
+  d: {endpoints: {GET /x: [{work: 40ms}]}}
+workloads: {users: {rate: 10/s, to: gate, mix: [{send: GET /x}]}}
+""")
+    assert services["gate"].time == pytest.approx(0.002 + 0.2 * 0.01 + 0.4 * 0.02 + 0.3 * 0.03 + 0.1 * 0.04)
+
+
 def test_a_transaction_is_one_request_that_holds_its_connection_to_the_end():
     """Two statements, each there and back, work of the caller, and the word of the end."""
     agree("""
