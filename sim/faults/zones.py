@@ -62,11 +62,10 @@ class ZoneOutage(Fault):
         with cut.active(at), ExitStack() as dark:
             def strike(instance: Instance) -> None:
                 if inside.fits(instance):
-                    at.targets[:] = [f"zone {self.hit}"]
                     at.count(True)
                     dark.enter_context(at.killed(instance))
 
-            at.targets.clear()
+            at.targets[:] = [inside.text()]
             for instance in list(at.world.instances):
                 strike(instance)
             dark.enter_context(at.world.each_new_instance(strike))

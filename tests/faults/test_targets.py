@@ -11,8 +11,10 @@ from sim.faults.http import Match
 from sim.faults.schedule import AnySchedule
 from sim.faults.targets import Group
 from sim.kernel import SimLoop
+from sim.lab.run import run
 from sim.model.messages import Request
 from sim.model.world import World
+from sim.scenario.scenario import Scenario
 from sim.streams import Streams
 from sim.telemetry.codes import SpanKind
 
@@ -107,6 +109,17 @@ def test_matches_of_requests(match, fits):
     """By method, path pattern and headers; names of headers in any case."""
     request = Request("POST", "/charges/17?dry=1", headers={"x-user": "vip-7"})
     assert Match.model_validate(match).fits(request) is fits
+
+
+def test_an_outage_of_a_zone_names_it_also_where_only_users_are():
+    """Their 20 requests of two seconds are lost."""
+    result = run(Scenario.model_validate({
+        "name": "users", "duration": "4s", "network": {"zones": {"a": {}, "b": {}}}, "services": {"api": {"zone": "a", "endpoints": {"GET /": []}}},
+        "workloads": {"users": {"rate": "10/s", "arrivals": "uniform", "to": "api", "zone": "b", "timeout": "100ms", "mix": [{"send": "GET /"}]}},
+        "faults": [{"kind": "zone.outage", "zone": "b", "schedule": {"at": "1s", "for": "2s"}}],
+    }))
+    assert result.summary["requests"]["ok"] == result.summary["requests"]["started"] - 20
+    assert [fault.targets for fault in result.faults] == [("zone b",)]
 
 
 def test_a_fault_of_requests_on_a_link_spares_other_callers():
