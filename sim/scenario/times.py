@@ -6,7 +6,7 @@ Kinds are told apart by their words, so that none is loaded that no file names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 from sim.mistakes import Loc
@@ -66,7 +66,7 @@ def sure_calls(step: Step) -> Iterator[Target]:
 def steps_time(steps: list[Step], call_time: Callable[[Step], float]) -> float:
     """How long a list of steps takes; *call_time* is what a step spends on its own calls."""
     total, going_on = 0.0, 1.0
-    for step in steps:
+    for step in _before_answer(steps):
         total += going_on * _step_time(step, call_time)
         going_on *= 1 - answers(step)
     return total
@@ -86,7 +86,7 @@ def _step_time(step: Step, call_time: Callable[[Step], float]) -> float:
 def moments(steps: list[Step]) -> tuple[float, float] | None:
     """First and second moment of the time that a list of steps takes, one independent of the other; None where one calls somebody."""
     mean = square = 0.0
-    for step in reversed(steps):
+    for step in reversed([*_before_answer(steps)]):
         own = _step_moments(step)
         if own is None:
             return None
@@ -111,6 +111,11 @@ def _step_moments(step: Step) -> tuple[float, float] | None:
         ((times, mean, square),) = known
         return times * mean, times * (square - mean**2) + (times * mean) ** 2
     return None
+
+
+def _before_answer(steps: list[Step]) -> Iterator[Step]:
+    """Those before the one that answers every request: what comes after it never happens, and its mean may be infinite."""
+    return takewhile(lambda step: answers(step) < 1, steps)
 
 
 def answers(step: Step) -> float:

@@ -231,6 +231,7 @@ def test_waiting_grows_with_the_unevenness_of_arrivals(arrivals, wanted):
     ("{repeat: {times: 4, do: [{work: {exponential: 2500us}}]}}", 40 * (0.25 + 1) / 2),
     ("{choose: [{weight: 1, do: [{work: 5ms}]}, {weight: 1, do: [{work: 15ms}]}]}", 40 * (0.25 + 1) / 2),
     ("{work: 5ms}, {fail: 50%}, {work: 10ms}, {return: 200}, {work: 1h}", 40 * (0.25 + 1) / 2),
+    ("{work: {exponential: 10ms}}, {return: 200}, {work: {pareto: {minimum: 4ms, alpha: 1}}}", 40),
     ("{call: other GET /}", 11 * 0.88 / 0.12),  # 11 ms with the way, of an unknown spread
     ("{work: {pareto: {minimum: 4ms, alpha: 1.667}}}", None),  # of infinite variance
 ])
