@@ -14,7 +14,6 @@ import warnings
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from functools import partial
 from heapq import heappop
 from itertools import count
 from typing import Any, TypeVar
@@ -200,15 +199,16 @@ class SimLoop(Schedule):
         return super().get_exception_handler() if owner is None else self.handlers.get(_process(owner))
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """What asyncio calls for an error that nobody took: a handler of the user's own takes it, or `default_exception_handler`."""
-        if super().get_exception_handler() is not None:
-            super().call_exception_handler(context)
-            return
+        """What asyncio calls for an error that nobody took: a handler that its owner has set takes it, else one that was set for the whole
+        loop, else `default_exception_handler`."""
         source = failing_task(_source(context))
         handler = self.handlers.get(_process(self._owner(source))) if self.handlers else None
+        if handler is None:
+            super().call_exception_handler(context)
+            return
         try:
-            (self.default_exception_handler if handler is None else partial(handler, self))(context)
-        except Exception as error:  # of the handler itself
+            handler(self, context)
+        except Exception as error:
             self._keep(source, error)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
@@ -344,6 +344,7 @@ class SimLoop(Schedule):
             super().close()
 
     def _finish_tasks(self) -> None:
+        self.handlers.clear()
         self.set_exception_handler(lambda loop, context: None)
         self._failure = None
         self._queue.clear()

@@ -158,3 +158,26 @@ def test_who_sets_a_handler_of_errors_finds_it_again(owned):
 
     run(owned, careful(), other())
     assert found == [print, None] and owned.get_exception_handler() is None
+
+
+def test_an_owners_own_handler_of_errors_goes_before_that_of_the_whole_loop(owned):
+    """The errors of others are the loop's; and nobody is asked any more while the loop is closed."""
+    own, common = [], []
+
+    async def fail_late():
+        try:
+            await asyncio.sleep(100)
+        finally:
+            raise ValueError("at the end")
+
+    async def careful():
+        WHO.set("a")
+        owned.set_exception_handler(lambda loop, context: own.append(str(context["exception"])))
+        asyncio.create_task(fail_at(1))
+        asyncio.create_task(fail_late())
+
+    owned.set_exception_handler(lambda loop, context: common.append(str(context["exception"])))
+    run(owned, careful(), start("b", 2))
+    owned.close()
+    gc.collect()
+    assert (own, common) == (["at 1"], ["at 2"])
