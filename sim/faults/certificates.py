@@ -11,7 +11,6 @@ from sim.faults.injection import Injection
 from sim.faults.instances import InstanceFault
 from sim.faults.reasons import Reason, because
 from sim.faults.system import System
-from sim.faults.targets import SELECTORS
 from sim.spec import Mistake
 
 if TYPE_CHECKING:
@@ -53,9 +52,8 @@ class CertExpire(InstanceFault):
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
-        target, key = self.target, next(key for key in SELECTORS if getattr(self.target, key) is not None)
-        name = target.service or (target.instance or "").rpartition("-")[0]
-        meant = [spec for service, spec in system.services.items() if service == name or spec.word == target.kind]
+        target, key = self.target, self.target.selector
+        meant = [spec for service, spec in system.services.items() if service == target.node or spec.word == target.kind]
         if meant and all(getattr(getattr(spec, "mesh", None), "mtls", None) is None for spec in meant):
             yield Mistake(("target", key), f"{getattr(target, key)!r} has no certificates",
                           "add `mesh: {mtls: {}}` to it and to its callers")

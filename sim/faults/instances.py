@@ -116,11 +116,10 @@ def work_at(instance: Instance) -> float:
 
 def wrong_kind(fault: str, of_kind: str | None, target: Group, system: System) -> Iterator[Mistake]:
     """A mistake if *target* can only be something that the fault does not hit."""
-    name = target.service or (target.instance or "").rpartition("-")[0]
-    spec = system.services.get(name)
+    spec = system.services.get(target.node)
     if of_kind is not None and spec is not None and spec.word != of_kind:
         those = [name for name, other in system.services.items() if other.word == of_kind]
-        yield Mistake(("target",), f"{fault} hits a {of_kind}, and {name!r} is a {spec.word}",
+        yield Mistake(("target",), f"{fault} hits a {of_kind}, and {target.node!r} is a {spec.word}",
                       f"aim at {' or '.join(those)}" if those else f"the scenario has no {of_kind}")
     if of_kind is not None and target.kind not in (None, of_kind):
         yield Mistake(("target", "kind"), f"{fault} hits a {of_kind}", f"write `kind: {of_kind}`")

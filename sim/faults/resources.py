@@ -123,13 +123,14 @@ class ResourcePool(InstanceFault):
 
     def mistakes(self, system: System) -> Iterator[Mistake]:
         yield from super().mistakes(system)
-        spec = system.services.get(self.target.service or "")
+        spec = system.services.get(self.target.node)
         if spec is not None and self.of is None and spec.workers_each() >= UNBOUNDED:
-            yield Mistake(("target", "service"), f"{self.target.service!r} has no pool that could run dry",
+            yield Mistake(("target", self.target.selector), f"{self.target.node!r} has no pool that could run dry",
                           "aim at a service or a database")
-        if spec is not None and self.of is not None:
-            pooled = [name for name, use in spec.uses.items() if use.pool is not None]
-            yield from system.unknown(("of",), f"pool of {self.target.service!r} to", self.of, pooled)
+        if self.of is not None:
+            whose = [spec] if spec is not None else system.services.values()
+            pooled = {name for one in whose for name, use in one.uses.items() if use.pool is not None}
+            yield from system.unknown(("of",), f"pool of {self.target.text()!r} to", self.of, pooled)
 
 
 def _what_is_left(layers: list[float]) -> float:

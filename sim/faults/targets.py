@@ -110,6 +110,16 @@ class Group(Picks):
     def _must_select(self) -> bool:
         return True
 
+    @property
+    def selector(self) -> str:
+        """The key by which it is chosen."""
+        return next(key for key in SELECTORS if getattr(self, key) is not None)
+
+    @property
+    def node(self) -> str:
+        """The service that is meant, or whose instance; none where a zone is, or a kind."""
+        return self.service or (self.instance or "").rpartition("-")[0]
+
     def fits(self, instance: Instance) -> bool:
         """Whether an instance belongs to the group, before anything is picked."""
         if self.service is not None:
@@ -186,8 +196,7 @@ def side_of_group(group: Group, world: World, rng: Stream) -> Side:
     if group.mode == "all" and group.service is not None:
         return side_of_name(group.service)
     if group.mode == "all" and group.instance is not None:
-        service = group.instance.rpartition("-")[0]
-        return Side([group.instance], lambda name: name == service, lambda part: part.name == group.instance)
+        return Side([group.instance], lambda name: name == group.node, lambda part: part.name == group.instance)
     if group.mode == "all" and group.zone is not None:
         return Side([group.text()], lambda name: True, lambda part: part.zone == group.zone)
     if group.mode == "all" and group.kind is not None:
