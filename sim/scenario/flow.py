@@ -1,14 +1,14 @@
 """The arithmetic of a scenario before it runs: how often each operation is called, and how long each takes without any queueing.
 
 Policies, faults and cache misses are left out: no retry is counted, every look-up is a hit, and of steps side by side the mean of the
-longest is taken, so all figures are lower bounds.
+longest is taken, so all figures are lower bounds for a given number of requests.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim.mistakes import Loc
@@ -154,28 +154,30 @@ class Flow:
 
     # how often
 
-    def rate(self, workload: WorkloadSpec) -> float:
-        """Requests per second on average, of users who wait for their answers: if nobody else has to wait."""
+    def rates(self) -> dict[str, float]:
+        """Requests per second of each workload on average. Users who wait for their answers ask as if nobody waited for a worker: an upper
+        bound."""
+        return {name: self._rate(name, workload) for name, workload in self.scenario.workloads.items()}
+
+    def _rate(self, name: str, workload: WorkloadSpec) -> float:
         if workload.to not in self.directory.nodes:
             return 0.0
-        name = next(name for name, one in self.scenario.workloads.items() if one is workload)
         answer = self.way(name, workload.to) + sum(share * self.time(operation) for share, operation in self.entries(workload))
         return workload.rate_if_answered_in(answer, self.scenario.duration)
 
-    def load(self, requests: Callable[[WorkloadSpec], float]) -> Demand | None:
+    def load(self, requests: Mapping[str, float]) -> Demand | None:
         """As `demand`, with the work on messages; without it, where messages cause messages without end."""
         return self.demand(requests, self.deliveries) or self.demand(requests)
 
-    def demand(self, requests: Callable[[WorkloadSpec], float],
-               also: Callable[[Operation], list[CallSite]] = lambda operation: []) -> Demand | None:
-        """What is asked for when a workload makes so many *requests*; None where calls multiply beyond all bounds."""
+    def demand(self, requests: Mapping[str, float], also: Callable[[Operation], list[CallSite]] = lambda operation: []) -> Demand | None:
+        """What is asked for when each workload makes so many *requests*; None where calls multiply beyond all bounds."""
         demand = Demand()
         wave: dict[Operation, float] = defaultdict(float)
-        for workload in self.scenario.workloads.values():
+        for name, workload in self.scenario.workloads.items():
             if workload.to in self.directory.nodes:
                 for share, operation in self.entries(workload):
-                    wave[operation] += share * requests(workload)
-                    demand.busy[operation.node] += share * requests(workload) * self.time(operation)
+                    wave[operation] += share * requests[name]
+                    demand.busy[operation.node] += share * requests[name] * self.time(operation)
         for _ in range(ROUNDS):
             if not wave:
                 return demand
@@ -189,10 +191,9 @@ class Flow:
         following: dict[Operation, float] = defaultdict(float)
         for operation, times in wave.items():
             demand.calls[operation] += times
-            self.time(operation)  # and so that of all that it calls
             for site in [*self.calls(operation), *also(operation)]:
                 following[site.callee] += times * site.times
-                self.time(site.callee)
+                self.time(site.callee)  # and so that of all that it calls
                 demand.busy[site.callee.node] += times * site.times * self._held(operation.node, site)
         return {operation: times for operation, times in following.items() if times > NEGLIGIBLE}
 

@@ -49,7 +49,7 @@ def _too_many(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
             yield Mistake(("workloads", name), what, "lower its rate, or shorten `duration`", at_key=True)
     if max(requests.values(), default=0) > MOST_REQUESTS:
         return
-    demand = flow.demand(lambda workload: workload.expected_requests(scenario.duration))
+    demand = flow.demand(requests)
     calls = sum(demand.calls.values()) if demand is not None else float("inf")
     if calls > MOST_CALLS:
         many = "calls without number" if demand is None else f"about {calls:,.0f} calls"
@@ -151,7 +151,7 @@ def _rounded(number: float) -> str:
 
 
 def _overload(scenario: Scenario, flow: Flow) -> Iterator[Mistake]:
-    demand = flow.load(lambda workload: workload.mean_rate(scenario.duration) or 0.0)
+    demand = flow.load({name: workload.mean_rate(scenario.duration) or 0.0 for name, workload in scenario.workloads.items()})
     if demand is None:
         return
     for node, busy in demand.busy.items():

@@ -107,10 +107,11 @@ class Reckoning:
 def reckon(scenario: Scenario) -> Reckoning:
     """The arithmetic of *scenario*."""
     flow = Flow(scenario)
-    demand = flow.load(flow.rate)
+    requests = flow.rates()
+    demand = flow.load(requests)
     calls = demand.calls if demand is not None else {}
     busy = demand.busy if demand is not None else {}
-    edges = _edges(scenario, flow, calls)
+    edges = _edges(scenario, flow, requests, calls)
     arrivals = _worst_arrivals(scenario, edges)
     rates: dict[str, float] = defaultdict(float)
     for operation, rate in calls.items():
@@ -154,10 +155,8 @@ def _spread(flow: Flow, name: str, calls: Mapping[Operation, float]) -> float:
     return max(0.0, square * total / mean**2 - 1) if mean else 1.0
 
 
-def _edges(scenario: Scenario, flow: Flow, calls: Mapping[Operation, float]) -> list[EdgeCost]:
-    rates: dict[tuple[str, str], float] = {}
-    for name, workload in scenario.workloads.items():
-        rates[name, workload.to] = flow.rate(workload)
+def _edges(scenario: Scenario, flow: Flow, requests: Mapping[str, float], calls: Mapping[Operation, float]) -> list[EdgeCost]:
+    rates = {(name, scenario.workloads[name].to): rate for name, rate in requests.items()}
     for operation, rate in calls.items():
         for site in [*flow.calls(operation), *flow.deliveries(operation)]:
             key = (operation.node, site.callee.node)

@@ -31,17 +31,17 @@ def too_many_surged(scenario: Scenario, flow: Flow, faults: Sequence[Fault]) -> 
     if not surges:
         return
     times = Times(faults, scenario.seed, scenario.duration)
-    requests: dict[int, float] = {}
+    requests: dict[str, float] = {}
     for name, workload in scenario.workloads.items():
         mine = {index: surge for index, surge in surges.items() if surge.target.workload in (None, name)}
         number = workload.expected_requests(scenario.duration) * mean_factor(mine, times, scenario.duration)
-        requests[id(workload)] = number
+        requests[name] = number
         if number > MOST_REQUESTS:
             who = f"{len(mine)} surges together make" if len(mine) > 1 else "the surge makes"
             many = f"about {_counted(number)} requests of {name!r} in {format_duration(scenario.duration)}"
             yield Mistake((_strongest(mine), "factor"), f"{who} {many}; the limit is {MOST_REQUESTS:,}", CURE)
             return
-    demand = flow.demand(lambda workload: requests[id(workload)])
+    demand = flow.demand(requests)
     calls = sum(demand.calls.values()) if demand is not None else math.inf
     if calls > MOST_CALLS:
         what = f"with the surges the load makes about {_counted(calls)} calls; the limit is {MOST_CALLS:,}"

@@ -162,7 +162,7 @@ workloads:
   w: {rate: 40/s, to: front, mix: [{weight: 3, send: GET /a}, {weight: 1, send: GET /c}]}
 """)
     flow = Flow(load(path))
-    demand = flow.demand(lambda workload: 40.0)
+    demand = flow.demand({"w": 40.0})
     calls = {str(operation): times for operation, times in demand.calls.items()}
     assert calls == pytest.approx({"front GET /a": 30, "front GET /c": 10, "back GET /b": 60, "db POST /read": 75})
     back = 0.25 * 0.004 + 0.75 * (0.002 + 0.008)
