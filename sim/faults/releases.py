@@ -64,7 +64,8 @@ class Releases:
         if target is not None:
             deployment = Deployment(self._node, target)
             for at, spec in self._wanted.items():
-                at.hits += spec is target
+                if spec is target:
+                    at.count(True)
         else:
             assert self._here is not None, "there is a version to go back from"
             deployment = Deployment.back_to(self._good, self._node, self._here)

@@ -120,6 +120,7 @@ def test_a_service_with_a_deployment_gets_its_bad_version_that_way():
     assert web(result, "latency.mean", (17, 29)) == pytest.approx(BASE["web"])
     assert result.faults[0].targets == ("back",)
     assert not result.summary["warnings"]
+    assert [(event["seen"], event["hits"]) for event in result.events if event["kind"] == "fault.off"] == [(1, 1)]
 
 
 def test_it_is_rolled_back_if_the_fault_ends_before_it_is_done():
